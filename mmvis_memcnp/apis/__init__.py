@@ -1,0 +1,1 @@
+"""Programming interface for anyone's video."""

@@ -1,0 +1,1 @@
+"""Official checkpoints to the key names of this package."""

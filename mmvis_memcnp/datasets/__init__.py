@@ -1,0 +1,1 @@
+"""Video data sets, transforms and samplers."""

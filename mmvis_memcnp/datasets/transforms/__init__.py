@@ -1,0 +1,1 @@
+"""Clip-level data transforms."""

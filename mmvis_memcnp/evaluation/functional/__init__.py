@@ -1,0 +1,1 @@
+"""Pure NumPy scores, free of any framework."""

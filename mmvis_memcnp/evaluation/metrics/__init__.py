@@ -1,0 +1,1 @@
+"""mmengine metrics around the functional scores."""

@@ -1,0 +1,1 @@
+"""Memory-based conditional neural process, independent of its host."""

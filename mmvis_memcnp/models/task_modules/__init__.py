@@ -1,0 +1,1 @@
+"""Assigners and other registered task utilities."""

@@ -1,0 +1,1 @@
+"""Trackers composed of an association and a memory."""

@@ -1,0 +1,1 @@
+"""Systems, one file each: a paper's pipeline, top to bottom."""

@@ -1,0 +1,1 @@
+"""Compiled operators and their PyTorch twins."""
