@@ -1,1 +1,4 @@
 """Backbones that mmdet lacks."""
+from .mae_vit import MAEViT
+
+__all__ = ['MAEViT']

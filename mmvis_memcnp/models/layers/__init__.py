@@ -1,1 +1,9 @@
 """Building blocks."""
+from .boxes import (aligned_iou, centerness, distances_to_sides, jitter_boxes,
+                    level_points, pairwise_iou, sides_to_boxes)
+from .feature_align import FeatureAlign
+
+__all__ = [
+    'FeatureAlign', 'aligned_iou', 'centerness', 'distances_to_sides',
+    'jitter_boxes', 'level_points', 'pairwise_iou', 'sides_to_boxes'
+]

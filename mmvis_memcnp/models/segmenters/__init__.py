@@ -1,1 +1,5 @@
 """Frame networks."""
+from .memcnp_sipmask_head import MemCNPSipMaskHead
+from .sipmask_head import SipMaskHead
+
+__all__ = ['MemCNPSipMaskHead', 'SipMaskHead']

@@ -1,0 +1,106 @@
+"""Mask assembly on the half-resolution canvas and its way back to pixels."""
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def prototype_logits(basis: Tensor, coefficients: Tensor,
+                     image_index: Tensor) -> Tensor:
+    """Products of mask bases with the coefficients of instances.
+
+    Args:
+        basis: (B, M, H, W) mask basis of each image.
+        coefficients: (P, K, M), K sets of coefficients for each instance.
+        image_index: (P,) int64 image of each instance, ascending.
+
+    Returns:
+        (P, K, H, W) logits.
+    """
+    batch, channels, height, width = basis.shape
+    total, sets, _ = coefficients.shape
+    counts = torch.bincount(image_index, minlength=batch)
+    slot = torch.arange(
+        total, device=basis.device) - (counts.cumsum(0) - counts)[image_index]
+    # One product for all images needs the same number of instances in each.
+    most = int(counts.max()) if total else 0
+    padded = basis.new_zeros(batch, most, sets, channels)
+    padded[image_index, slot] = coefficients.to(padded.dtype)
+    logits = torch.bmm(padded.flatten(1, 2), basis.flatten(2))
+    return logits.view(batch, most, sets, height, width)[image_index, slot]
+
+
+def half_resolution(masks: Tensor, size: tuple[int, int]) -> Tensor:
+    """Ground-truth masks on the stride-2 canvas of the mask basis.
+
+    Args:
+        masks: (..., H, W) bool on the padded input.
+        size: (h, w) of the canvas, H / 2 and W / 2 for even sides.
+
+    Returns:
+        (..., h, w) bool.
+    """
+    lead = masks.shape[:-2]
+    small = F.interpolate(
+        masks.reshape(1, -1, *masks.shape[-2:]).float(),
+        size=size,
+        mode='bilinear',
+        align_corners=False)
+    return (small > 0.5).view(*lead, *size)
+
+
+def paste_masks(probs: Tensor,
+                stride: int,
+                scale_factor: tuple[float, float],
+                ori_shape: tuple[int, int],
+                threshold: float = 0.5) -> Tensor:
+    """Masks at the original resolution.
+
+    Args:
+        probs: (n, h, w) probabilities on a canvas of the given stride over
+            the padded network input.
+        stride: input pixels a canvas pixel.
+        scale_factor: (x, y) network size over original size.
+        ori_shape: (H, W) of the original frame.
+        threshold: a pixel belongs to the mask above it.
+
+    Returns:
+        (n, H, W) bool.
+    """
+    height, width = ori_shape
+    out = probs.new_zeros(len(probs), height, width, dtype=torch.bool)
+    if len(probs) == 0:
+        return out
+    full = F.interpolate(
+        probs[None].float(),
+        scale_factor=(stride / scale_factor[1], stride / scale_factor[0]),
+        mode='bilinear',
+        align_corners=False)[0] > threshold
+    full = full[:, :height, :width]
+    out[:, :full.shape[1], :full.shape[2]] = full
+    return out
+
+
+def vectors_at(feature: Tensor,
+               centres: Tensor,
+               image_index: Tensor,
+               stride: int,
+               rounding: str = 'floor') -> Tensor:
+    """Feature vectors of the cells that hold some centres.
+
+    Args:
+        feature: (B, C, H, W).
+        centres: (P, 2) x, y in pixels of the network input.
+        image_index: (P,) int64 image of each centre.
+        stride: pixels a cell.
+        rounding: ``'floor'`` takes the cell that holds the centre;
+            ``'round'`` the one whose corner is nearest, as the released
+            MemCNP tracker does.
+
+    Returns:
+        (P, C). Centres outside the map take the nearest cell.
+    """
+    cell = centres / stride
+    cell = cell.floor() if rounding == 'floor' else cell.round()
+    x = cell[:, 0].long().clamp(0, feature.shape[3] - 1)
+    y = cell[:, 1].long().clamp(0, feature.shape[2] - 1)
+    return feature[image_index, :, y, x]

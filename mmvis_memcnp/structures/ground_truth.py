@@ -1,0 +1,95 @@
+"""Ground truth of a batch of frames as padded tensors."""
+from typing import NamedTuple
+
+import torch
+from mmdet.structures import DetDataSample, TrackDataSample
+from mmdet.structures.bbox import get_box_tensor
+from torch import Tensor
+
+
+class GroundTruth(NamedTuple):
+    """Objects of B frames, padded to the same number G (at least 1).
+
+    Attributes:
+        boxes: (B, G, 4) float, x1, y1, x2, y2 in pixels of the input.
+        labels: (B, G) int64, from 0; 0 where padded.
+        ids: (B, G) int64 track identities, unique over the batch; -1 where
+            padded.
+        valid: (B, G) bool, False where padded.
+        masks: (B, G, H, W) bool on the padded input, or None.
+    """
+    boxes: Tensor
+    labels: Tensor
+    ids: Tensor
+    valid: Tensor
+    masks: Tensor | None
+
+
+def collect_ground_truth(samples: list[DetDataSample],
+                         device: torch.device,
+                         with_masks: bool = True) -> GroundTruth:
+    """Pad the ground truth of one frame a video into tensors.
+
+    Args:
+        samples: one frame of each of B different videos, with
+            ``gt_instances`` holding ``bboxes``, ``labels``,
+            ``instances_ids`` and, if wanted, ``masks``.
+        device: where the tensors go.
+        with_masks: also stack the masks.
+
+    Returns:
+        The padded ground truth.
+    """
+    counts = [len(s.gt_instances) for s in samples]
+    batch, most = len(samples), max(1, *counts)
+    boxes = torch.zeros(batch, most, 4)
+    labels = torch.zeros(batch, most, dtype=torch.long)
+    ids = torch.full((batch, most), -1, dtype=torch.long)
+    masks: Tensor | None = None
+    for b, (sample, n) in enumerate(zip(samples, counts, strict=True)):
+        gt = sample.gt_instances
+        if n == 0:
+            continue
+        boxes[b, :n] = get_box_tensor(gt.bboxes).float().cpu()
+        labels[b, :n] = torch.as_tensor(gt.labels).cpu()
+        # An id is unique within its video only.
+        ids[b, :n] = torch.as_tensor(gt.instances_ids).cpu() * batch + b
+        if with_masks:
+            own = gt.masks.to_tensor(torch.bool, 'cpu')
+            if masks is None:
+                masks = torch.zeros(
+                    batch, most, *own.shape[1:], dtype=torch.bool)
+            masks[b, :n] = own
+    if with_masks and masks is None:
+        masks = torch.zeros(
+            batch, most, *samples[0].batch_input_shape, dtype=torch.bool)
+    valid = torch.arange(most) < torch.tensor(counts)[:, None]
+    return GroundTruth(*(None if t is None else t.to(
+        device, non_blocking=True) for t in (boxes, labels, ids, valid,
+                                             masks)))
+
+
+def clip_frames(samples: list[TrackDataSample],
+                which: str) -> tuple[list[int], list[DetDataSample]]:
+    """The key or the reference frame of every clip of a batch.
+
+    Args:
+        samples: packed clips.
+        which: ``'key'`` or ``'ref'``.
+
+    Returns:
+        Position of the frame in each clip, and the frames' samples.
+
+    Raises:
+        ValueError: if a clip names no such frame.
+    """
+    positions, frames = [], []
+    for sample in samples:
+        inds = list(getattr(sample, f'{which}_frames_inds', []))
+        if not inds:
+            raise ValueError(
+                f'A training clip has no {which} frame: sample clips of two '
+                'frames (KeyRefSampler) for this model.')
+        positions.append(int(inds[0]))
+        frames.append(sample.video_data_samples[int(inds[0])])
+    return positions, frames

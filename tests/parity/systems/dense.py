@@ -1,0 +1,239 @@
+"""What the runners of SipMask and SipMask with MemCNP share."""
+from __future__ import annotations
+
+import copy
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmdet.registry import MODELS
+from pycocotools import mask as coco_mask
+from torch import Tensor, nn
+
+from mmvis_memcnp.converters import KEY_MAPS, check_against
+from mmvis_memcnp.structures.ground_truth import GroundTruth
+from tests.parity.fixture import Fixture
+
+CONFIGS = Path(__file__).resolve().parents[3] / 'configs'
+Results = dict[tuple[str, str, str], Any]
+
+
+class Recorder:
+    """Collects what modules return, call by call."""
+
+    def __init__(self) -> None:
+        self.calls: dict[str, list[Tensor]] = defaultdict(list)
+
+    def watch(self, name: str, module: nn.Module) -> None:
+        """Keep every output of a module under a name."""
+        module.register_forward_hook(
+            lambda _m, _i, out: self.calls[name].append(out))
+
+    def take(self, name: str) -> list[Tensor]:
+        """Everything kept under a name since the last call."""
+        return self.calls.pop(name, [])
+
+
+def build_model(fixture: Fixture, part: str, config: Path,
+                overrides: dict | None = None) -> nn.Module:
+    """The model of an ``_official`` config with the fixture's weights.
+
+    Args:
+        fixture: what to reproduce.
+        part: whose weights to load.
+        config: config file; sizes and thresholds come from the fixture.
+        overrides: model settings of this part.
+    """
+    init_default_scope('mmdet')
+    run = fixture.run
+    arch, test = run['arch'], run['test']
+    cfg = Config.fromfile(config)
+    model_cfg = cfg.model
+    head = model_cfg.bbox_head
+    head.update(
+        num_classes=arch['num_classes'],
+        in_channels=arch['channels'],
+        feat_channels=arch['channels'],
+        stacked_convs=arch['stacked_convs'],
+        strides=tuple(arch['strides']))
+    head.test_cfg.update(
+        score_thr=test['score_thr'],
+        nms_iou_thr=test['nms_iou'],
+        nms_pre=test['pre_nms'],
+        max_per_img=test['max_per_img'])
+    tracker = test['tracker']
+    model_cfg.tracker.association.update(
+        {k: tracker[k]
+         for k in ('temperature', 'similarity', 'new_object_logit',
+                   'score_weight', 'iou_weight', 'label_weight')})
+    model_cfg.neck.update(
+        num_outs=arch['fpn_outs'], out_channels=arch['channels'])
+    if overrides:
+        cfg.merge_from_dict(dict(model=overrides))
+    model = MODELS.build(copy.deepcopy(cfg.model))
+    official = {
+        k: torch.from_numpy(np.asarray(v))
+        for k, v in fixture.weights(part).items()
+    }
+    state = KEY_MAPS[run['system']].convert(official)
+    check_against(model, state)
+    model.load_state_dict(state, strict=True)
+    return model
+
+
+def inference(fixture: Fixture, model: nn.Module,
+              watch_head) -> Results:
+    """Run the clips of the inference part through a session.
+
+    Args:
+        fixture: what to reproduce.
+        model: as built by :func:`build_model`.
+        watch_head: ``f(recorder, head)`` that registers hooks and returns a
+            function from the recorder to ``{name: per-level list or
+            tensor}`` of one frame.
+    """
+    part, file = 'inference', 'outputs.npz'
+    out: Results = {}
+    item = fixture.inputs(part)
+    model.eval()
+    recorder = Recorder()
+    head = model.bbox_head
+    recorder.watch('backbone', model.backbone)
+    recorder.watch('neck', model.neck)
+    frame_maps = watch_head(recorder, head)
+    scale = item['scale_factor']
+    (clip, ) = fixture.frames(part)
+    session = model.start()
+    for t, frame in enumerate(torch.from_numpy(clip)):
+        meta = dict(
+            img_shape=tuple(fixture.run['test']['image_hw']),
+            ori_shape=tuple(item['ori_hw']),
+            scale_factor=(scale, scale),
+            frame_id=t)
+        with torch.no_grad():
+            detections = model.segment(frame[None], [meta])[0]
+            before = copy.deepcopy(session.state)
+            comp = model.tracker.step(before, detections).scores
+            tracked = session.associate(detections)
+            result = model.render(tracked, meta)
+        session.store.append(result)
+        named: dict[str, Any] = {}
+        for stem in ('backbone', 'neck'):
+            for i, fmap in enumerate(recorder.take(stem)[0]):
+                stem_name = 'fpn' if stem == 'neck' else stem
+                named[f'{stem_name}{i}_sub'] = fmap
+                named[f'{stem_name}{i}_stats'] = fmap
+        named.update(frame_maps(recorder))
+        order = tracked.instances_id.argsort()
+        tracked = tracked[order]
+        masks = _decode(result.masks, item['ori_hw'])[order.numpy()]
+        named.update(
+            dets=detection_rows(detections),
+            det_labels=detections.labels,
+            comp_scores=comp,
+            ids=tracked.instances_id,
+            id_bbox=detection_rows(tracked),
+            id_label=tracked.labels,
+            id_mask_area=masks.sum((1, 2)),
+            id_masks_packed=masks)
+        for name, value in named.items():
+            out[part, file, f't{t}_{name}'] = to_numpy(value)
+    tracks = session.finish().tracks
+    out[part, file, 'video_scores'] = np.array([x.score for x in tracks])
+    out[part, file, 'video_cats'] = np.array([x.label + 1 for x in tracks])
+    out[part, file, 'video_obj_ids'] = np.array([x.id for x in tracks])
+    out[part, file, 'video_present'] = np.array(
+        [[s is not None and coco_mask.area(s) > 0 for s in x.segmentations]
+         for x in tracks])
+    return out
+
+
+def _decode(rles: list[dict], size: list[int]) -> np.ndarray:
+    if not rles:
+        return np.zeros((0, *size), bool)
+    return coco_mask.decode(list(rles)).transpose(2, 0, 1).astype(bool)
+
+
+def detection_rows(dets) -> Tensor:
+    """Boxes, score, and with a distribution sigmas and centre-ness."""
+    rows = [dets.bboxes, dets.scores[:, None]]
+    if 'box_sigmas' in dets:
+        rows += [dets.box_sigmas, dets.centernesses[:, None]]
+    return torch.cat(rows, 1)
+
+
+def to_numpy(value: Any) -> np.ndarray:
+    """Tensors off the graph; anything else as an array."""
+    if isinstance(value, Tensor):
+        return value.detach().cpu().numpy()
+    return np.asarray(value)
+
+
+def loss_batch(
+        fixture: Fixture) -> tuple[Tensor, Tensor, GroundTruth, GroundTruth]:
+    """Key frames, reference frames and their objects.
+
+    Identities: object i of clip b is i * B + b in both frames, so that the
+    stored index into the reference boxes becomes an identity.
+    """
+    target = fixture.targets()
+    (clip, ) = fixture.frames('losses')
+    frames = torch.from_numpy(clip)
+    pairs = target['pairs']
+    batch = len(pairs)
+    key, ref = [], []
+    for pair in pairs:
+        b = pair['b']
+        ref_ids = np.arange(len(target['ref_boxes'][b])) * batch + b
+        index = target['ref_index'][b]
+        own = (1000 + np.arange(len(index))) * batch + b
+        ids = np.where(index > 0, ref_ids[np.maximum(index - 1, 0)], own)
+        key.append((target['boxes'][b],
+                    target['labels'][b] - target['label_base'], ids,
+                    target['masks'][b]))
+        ref.append((target['ref_boxes'][b], np.zeros(len(ref_ids), int),
+                    ref_ids, None))
+    return (frames[[p['key_frame'] for p in pairs]],
+            frames[[p['ref_frame'] for p in pairs]], _pad(key), _pad(ref))
+
+
+def _pad(objects: list[tuple]) -> GroundTruth:
+    batch, most = len(objects), max(len(o[0]) for o in objects)
+    boxes = torch.zeros(batch, most, 4)
+    labels = torch.zeros(batch, most, dtype=torch.long)
+    ids = torch.full((batch, most), -1)
+    valid = torch.zeros(batch, most, dtype=torch.bool)
+    masks = None if objects[0][3] is None else torch.zeros(
+        batch, most, *objects[0][3].shape[1:], dtype=torch.bool)
+    for b, (box, label, identity, mask) in enumerate(objects):
+        n = len(box)
+        boxes[b, :n] = torch.from_numpy(np.asarray(box, np.float32))
+        labels[b, :n] = torch.from_numpy(np.asarray(label, np.int64))
+        ids[b, :n] = torch.from_numpy(np.asarray(identity, np.int64))
+        valid[b, :n] = True
+        if masks is not None:
+            masks[b, :n] = torch.from_numpy(mask)
+    return GroundTruth(boxes, labels, ids, valid, masks)
+
+
+def gradient_norms(model: nn.Module, total: Tensor,
+                   official_names: dict[str, str]) -> dict[str, float]:
+    """L2 norm of the gradient of each parameter by its official name; -1
+    where there is none.
+
+    Args:
+        model: the model, gradients cleared.
+        total: sum of the losses.
+        official_names: official name of each parameter's name.
+    """
+    model.zero_grad(set_to_none=True)
+    total.backward()
+    return {
+        official_names[name]:
+        -1. if p.grad is None else float(p.grad.double().norm())
+        for name, p in model.named_parameters()
+    }
