@@ -1,0 +1,229 @@
+"""Memory bank of MemCNP: items that pair a feature with a box (eqs 4-7)."""
+from collections import OrderedDict
+from typing import Optional, Tuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .distribution import at_least_float32
+from .reduce import all_reduce_sum
+
+
+def context_mlp(in_dims: int, hidden_dims: int) -> nn.Sequential:
+    """The two-layer GELU encoder of a context, N(0, 0.01) initialised."""
+    mlp = nn.Sequential(
+        OrderedDict(
+            fc1=nn.Linear(in_dims, hidden_dims),
+            act=nn.GELU(),
+            fc2=nn.Linear(hidden_dims, hidden_dims)))
+    for layer in (mlp.fc1, mlp.fc2):
+        nn.init.normal_(layer.weight, std=0.01)
+        nn.init.zeros_(layer.bias)
+    return mlp
+
+
+class MemoryBank(nn.Module):
+    """Memory of k items, each a feature vector and its regression target.
+
+    Training writes each point's pair [z; y] into the most similar item by a
+    moving average (eqs 4, 5). A read weighs all items by the softmax of their
+    similarities to z (eqs 6, 7). Similarity is the cosine between z and the
+    feature part of an item. The items are a trainable parameter as well: the
+    read passes gradients to them.
+
+    All ranks of a distributed run hold the same memory: sums and counts are
+    reduced over the ranks before an item moves. Every rank must therefore
+    make the same calls with ``y`` in the same order; a rank without a ground
+    truth passes ``valid`` all False.
+
+    Args:
+        num_items (int): Number of items k. Defaults to 128.
+        feat_dims (int): Channels of z. Defaults to 256.
+        target_dims (int): Length of y. Defaults to 4.
+        rate (float): Moving-average rate tau of eq 5, in [0, 1]. Defaults to
+            0.999.
+        readout (str): 'mlp' encodes what is read with a 260-256-256 MLP;
+            'raw' returns the weighted sum of L2-normalised items itself.
+            Defaults to 'mlp'.
+        hidden_dims (int): Width of that MLP. Defaults to 256.
+        decay_unused (bool): Shrink items that win nothing by ``rate``, as the
+            released code does; else they stay as they are, as eq 5 says.
+            Defaults to False.
+    """
+
+    def __init__(self,
+                 num_items: int = 128,
+                 feat_dims: int = 256,
+                 target_dims: int = 4,
+                 rate: float = 0.999,
+                 readout: str = 'mlp',
+                 hidden_dims: int = 256,
+                 decay_unused: bool = False) -> None:
+        super().__init__()
+        if not 0 <= rate <= 1:
+            raise ValueError(f'rate must be in [0, 1], got {rate}.')
+        if readout not in ('mlp', 'raw'):
+            raise ValueError(
+                f"readout must be 'mlp' or 'raw', got {readout!r}.")
+        self.num_items = num_items
+        self.feat_dims = feat_dims
+        self.target_dims = target_dims
+        self.rate = rate
+        self.decay_unused = decay_unused
+        item_dims = feat_dims + target_dims
+        self.items = nn.Parameter(torch.randn(num_items, item_dims))
+        self.mlp = context_mlp(
+            item_dims, hidden_dims) if readout == 'mlp' else None
+        self.out_dims = item_dims if self.mlp is None else hidden_dims
+
+    @torch.no_grad()
+    def similarity(self, z: Tensor) -> Tensor:
+        """Cosine between points and the feature part of the items.
+
+        Args:
+            z (Tensor): Shape (N, feat_dims).
+
+        Returns:
+            Tensor: Shape (N, num_items), in [-1, 1], without gradient.
+        """
+        z = at_least_float32(z)
+        keys = self.items[:, :self.feat_dims].to(z.dtype)
+        # The arg max decides what is written: keep it out of half precision.
+        with torch.autocast(z.device.type, enabled=False):
+            return F.normalize(z, dim=1) @ F.normalize(keys, dim=1).t()
+
+    def forward(self,
+                z: Tensor,
+                y: Optional[Tensor] = None,
+                valid: Optional[Tensor] = None) -> Tensor:
+        """Write (training, with ``y``), then read.
+
+        The similarities are those to the items before the write.
+
+        Args:
+            z (Tensor): Shape (N, feat_dims), features of the points. They get
+                no gradient from here.
+            y (Tensor, optional): Shape (N, target_dims), their encoded
+                targets (:func:`memory_target`). Without it, or in eval mode,
+                nothing is written.
+            valid (Tensor, optional): Shape (N,) bool, the points to write.
+                Defaults to all.
+
+        Returns:
+            Tensor: Shape (N, out_dims), the context r of each point.
+        """
+        scores = self.similarity(z)
+        if self.training and y is not None:
+            self.write(z, y, valid, winner=scores.argmax(dim=1))
+        return self.read(scores)
+
+    def read(self, scores: Tensor) -> Tensor:
+        """Context of points with the given similarities (eqs 6, 7).
+
+        Args:
+            scores (Tensor): Shape (N, num_items).
+
+        Returns:
+            Tensor: Shape (N, out_dims).
+        """
+        # The clone keeps what autograd saves apart from the parameter, which
+        # a later write of the same iteration changes in place.
+        rows = F.normalize(self.items.clone(), dim=1)
+        if self.mlp is None:
+            return scores.softmax(dim=1).to(rows.dtype) @ rows
+        # The weights of a point sum to one, so the first layer may be applied
+        # to the k rows in place of the N weighted sums: same result, cheaper.
+        hidden = self.mlp.fc1(rows)
+        hidden = scores.softmax(dim=1).to(hidden.dtype) @ hidden
+        return self.mlp.fc2(self.mlp.act(hidden))
+
+    @torch.no_grad()
+    def write(self,
+              z: Tensor,
+              y: Tensor,
+              valid: Optional[Tensor] = None,
+              winner: Optional[Tensor] = None) -> None:
+        """Move each winning item towards the mean of the pairs it won.
+
+        Args:
+            z (Tensor): Shape (N, feat_dims).
+            y (Tensor): Shape (N, target_dims).
+            valid (Tensor, optional): Shape (N,) bool. Defaults to all.
+            winner (Tensor, optional): Shape (N,) int64, the most similar item
+                of each point. Defaults to the arg max of
+                :meth:`similarity`.
+        """
+        if winner is None:
+            winner = self.similarity(z).argmax(dim=1)
+        dtype = self.items.dtype
+        pairs = torch.cat((z.to(dtype), y.to(dtype), z.new_ones(
+            (len(z), 1), dtype=dtype)), dim=1)  # the ones count the points
+        if valid is not None:
+            # Points that are not written go to a row that is dropped.
+            winner = torch.where(valid, winner, self.num_items)
+        sums = pairs.new_zeros((self.num_items + 1, pairs.size(1)))
+        sums.index_add_(0, winner, pairs)
+        sums = all_reduce_sum(sums[:-1])
+        sums, counts = sums[:, :-1], sums[:, -1:]
+        if self.decay_unused:
+            mean, moves = sums / (counts + 1e-6), torch.ones_like(counts) > 0
+        else:
+            mean, moves = sums / counts.clamp(min=1), counts > 0
+        moved = self.rate * self.items + (1 - self.rate) * mean
+        self.items.copy_(torch.where(moves, moved, self.items))
+
+    @torch.no_grad()
+    def top_items(self, z: Tensor,
+                  k: int = 5) -> Tuple[Tensor, Tensor, Tensor]:
+        """The items most similar to each point, and the boxes they hold.
+
+        Args:
+            z (Tensor): Shape (N, feat_dims).
+            k (int): Items a point, at most ``num_items``. Defaults to 5.
+
+        Returns:
+            tuple[Tensor, Tensor, Tensor]: Indices (N, k), similarities (N, k)
+            and distances left, top, right, bottom (N, k, 4) from the point,
+            as fractions of the padded network input (what the paper's Fig. 7
+            draws), best item first.
+        """
+        scores, indices = self.similarity(z).topk(k, dim=1)
+        targets = self.items[:, self.feat_dims:][indices]
+        return indices, scores, memory_distances(targets)
+
+
+def memory_target(ltrb: Tensor, input_hw: Tuple[int, int]) -> Tensor:
+    """Encode distances to the box edges as the y of a memory item.
+
+    Args:
+        ltrb (Tensor): Shape (..., 4), distances in pixels.
+        input_hw (tuple[int, int]): Height and width of the padded network
+            input.
+
+    Returns:
+        Tensor: Shape (..., 4), ``(ltrb / (W, H, W, H) - 0.5) * 2``: in
+        [-1, 1] for a point inside its box.
+    """
+    return (ltrb / _scale(ltrb, input_hw) - 0.5) * 2
+
+
+def memory_distances(y: Tensor,
+                     input_hw: Tuple[int, int] = (1, 1)) -> Tensor:
+    """Inverse of :func:`memory_target`.
+
+    Args:
+        y (Tensor): Shape (..., 4).
+        input_hw (tuple[int, int]): Height and width of the padded network
+            input. Defaults to (1, 1): the result is in fractions of it.
+
+    Returns:
+        Tensor: Shape (..., 4), distances to the left, top, right and bottom
+        edge.
+    """
+    return (y / 2 + 0.5) * _scale(y, input_hw)
+
+
+def _scale(like: Tensor, input_hw: Tuple[int, int]) -> Tensor:
+    height, width = input_hw
+    return like.new_tensor((width, height, width, height))

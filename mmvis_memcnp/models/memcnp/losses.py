@@ -1,0 +1,223 @@
+"""Training rules of MemCNP: mixture likelihood, plain NLL, energy score."""
+from typing import NamedTuple, Optional, Tuple
+
+import torch
+import torch.nn.functional as F
+from mmdet.registry import MODELS
+from torch import Tensor, nn
+
+from .distribution import at_least_float32, log_prob
+from .segments import (segment_count, segment_logsumexp, segment_mean)
+
+PHI_EPS = 1e-9
+
+
+class Support(NamedTuple):
+    """Supporting samples of all ground truths of a batch.
+
+    P samples, G ground truths; a ground truth may have none.
+    """
+    mu: Tensor  # (P, 4) predicted boxes, xyxy as fractions of the input
+    sigma: Tensor  # (P, 4) standard deviations, same units
+    phi: Tensor  # (P,) centreness, the mixing weight before normalisation
+    gt_index: Tensor  # (P,) int64, ground truth of each sample
+    gt_boxes: Tensor  # (G, 4) same units as mu
+
+
+def target_uncertainty(prob: Tensor, iou: Tensor) -> Tensor:
+    """What sigma is regularised towards (eq 11).
+
+    Args:
+        prob (Tensor): Shape (P,), the host's probability of the ground
+            truth's class, in [0, 1].
+        iou (Tensor): Shape (P,), IoU of predicted and ground-truth box.
+
+    Returns:
+        Tensor: Shape (P,), in [0, 2], without gradient.
+    """
+    return (2 - prob - iou).detach()
+
+
+def mixture_nll(support: Support) -> Tensor:
+    """Negative log-likelihood of each box under its mixture (eqs 9, 10).
+
+    The mixing weights are the centreness values of a ground truth's samples,
+    normalised to sum to one, without gradient.
+
+    Returns:
+        Tensor: Shape (G,), zero without support.
+    """
+    mu, sigma, phi, index, boxes = support
+    num = len(boxes)
+    log_phi = (phi.detach() + PHI_EPS).log()
+    log_weight = log_phi - segment_logsumexp(log_phi, index, num)[index]
+    joint = log_weight + log_prob(boxes[index], mu, sigma)
+    return -segment_logsumexp(joint, index, num)
+
+
+def plain_nll(support: Support) -> Tensor:
+    """Mean negative log-likelihood over each box's samples (eq 8).
+
+    Returns:
+        Tensor: Shape (G,), zero without support.
+    """
+    mu, sigma, _, index, boxes = support
+    return -segment_mean(
+        log_prob(boxes[index], mu, sigma), index, len(boxes))
+
+
+def energy_score(support: Support,
+                 samples: Optional[Tensor] = None,
+                 num_samples: int = 128) -> Tensor:
+    """Monte-Carlo energy score of each supporting Normal, averaged.
+
+    After Harakeh and Waslander (ICLR 2021): the mean distance of draws to
+    the ground truth less half the mean distance between successive draws.
+    Draws are reparameterised, so that mu and sigma get gradients.
+
+    Args:
+        support (Support): The supporting samples.
+        samples (Tensor, optional): Standard normal noise (M, P, 4), M > 1, to
+            use instead of drawing it.
+        num_samples (int): Draws M when they are drawn. Defaults to 128.
+
+    Returns:
+        Tensor: Shape (G,), zero without support.
+    """
+    mu, sigma, _, index, boxes = support
+    if samples is None:
+        samples = torch.randn(
+            (num_samples, *mu.shape), dtype=mu.dtype, device=mu.device)
+    draws = mu + sigma * samples
+    error = (draws - boxes[index]).norm(dim=-1).mean(0)
+    spread = (draws[1:] - draws[:-1]).norm(dim=-1).mean(0)
+    return segment_mean(error - 0.5 * spread, index, len(boxes))
+
+
+@MODELS.register_module()
+class MemCNPLoss(nn.Module):
+    r"""Loss of the box distribution, ``alpha * L_nll + R_sigma`` (eqs 8-14).
+
+    For each ground truth: the rule's score of its supporting samples times
+    alpha, plus the smooth-L1 distance of their sigmas to the target
+    uncertainty (eq 12), averaged over samples and box edges. Then the mean
+    over the ground truths that have support.
+
+    alpha keeps the log-probability in range; by its purpose it scales the
+    score only, not R_sigma.
+
+    Args:
+        rule (str): 'gmm' (eqs 9, 10), 'nll' (eq 8) or 'energy'. Defaults to
+            'gmm'.
+        sigma_weight (float): Weight of R_sigma; 0 switches it off. Defaults
+            to 1.0.
+        alpha (str): 'support' = 1 / number of supporting samples of the
+            ground truth, as the paper says; 'points' = 1 / number of
+            locations of the image, as the released code does. Defaults to
+            'support'.
+        reduction (str): 'gt_mean' = mean over ground truths with support
+            (eq 10); 'image_sum' = sum over the ground truths of an image,
+            mean over the images that have any, as the released code does.
+            Defaults to 'gt_mean'.
+        sigma_offset (float): Subtracted from sigma first. The released code
+            takes 0.1 off under 'nll' and 'energy'. Defaults to 0.
+    """
+    rules = ('gmm', 'nll', 'energy')
+
+    def __init__(self,
+                 rule: str = 'gmm',
+                 sigma_weight: float = 1.0,
+                 alpha: str = 'support',
+                 reduction: str = 'gt_mean',
+                 sigma_offset: float = 0.) -> None:
+        super().__init__()
+        for name, value, allowed in (('rule', rule, self.rules),
+                                     ('alpha', alpha, ('support', 'points')),
+                                     ('reduction', reduction,
+                                      ('gt_mean', 'image_sum'))):
+            if value not in allowed:
+                raise ValueError(
+                    f'{name} must be one of {allowed}, got {value!r}.')
+        self.rule = rule
+        self.sigma_weight = sigma_weight
+        self.alpha = alpha
+        self.reduction = reduction
+        self.sigma_offset = sigma_offset
+
+    def forward(self,
+                mu: Tensor,
+                sigma: Tensor,
+                phi: Tensor,
+                gt_index: Tensor,
+                gt_boxes: Tensor,
+                uncertainty: Tensor,
+                image_index: Optional[Tensor] = None,
+                num_points: Optional[int] = None,
+                samples: Optional[Tensor] = None) -> Tensor:
+        """Loss of a batch; P supporting samples, G ground truths.
+
+        Args:
+            mu (Tensor): Shape (P, 4), predicted boxes xyxy as fractions of
+                the padded network input.
+            sigma (Tensor): Shape (P, 4), standard deviations of the edges.
+            phi (Tensor): Shape (P,), centreness of the samples in their
+                ground truth.
+            gt_index (Tensor): Shape (P,) int64, row of ``gt_boxes``.
+            gt_boxes (Tensor): Shape (G, 4), all ground truths of the batch
+                in the units of ``mu``.
+            uncertainty (Tensor): Shape (P,), :func:`target_uncertainty`.
+            image_index (Tensor, optional): Shape (G,) int64, image of each
+                ground truth, for 'image_sum'.
+            num_points (int, optional): Locations of an image, for
+                ``alpha='points'``.
+            samples (Tensor, optional): Noise of the energy score (M, P, 4).
+
+        Returns:
+            Tensor: Scalar; zero, with the graph attached, without support.
+        """
+        score, regulariser = self.terms(mu, sigma, phi, gt_index, gt_boxes,
+                                        uncertainty, samples)
+        supports = segment_count(gt_index, len(gt_boxes), score.dtype)
+        if self.alpha == 'support':
+            score = score / supports.clamp(min=1)
+        else:
+            if num_points is None:
+                raise ValueError("alpha='points' needs num_points.")
+            score = score / num_points
+        total = (score + self.sigma_weight * regulariser).sum()
+        if self.reduction == 'gt_mean':
+            return total / (supports > 0).sum().clamp(min=1)
+        if image_index is None:
+            raise ValueError("reduction='image_sum' needs image_index.")
+        # An image's first ground truth stands for it: ids come in order.
+        first = F.pad(image_index.diff() != 0, (1, 0), value=True)
+        return total / first[:len(image_index)].sum().clamp(min=1)
+
+    def terms(self,
+              mu: Tensor,
+              sigma: Tensor,
+              phi: Tensor,
+              gt_index: Tensor,
+              gt_boxes: Tensor,
+              uncertainty: Tensor,
+              samples: Optional[Tensor] = None) -> Tuple[Tensor, Tensor]:
+        """Score and regulariser of each ground truth, before alpha.
+
+        Returns:
+            tuple[Tensor, Tensor]: Both of shape (G,), zero without support.
+        """
+        support = Support(
+            at_least_float32(mu),
+            at_least_float32(sigma) - self.sigma_offset,
+            at_least_float32(phi), gt_index, at_least_float32(gt_boxes))
+        if self.rule == 'gmm':
+            score = mixture_nll(support)
+        elif self.rule == 'nll':
+            score = plain_nll(support)
+        else:
+            score = energy_score(support, samples)
+        distance = F.smooth_l1_loss(
+            support.sigma,
+            at_least_float32(uncertainty)[:, None].expand_as(sigma),
+            reduction='none').mean(dim=1)
+        return score, segment_mean(distance, gt_index, len(gt_boxes))
