@@ -198,8 +198,8 @@ class MemCNPSipMaskHead(DenseHead):
 
         Returns:
             ``loss_cls``, ``loss_bbox``, ``loss_centerness``, ``loss_seg``,
-            ``loss_match``, with a distribution also ``loss_nll`` and
-            ``loss_sigma`` (L_cnp, eq 13), and ``match_acc`` in percent.
+            ``loss_match``, with a distribution ``loss_cnp`` (eq 13), and
+            ``match_acc`` in percent.
         """
         key_feats = key_feats[:len(self.strides)]
         points = self.points(list(key_feats))
@@ -248,17 +248,17 @@ class MemCNPSipMaskHead(DenseHead):
         prob = cls.detach()[image, point, labels].sigmoid()
         if self.loss_cnp is not None:
             iou = aligned_iou(pos_boxes.detach(), pos_gt, offset=1)
-            losses.update(
-                self.loss_cnp(
-                    mu=pos_boxes / unit,
-                    sigma=sigma[image, point],
-                    phi=targets.centerness[image, point],
-                    gt_index=image * key_gt.boxes.shape[1] + gt,
-                    gt_boxes=(key_gt.boxes / unit).flatten(0, 1),
-                    target_u=target_uncertainty(prob, iou),
-                    num_points=sum(counts),
-                    gt_valid=key_gt.valid.flatten(),
-                    num_images=frames))
+            owner, place = key_gt.valid.nonzero(as_tuple=True)
+            row = key_gt.valid.flatten().cumsum(0).view_as(key_gt.valid) - 1
+            losses['loss_cnp'] = self.loss_cnp(
+                mu=pos_boxes / unit,
+                sigma=sigma[image, point],
+                phi=targets.centerness[image, point],
+                gt_index=row[image, gt],
+                gt_boxes=key_gt.boxes[owner, place] / unit,
+                uncertainty=target_uncertainty(prob, iou),
+                image_index=owner,
+                num_points=sum(counts))
 
         vectors = vectors_at(outs.track_map, _centres(pos_boxes), image,
                              self.strides[0])
