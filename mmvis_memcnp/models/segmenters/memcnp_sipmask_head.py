@@ -6,11 +6,13 @@ from torch import Tensor, nn
 
 from ...ops import crop_split_gt
 from ...structures.ground_truth import GroundTruth
-from ..layers import FeatureAlign, aligned_iou, jitter_boxes, sides_to_boxes
+from ..layers import (FeatureAlign, aligned_iou, distances_to_sides,
+                      jitter_boxes, sides_to_boxes)
 from ..layers.masks import prototype_logits, vectors_at
 from ..memcnp.bank import memory_target
 from ..memcnp.distribution import distances_to_boxes, split_distribution
 from ..memcnp.losses import target_uncertainty
+from ..task_modules.point_geometry import centreness
 from .dense_head import DenseHead, DenseOutputs, flatten_level
 from .sipmask_loss import MaskLoss, match_cross_entropy
 
@@ -36,7 +38,10 @@ class MemCNPSipMaskHead(DenseHead):
         track_anchors: where the key frame's track vectors are taken for the
             contrast: ``'candidates'`` (centres of the selected boxes, as
             the paper says) or ``'ground_truth'`` (centres of the objects).
-        point_targets: which object a point belongs to.
+        point_targets: which object a point is written into the memory with.
+        centreness_level: ``'own'`` computes the centre-ness at every point;
+            ``'finest'`` on the finest level only, the coarser ones being
+            bilinear reductions of it, as in the released code.
         ref_jitter: random shift and scale of the reference boxes in
             training, a fraction of their size.
         temperature: of the cosine similarity in the accuracy that is logged.
@@ -53,6 +58,7 @@ class MemCNPSipMaskHead(DenseHead):
                  loss_track: dict | None = None,
                  track_anchors: str = 'candidates',
                  point_targets: dict | None = None,
+                 centreness_level: str = 'own',
                  ref_jitter: float = 0.05,
                  temperature: float = 0.1,
                  **kwargs) -> None:
@@ -60,11 +66,15 @@ class MemCNPSipMaskHead(DenseHead):
         if track_anchors not in ('candidates', 'ground_truth'):
             raise ValueError(f'track_anchors is {track_anchors!r}; use '
                              "'candidates' or 'ground_truth'.")
+        if centreness_level not in ('own', 'finest'):
+            raise ValueError(f'centreness_level is {centreness_level!r}; use '
+                             "'own' or 'finest'.")
         if loss_cnp is not None and memcnp is None:
             raise ValueError('loss_cnp trains a distribution that a head '
                              'without memcnp does not predict: give memcnp, '
                              'or set loss_cnp=None.')
         self.track_anchors = track_anchors
+        self.centreness_level = centreness_level
         self.ref_jitter = ref_jitter
         self.temperature = temperature
         width = self.feat_channels
@@ -87,7 +97,7 @@ class MemCNPSipMaskHead(DenseHead):
         self.assigner = TASK_UTILS.build(assigner or dict(
             type='USSAssigner' if self.memcnp else 'FCOSPointAssigner'))
         self.point_targets = TASK_UTILS.build(
-            point_targets or dict(type='PointTargetMaker'))
+            point_targets or dict(type='SmallestBoxTarget'))
         self.loss_cls = MODELS.build(loss_cls or dict(
             type='FocalLoss', use_sigmoid=True, gamma=2.0, alpha=0.25,
             reduction='none'))
@@ -202,15 +212,17 @@ class MemCNPSipMaskHead(DenseHead):
             ``match_acc`` in percent.
         """
         key_feats = key_feats[:len(self.strides)]
-        points = self.points(list(key_feats))
         sizes = [f.shape[-2:] for f in key_feats]
-        targets = self.point_targets(points, sizes, key_gt)
+        levels = self.points(list(key_feats))
+        counts = [len(p) for p in levels]
+        points = torch.cat(levels)
         height, width = input_hw = self._input_hw(key_feats)
         unit = key_gt.boxes.new_tensor([width, height] * 2)
-        counts = [len(p) for p in points]
-        y = memory_target(targets.distances, input_hw)
+
+        target = self.point_targets(points, key_gt.boxes, key_gt.valid)
+        y = memory_target(target.ltrb, input_hw)
         outs = self(key_feats,
-                    (y.split(counts, 1), targets.write.split(counts, 1)))
+                    (y.split(counts, 1), target.inside.split(counts, 1)))
         boxes = torch.cat(outs.boxes, 1)
         sigma = torch.cat(outs.sigmas, 1) if outs.sigmas else None
         cls = torch.cat([flatten_level(x) for x in outs.cls_scores],
@@ -218,21 +230,30 @@ class MemCNPSipMaskHead(DenseHead):
         ctr = torch.cat([flatten_level(x) for x in outs.centernesses],
                         1)[..., 0].float()
 
-        picked = self.assigner.select(
-            points, self.strides, key_gt.boxes, key_gt.valid,
-            sigma=None if sigma is None else sigma.detach(),
-            targets=targets)
-        image, point = picked.positive.nonzero(as_tuple=True)
+        inside, ctr_target = self._centreness(points, sizes, key_gt)
+        stride = torch.cat([
+            points.new_full((n, ), s)
+            for n, s in zip(counts, self.strides, strict=True)
+        ])
+        picked = self.assigner.assign_batch(
+            torch.cat([points, stride[:, None], stride[:, None]], 1),
+            torch.repeat_interleave(
+                torch.arange(len(counts), device=points.device),
+                torch.tensor(counts, device=points.device)),
+            key_gt.boxes, key_gt.valid,
+            sigmas=None if sigma is None else sigma.detach(),
+            centreness_map=ctr_target)
+        image, point = picked.pos.nonzero(as_tuple=True)
         gt = picked.gt_index[image, point]
         labels = key_gt.labels[image, gt]
         with_gt = key_gt.valid.any(1)
         frames = with_gt.sum().clamp(min=1)
         per_frame = torch.bincount(image, minlength=len(cls)).clamp(min=1)
 
-        target = torch.full_like(picked.gt_index, self.num_classes)
-        target[image, point] = labels
-        focal = self.loss_cls(cls.flatten(0, 1), target.flatten()).sum(-1)
-        focal = focal.view_as(target) * (picked.positive | picked.negative)
+        classes = torch.full_like(picked.gt_index, self.num_classes)
+        classes[image, point] = labels
+        focal = self.loss_cls(cls.flatten(0, 1), classes.flatten()).sum(-1)
+        focal = focal.view_as(classes) * (picked.pos | picked.neg)
         losses = dict(
             loss_cls=(focal.sum(1) / per_frame * with_gt).sum() / frames)
 
@@ -241,9 +262,9 @@ class MemCNPSipMaskHead(DenseHead):
         losses['loss_bbox'] = (self.loss_bbox(pos_boxes, pos_gt) *
                                share).sum()
         bce = F.binary_cross_entropy_with_logits(
-            ctr, targets.centerness, reduction='none') * targets.inside
+            ctr, ctr_target, reduction='none') * inside
         losses['loss_centerness'] = (
-            bce.sum(1) / targets.inside.sum(1).clamp(min=1)).mean()
+            bce.sum(1) / inside.sum(1).clamp(min=1)).mean()
 
         prob = cls.detach()[image, point, labels].sigmoid()
         if self.loss_cnp is not None:
@@ -253,7 +274,7 @@ class MemCNPSipMaskHead(DenseHead):
             losses['loss_cnp'] = self.loss_cnp(
                 mu=pos_boxes / unit,
                 sigma=sigma[image, point],
-                phi=targets.centerness[image, point],
+                phi=ctr_target[image, point],
                 gt_index=row[image, gt],
                 gt_boxes=key_gt.boxes[owner, place] / unit,
                 uncertainty=target_uncertainty(prob, iou),
@@ -271,6 +292,31 @@ class MemCNPSipMaskHead(DenseHead):
             self._match(outs.track_map, self._track_map(ref_feats), vectors,
                         image, key_gt.ids[image, gt], key_gt, ref_gt))
         return losses
+
+    def _centreness(self, points: Tensor, sizes: list[tuple[int, int]],
+                    gt: GroundTruth) -> tuple[Tensor, Tensor]:
+        """Which points lie in (or on) a box, and how central they are.
+
+        Args:
+            points: (N, 2) of all levels, pixels.
+            sizes: (H, W) of each level.
+            gt: objects of B frames.
+
+        Returns:
+            (B, N) bool, and (B, N) the largest centre-ness in any box, 0
+            outside all.
+        """
+        sides = distances_to_sides(points[:, None], gt.boxes[:, None])
+        inside = ((sides.amin(-1) >= 0) & gt.valid[:, None]).any(-1)
+        best = (centreness(sides) * gt.valid[:, None]).amax(-1)
+        if self.centreness_level == 'own':
+            return inside, best
+        finest = best[:, :sizes[0][0] * sizes[0][1]].view(-1, 1, *sizes[0])
+        return inside, torch.cat([
+            F.interpolate(
+                finest, size=size, mode='bilinear',
+                align_corners=False).flatten(1) for size in sizes
+        ], 1)
 
     def _match(self, track_map: Tensor, ref_map: Tensor, vectors: Tensor,
                image: Tensor, ids: Tensor, key_gt: GroundTruth,
