@@ -27,7 +27,8 @@ class PointBatch(NamedTuple):
     levels: Tensor  # (N,) int64
     boxes: Tensor  # (B, G, 4) xyxy pixels
     valid: Tensor  # (B, G) bool
-    contains: Tensor  # (B, N, G) bool, the point lies in that valid box
+    contains: Tensor  # (B, N, G) bool, the point lies in that valid box,
+    # edges included
     smallest: Tensor  # (B, N) int64, smallest containing box, -1 outside all
     sigmas: Optional[Tensor]  # (B, N, 4)
     centreness: Optional[Tensor]  # (B, N), given by the host
@@ -68,7 +69,7 @@ class PointAssigner(BaseAssigner):
         """
         points, boxes, valid = as_batch(priors[..., :2], boxes, valid)
         strides = priors[..., 2].reshape(len(points), -1)
-        contains = inside_boxes(points, boxes) & valid[:, None]
+        contains = inside_boxes(points, boxes, True) & valid[:, None]
         batch = PointBatch(points, strides, levels, boxes, valid, contains,
                            smallest_of(contains, boxes), sigmas,
                            centreness_map)

@@ -33,18 +33,23 @@ def centreness(ltrb: Tensor) -> Tensor:
     return (horizontal * vertical).sqrt()
 
 
-def inside_boxes(points: Tensor, boxes: Tensor) -> Tensor:
-    """Whether points lie strictly inside boxes.
+def inside_boxes(points: Tensor, boxes: Tensor,
+                 with_edges: bool = False) -> Tensor:
+    """Whether points lie inside boxes.
 
     Args:
         points (Tensor): Shape (B or 1, N, 2), pixels.
         boxes (Tensor): Shape (B, G, 4), xyxy pixels.
+        with_edges (bool): Whether a point on an edge counts as inside.
+            Defaults to False.
 
     Returns:
         Tensor: Shape (B, N, G) bool.
     """
     x, y = points[..., None, 0], points[..., None, 1]
     x1, y1, x2, y2 = boxes[:, None].unbind(-1)
+    if with_edges:
+        return (x >= x1) & (y >= y1) & (x <= x2) & (y <= y2)
     return (x > x1) & (y > y1) & (x < x2) & (y < y2)
 
 
@@ -107,7 +112,7 @@ class SmallestBoxTarget:
     """Box of each point: the smallest that contains it, else the nearest.
 
     What MemCNP writes into its memory next to the feature of a point; only
-    points inside a box are written.
+    points strictly inside a box are written (min(y) > 0 in eq 8).
     """
 
     @torch.no_grad()
