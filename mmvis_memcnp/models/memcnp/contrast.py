@@ -56,9 +56,8 @@ class ContrastiveTrackingLoss(nn.Module):
         positive = same & (
             torch.arange(len(others), device=same.device) < len(refs))
         pairs = positive | ~same
-        # A finite filler keeps the gradient of an empty set finite.
+        # Finite, so that the gradient of an empty set is finite as well.
         lowest = torch.finfo(logits.dtype).min / 2
-        # The last entry stands for "no pair" and keeps an empty set defined.
         all_pairs = _log_sum(logits, pairs, lowest)
         positives = _log_sum(logits, positive, lowest)
         loss = torch.where(positive.any(), all_pairs - positives, 0.)
@@ -66,6 +65,6 @@ class ContrastiveTrackingLoss(nn.Module):
 
 
 def _log_sum(logits: Tensor, chosen: Tensor, lowest: float) -> Tensor:
-    """Log-sum-exp of the chosen logits, about ``lowest`` if there is none."""
+    """Log-sum-exp of the chosen logits, ``lowest`` if there is none."""
     filled = logits.masked_fill(~chosen, lowest).flatten()
     return torch.logsumexp(F.pad(filled, (0, 1), value=lowest), dim=0)

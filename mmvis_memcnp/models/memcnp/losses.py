@@ -7,7 +7,7 @@ from mmdet.registry import MODELS
 from torch import Tensor, nn
 
 from .distribution import at_least_float32, log_prob
-from .segments import (segment_count, segment_logsumexp, segment_mean)
+from .segments import segment_count, segment_logsumexp, segment_mean
 
 PHI_EPS = 1e-9
 
@@ -151,8 +151,8 @@ class MemCNPLoss(nn.Module):
                 gt_index: Tensor,
                 gt_boxes: Tensor,
                 uncertainty: Tensor,
-                image_index: Optional[Tensor] = None,
                 num_points: Optional[int] = None,
+                num_images: Optional[int] = None,
                 samples: Optional[Tensor] = None) -> Tensor:
         """Loss of a batch; P supporting samples, G ground truths.
 
@@ -166,10 +166,10 @@ class MemCNPLoss(nn.Module):
             gt_boxes (Tensor): Shape (G, 4), all ground truths of the batch
                 in the units of ``mu``.
             uncertainty (Tensor): Shape (P,), :func:`target_uncertainty`.
-            image_index (Tensor, optional): Shape (G,) int64, image of each
-                ground truth, for 'image_sum'.
             num_points (int, optional): Locations of an image, for
                 ``alpha='points'``.
+            num_images (int, optional): Images that have a ground truth, for
+                ``reduction='image_sum'``.
             samples (Tensor, optional): Noise of the energy score (M, P, 4).
 
         Returns:
@@ -187,11 +187,9 @@ class MemCNPLoss(nn.Module):
         total = (score + self.sigma_weight * regulariser).sum()
         if self.reduction == 'gt_mean':
             return total / (supports > 0).sum().clamp(min=1)
-        if image_index is None:
-            raise ValueError("reduction='image_sum' needs image_index.")
-        # An image's first ground truth stands for it: ids come in order.
-        first = F.pad(image_index.diff() != 0, (1, 0), value=True)
-        return total / first[:len(image_index)].sum().clamp(min=1)
+        if num_images is None:
+            raise ValueError("reduction='image_sum' needs num_images.")
+        return total / max(num_images, 1)
 
     def terms(self,
               mu: Tensor,
