@@ -1,6 +1,8 @@
 """What the tools check before anything is written."""
 from __future__ import annotations
 
+import argparse
+import os
 import os.path as osp
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -118,7 +120,8 @@ def apply_classes(cfg: Config, loader: str) -> None:
     lists = {
         tuple(dataset['metainfo']['classes'])
         for dataset in _datasets((cfg.get(loader) or {}).get('dataset'))
-        if (dataset.get('metainfo') or {}).get('classes')
+        if isinstance((dataset.get('metainfo') or {}).get('classes'),
+                      (list, tuple))
     }
     if len(lists) > 1:
         raise UserError(
@@ -161,6 +164,61 @@ def enable_amp(cfg: Config) -> None:
             'set mixed precision in the config.')
     cfg.optim_wrapper.type = 'AmpOptimWrapper'
     cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
+
+
+def set_randomness(cfg: Config, seed: int | None,
+                   deterministic: bool) -> None:
+    """Apply ``--seed`` and ``--deterministic``.
+
+    Args:
+        cfg: The config, changed in place.
+        seed: In [0, 2**32), or None to keep the config's.
+        deterministic: Whether to allow deterministic kernels only.
+
+    Raises:
+        UserError: The seed is out of range.
+    """
+    randomness = dict(cfg.get('randomness') or dict(seed=None))
+    if seed is not None:
+        if not 0 <= seed < 2**32:
+            raise UserError(f'--seed must lie in [0, 2**32), got {seed}.')
+        randomness['seed'] = seed
+    if deterministic:
+        randomness['deterministic'] = True
+        # cuBLAS reads it when the first CUDA context is made.
+        os.environ.setdefault('CUBLAS_WORKSPACE_CONFIG', ':4096:8')
+    cfg.randomness = randomness
+
+
+def add_hook(cfg: Config, kind: str, **kwargs: Any) -> None:
+    """Add a hook to the config, unless the config has one of this type.
+
+    Args:
+        cfg: The config, changed in place.
+        kind: Registered name.
+        kwargs: Its arguments.
+    """
+    hooks = list(cfg.get('custom_hooks') or [])
+    if all(hook.get('type') != kind for hook in hooks):
+        hooks.append(dict(type=kind, **kwargs))
+    cfg.custom_hooks = hooks
+
+
+def add_launcher_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that the launchers of several processes use.
+
+    Args:
+        parser: Parser of a tool.
+    """
+    parser.add_argument(
+        '--launcher',
+        choices=['none', 'pytorch', 'slurm', 'mpi'],
+        default='none',
+        help='what started the processes (default: none, one process)')
+    # The spelling depends on the version of torch.distributed.launch.
+    parser.add_argument(
+        '--local_rank', '--local-rank', type=int, default=0,
+        help=argparse.SUPPRESS)
 
 
 def last_checkpoint(work_dir: str) -> str | None:
