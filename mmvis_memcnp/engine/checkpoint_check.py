@@ -1,0 +1,215 @@
+"""Does a checkpoint belong to this model?"""
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mmdet.registry import HOOKS
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+from torch import Tensor
+
+from .errors import UserError
+
+# A checkpoint of which less than this share of the names is known, by either
+# count, is of another model and not an initialisation of this one.
+_HARDLY_ANY = 0.1
+# More entries a class than this are channels that happen to divide.
+_MAX_ANCHORS = 9
+# Names of buffers that older checkpoints lack and that no result depends on.
+_HARMLESS = re.compile(r'\.num_batches_tracked$')
+
+
+@dataclass
+class KeyReport:
+    """How the names of a checkpoint compare with those of a model.
+
+    Attributes:
+        matched: Names of both, with the same shape.
+        missing: Names of the model alone.
+        unexpected: Names of the checkpoint alone.
+        reshaped: Name to (shape in the checkpoint, shape in the model).
+    """
+
+    matched: list[str]
+    missing: list[str]
+    unexpected: list[str]
+    reshaped: dict[str, tuple[tuple[int, ...], tuple[int, ...]]]
+
+
+def compare_keys(checkpoint: Mapping[str, Tensor],
+                 model: Mapping[str, Tensor]) -> KeyReport:
+    """Compare two state dicts by name and shape.
+
+    Args:
+        checkpoint: Weights of the checkpoint.
+        model: Weights of the model.
+
+    Returns:
+        The comparison; ``num_batches_tracked`` of batch norms is left out of
+        ``missing``.
+    """
+    both = [name for name in model if name in checkpoint]
+    reshaped = {
+        name: (tuple(checkpoint[name].shape), tuple(model[name].shape))
+        for name in both if checkpoint[name].shape != model[name].shape
+    }
+    return KeyReport(
+        matched=[name for name in both if name not in reshaped],
+        missing=[
+            name for name in model
+            if name not in checkpoint and not _HARMLESS.search(name)
+        ],
+        unexpected=[name for name in checkpoint if name not in model],
+        reshaped=reshaped)
+
+
+def class_counts(cfg: Any) -> set[int]:
+    """All values of ``num_classes`` in a (nested) model config."""
+    return set(_find_num_classes(cfg))
+
+
+def _find_num_classes(cfg: Any) -> Iterator[int]:
+    if isinstance(cfg, Mapping):
+        for key, value in cfg.items():
+            if key == 'num_classes' and isinstance(value, int):
+                yield value
+            else:
+                yield from _find_num_classes(value)
+    elif isinstance(cfg, (list, tuple)):
+        for value in cfg:
+            yield from _find_num_classes(value)
+
+
+def is_class_head(old: tuple[int, ...], new: tuple[int, ...],
+                  counts: set[int]) -> bool:
+    """Whether two shapes differ in the number of classes alone.
+
+    Args:
+        old: Shape in the checkpoint.
+        new: Shape in the model.
+        counts: Numbers of classes of the model.
+
+    Returns:
+        True if they differ along the first axis only and the model has one
+        entry a class there, or one more (no object), for each of at most
+        ``_MAX_ANCHORS`` anchors.
+    """
+    if len(old) != len(new) or not new or old[1:] != new[1:]:
+        return False
+    for count in counts:
+        for entries in (count, count + 1):
+            anchors, rest = divmod(new[0], entries)
+            if (rest == 0 and 1 <= anchors <= _MAX_ANCHORS
+                    and old[0] % anchors == 0):
+                return True
+    return False
+
+
+def _some(names: list[str], limit: int = 3) -> str:
+    more = f' and {len(names) - limit} more' if len(names) > limit else ''
+    return ', '.join(names[:limit]) + more
+
+
+def _origin(checkpoint: Mapping[str, Any]) -> str:
+    """What a checkpoint says about the model it was written from."""
+    text = checkpoint.get('meta', {}).get('cfg', '')
+    match = re.search(r"^model = dict\(.*?^    type='(\w+)'", text,
+                      re.MULTILINE | re.DOTALL)
+    if match:
+        return f'it was saved while training {match.group(1)}'
+    parts = Counter(
+        name.split('.')[0] for name in checkpoint['state_dict'])
+    return f'its parts are {_some([part for part, _ in parts.most_common()])}'
+
+
+@HOOKS.register_module()
+class CheckpointCheckHook(Hook):
+    """Refuse a checkpoint of another model before it is loaded.
+
+    Without ``strict``, for the initial weights of a training, parts may be
+    missing or left over, and a class head with another number of classes
+    keeps its initial values; both are said in the log.
+
+    Args:
+        strict: Every weight must be there, with its shape, and no other: for
+            testing and resuming.
+    """
+
+    def __init__(self, strict: bool) -> None:
+        self.strict = strict
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Check, and take out what is not to be loaded.
+
+        Args:
+            runner: The runner; its model has not been touched yet.
+            checkpoint: The loaded file with its weights by name under
+                ``state_dict``; class heads that do not fit are removed.
+
+        Raises:
+            UserError: The checkpoint does not belong to the model.
+        """
+        model = runner.model
+        model = model.module if is_model_wrapper(model) else model
+        name = type(model).__name__
+        report = compare_keys(checkpoint['state_dict'], model.state_dict())
+        if self.strict:
+            self._check_all(report, name, checkpoint)
+            return
+        known = len(report.matched) + len(report.reshaped)
+        if known < _HARDLY_ANY * len(checkpoint['state_dict']) and \
+                known < _HARDLY_ANY * (known + len(report.missing)):
+            raise UserError(
+                f'The checkpoint of load_from is of another model: only '
+                f'{known} of its {len(checkpoint["state_dict"])} weights '
+                f'belong to {name} ({_origin(checkpoint)}); give one of '
+                f'{name}, or convert it with tools/model_converters/.')
+        self._drop_class_heads(runner, report, checkpoint)
+        if report.missing:
+            runner.logger.info(
+                f'{len(report.missing)} weights are not in the checkpoint '
+                f'and keep their initial values: {_some(report.missing)}.')
+        if report.unexpected:
+            runner.logger.info(
+                f'{len(report.unexpected)} weights of the checkpoint are not '
+                f'used: {_some(report.unexpected)}.')
+
+    def _check_all(self, report: KeyReport, name: str,
+                   checkpoint: dict) -> None:
+        reshaped = [
+            f'{key} {old} instead of {new}'
+            for key, (old, new) in report.reshaped.items()
+        ]
+        faults = [
+            f'{len(keys)} weights {what} ({_some(keys)})'
+            for keys, what in ((report.missing, 'are missing'),
+                               (reshaped, 'have another shape'),
+                               (report.unexpected, 'are not of this model'))
+            if keys
+        ]
+        if faults:
+            raise UserError(
+                f'The checkpoint does not belong to this {name}: '
+                f'{"; ".join(faults)}; {_origin(checkpoint)}: give the '
+                'config that the checkpoint was trained with.')
+
+    def _drop_class_heads(self, runner: Runner, report: KeyReport,
+                          checkpoint: dict) -> None:
+        counts = class_counts(runner.cfg.get('model', {}))
+        for key, (old, new) in report.reshaped.items():
+            if not is_class_head(old, new, counts):
+                raise UserError(
+                    f'The checkpoint of load_from has {key} of shape {old}, '
+                    f'the model needs {new}: give a checkpoint of the same '
+                    'configuration.')
+            del checkpoint['state_dict'][key]
+        if report.reshaped:
+            runner.logger.warning(
+                'The checkpoint has another number of classes; these weights '
+                'keep their initial values: '
+                f'{_some(list(report.reshaped), 8)}.')

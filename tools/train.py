@@ -1,0 +1,90 @@
+"""Train a model."""
+import argparse
+import os
+
+from mmengine.config import Config, DictAction
+from mmengine.runner import Runner
+
+from mmvis_memcnp.engine import preflight, run_tool
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config', help='config file')
+    parser.add_argument(
+        '--work-dir',
+        help='folder of logs and checkpoints (default: '
+        'work_dirs/<name of the config>)')
+    parser.add_argument(
+        '--resume',
+        nargs='?',
+        const='auto',
+        metavar='CHECKPOINT',
+        help='go on from a checkpoint exactly where it stopped; without a '
+        'path, from the newest one in the work dir, or from the start if '
+        'there is none yet')
+    parser.add_argument(
+        '--amp',
+        action='store_true',
+        help='mixed precision; needs a CUDA device')
+    parser.add_argument(
+        '--seed',
+        type=int,
+        help='seed of everything random (default: that of the config, else '
+        'drawn and written to the log)')
+    parser.add_argument(
+        '--deterministic',
+        action='store_true',
+        help='deterministic kernels only: the same losses every time, slower')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        metavar='KEY=VALUE',
+        help='override values of the config, such as '
+        'train_dataloader.batch_size=4')
+    preflight.add_launcher_options(parser)
+    return parser.parse_args()
+
+
+def choose_start(cfg: Config, resume: str | None) -> None:
+    """Decide what the weights start from: a run, a checkpoint or neither."""
+    if resume is None and cfg.get('resume') and cfg.get('load_from') is None:
+        resume = 'auto'
+    if resume == 'auto':
+        resume = preflight.last_checkpoint(cfg.work_dir)
+        cfg.resume = resume is not None
+        if resume is None:
+            print(f'Nothing to resume in {cfg.work_dir}: training starts '
+                  'from the beginning.')
+    elif resume is not None:
+        cfg.resume = True
+    if resume is not None:
+        cfg.load_from = resume
+    if cfg.get('load_from') is not None:
+        preflight.check_checkpoint_path(
+            cfg.load_from, '--resume' if cfg.get('resume') else 'load_from')
+
+
+def main() -> None:
+    """Train."""
+    args = parse_args()
+    cfg = preflight.load_config(args.config, args.cfg_options)
+    cfg.launcher = args.launcher
+    preflight.set_work_dir(cfg, args.config, args.work_dir)
+    if args.amp:
+        preflight.enable_amp(cfg)
+    preflight.set_randomness(cfg, args.seed, args.deterministic)
+    preflight.check_annotations(cfg, 'train_dataloader', 'val_dataloader')
+    preflight.apply_classes(cfg, 'train_dataloader')
+    choose_start(cfg, args.resume)
+    preflight.add_hook(cfg, 'CheckpointCheckHook',
+                       strict=bool(cfg.get('resume')))
+    preflight.add_hook(cfg, 'NaNStopHook')
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    Runner.from_cfg(cfg).train()
+
+
+if __name__ == '__main__':
+    run_tool(main)
