@@ -49,7 +49,7 @@ def _positions(offset: Tensor, geo: Geometry) -> tuple[Tensor, Tensor]:
     """
     batch, _, height, width = offset.shape
     rows, cols = geo.kernel
-    moved = offset.to(working_dtype(offset)).view(
+    moved = offset.to(working_dtype(offset)).reshape(
         batch * geo.offset_groups, rows, cols, 2, height, width)
 
     def regular(size: int, taps: int, axis: int) -> Tensor:

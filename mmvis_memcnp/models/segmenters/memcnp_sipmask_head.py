@@ -269,17 +269,15 @@ class MemCNPSipMaskHead(DenseHead):
         prob = cls.detach()[image, point, labels].sigmoid()
         if self.loss_cnp is not None:
             iou = aligned_iou(pos_boxes.detach(), pos_gt, offset=1)
-            owner, place = key_gt.valid.nonzero(as_tuple=True)
-            row = key_gt.valid.flatten().cumsum(0).view_as(key_gt.valid) - 1
             losses['loss_cnp'] = self.loss_cnp(
                 mu=pos_boxes / unit,
                 sigma=sigma[image, point],
                 phi=ctr_target[image, point],
-                gt_index=row[image, gt],
-                gt_boxes=key_gt.boxes[owner, place] / unit,
+                gt_index=image * key_gt.valid.shape[1] + gt,
+                gt_boxes=(key_gt.boxes / unit).flatten(0, 1),
                 uncertainty=target_uncertainty(prob, iou),
-                image_index=owner,
-                num_points=sum(counts))
+                num_points=sum(counts),
+                num_images=frames)
 
         vectors = vectors_at(outs.track_map, _centres(pos_boxes), image,
                              self.strides[0])

@@ -147,8 +147,7 @@ def inference(fixture: Fixture, model: nn.Module,
     out[part, file, 'video_cats'] = np.array([x.label + 1 for x in tracks])
     out[part, file, 'video_obj_ids'] = np.array([x.id for x in tracks])
     out[part, file, 'video_present'] = np.array(
-        [[s is not None and coco_mask.area(s) > 0 for s in x.segmentations]
-         for x in tracks])
+        [[s is not None for s in x.segmentations] for x in tracks])
     return out
 
 

@@ -15,7 +15,8 @@ def compute(fixture: Fixture) -> Results:
     """Every array of a fixture of SipMask with MemCNP."""
     run = fixture.run
     arch, test, train = run['arch'], run['test'], run['train']
-    config = CONFIG.with_name(CONFIG.name.format(arch['backbone']))
+    config = CONFIG.with_name(CONFIG.name.format(
+        arch['backbone'].replace('_', '-')))
     items = arch['memory']['items']
     head: dict = dict(
         memcnp=dict(

@@ -10,7 +10,8 @@ CONFIG = CONFIGS / 'sipmask' / 'sipmask_{}_official.py'
 def compute(fixture: Fixture) -> Results:
     """Every array of a SipMask fixture."""
     arch, train = fixture.run['arch'], fixture.run['train']
-    config = CONFIG.with_name(CONFIG.name.format(arch['backbone']))
+    config = CONFIG.with_name(CONFIG.name.format(
+        arch['backbone'].replace('_', '-')))
     head = dict(
         basis_channels=arch['mask_basis_channels'],
         track_channels=arch['track_channels'],
