@@ -1,7 +1,5 @@
 # 12 epochs of SipMask-VIS.
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=12, val_interval=12)
-val_cfg = dict(type='VideoValLoop')
-test_cfg = dict(type='VideoTestLoop')
 param_scheduler = [
     dict(
         type='LinearLR',

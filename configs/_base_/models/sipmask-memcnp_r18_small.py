@@ -1,0 +1,21 @@
+# The small SipMask with MemCNP.
+_base_ = './sipmask-memcnp_r50.py'
+
+model = dict(
+    backbone=dict(
+        _delete_=True,
+        type='ResNet',
+        depth=18,
+        base_channels=16,
+        num_stages=4,
+        out_indices=(0, 1, 2, 3),
+        norm_cfg=dict(type='BN', requires_grad=True),
+        norm_eval=False,
+        style='pytorch'),
+    neck=dict(in_channels=[16, 32, 64, 128], out_channels=64, num_outs=4),
+    bbox_head=dict(
+        num_classes=6,
+        in_channels=64,
+        feat_channels=64,
+        norm_cfg=dict(type='GN', num_groups=16),
+        memcnp=dict(feat_dims=64, hidden_dims=64, rate=0.99)))

@@ -1,0 +1,30 @@
+# A small SipMask that trains from scratch on a CPU: ResNet-18 of a quarter of
+# the usual width and a head of 64 channels.
+_base_ = './sipmask_r50.py'
+
+model = dict(
+    data_preprocessor=dict(
+        mean=[123.675, 116.28, 103.53],
+        std=[58.395, 57.12, 57.375],
+        bgr_to_rgb=True),
+    backbone=dict(
+        _delete_=True,
+        type='ResNet',
+        depth=18,
+        base_channels=16,
+        num_stages=4,
+        out_indices=(0, 1, 2, 3),
+        norm_cfg=dict(type='BN', requires_grad=True),
+        norm_eval=False,
+        style='pytorch'),
+    neck=dict(in_channels=[16, 32, 64, 128], out_channels=64, num_outs=4),
+    bbox_head=dict(
+        num_classes=6,
+        in_channels=64,
+        feat_channels=64,
+        stacked_convs=3,
+        strides=(8, 16, 32, 64),
+        regress_ranges=((-1, 24), (24, 48), (48, 96), (96, 1e8)),
+        norm_cfg=dict(type='GN', num_groups=16),
+        basis_channels=32,
+        track_channels=64))

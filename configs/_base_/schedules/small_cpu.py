@@ -1,0 +1,21 @@
+# A short schedule from scratch.
+train_cfg = dict(type='IterBasedTrainLoop', max_iters=4000, val_interval=4000)
+param_scheduler = [
+    dict(
+        type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=200),
+    dict(
+        type='CosineAnnealingLR',
+        by_epoch=False,
+        begin=200,
+        end=4000,
+        eta_min=1e-5)
+]
+optim_wrapper = dict(
+    type='OptimWrapper',
+    optimizer=dict(type='AdamW', lr=1e-3, weight_decay=1e-4),
+    clip_grad=dict(max_norm=35, norm_type=2))
+default_hooks = dict(
+    checkpoint=dict(
+        type='CheckpointHook', by_epoch=False, interval=500, max_keep_ckpts=2),
+    logger=dict(type='LoggerHook', interval=50))
+log_processor = dict(type='LogProcessor', window_size=50, by_epoch=False)

@@ -1,0 +1,5 @@
+_base_ = [
+    '../_base_/models/sipmask_r18_small.py',
+    '../_base_/datasets/moving_shapes.py',
+    '../_base_/schedules/small_cpu.py', '../_base_/default_runtime.py'
+]
