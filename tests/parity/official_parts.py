@@ -1,0 +1,166 @@
+"""Parts of the released MemCNP code that only a mistake of it explains.
+
+They exist to check that everything around them gives the released numbers;
+the product's own parts do what the paper describes.
+"""
+from typing import List, Sequence, Tuple
+
+import torch
+import torch.nn.functional as F
+from mmdet.registry import MODELS, TASK_UTILS
+from torch import Tensor, nn
+
+from mmvis_memcnp.models.memcnp.distribution import log_prob
+from mmvis_memcnp.models.memcnp.losses import Support
+from mmvis_memcnp.models.task_modules.point_geometry import (PointTargets,
+                                                             as_batch,
+                                                             centreness,
+                                                             edge_distances,
+                                                             inside_boxes)
+
+
+@TASK_UTILS.register_module()
+class OfficialBoxTarget:
+    """Memory targets with the released sign error.
+
+    Boxes that do not contain a point get an area of minus infinity before the
+    minimum, so the first box that does *not* contain the point is taken, and
+    the smallest only if all contain it. Every point is written.
+    """
+
+    @torch.no_grad()
+    def __call__(self, points: Tensor, boxes: Tensor,
+                 valid: Tensor) -> PointTargets:
+        """Same interface as ``SmallestBoxTarget``."""
+        points, boxes, valid = as_batch(points, boxes, valid)
+        areas = (boxes[..., 2:] - boxes[..., :2]).prod(-1)[:, None]
+        areas = torch.where(
+            inside_boxes(points, boxes), areas, -torch.inf)
+        areas = areas.masked_fill(~valid[:, None], torch.inf)
+        own = areas.argmin(-1)
+        any_box = valid.any(-1, keepdim=True)
+        own = own.masked_fill(~any_box, -1)
+        return PointTargets(own, edge_distances(points, boxes, own),
+                            any_box.expand_as(own))
+
+
+@TASK_UTILS.register_module()
+class OfficialCentreness:
+    """Centreness of the finest level, resized to the others.
+
+    The released code computes it at the first stride only, as the maximum
+    over the boxes, and takes the other levels by bilinear interpolation.
+    """
+
+    @torch.no_grad()
+    def __call__(self, sizes: Sequence[Tuple[int, int]], points: Tensor,
+                 boxes: Tensor, valid: Tensor) -> Tensor:
+        """Centreness of all levels' points.
+
+        Args:
+            sizes: height and width of each level's map.
+            points (Tensor): Points of the finest level (N0, 2), pixels.
+            boxes (Tensor): Shape (B, G, 4), xyxy pixels, padded.
+            valid (Tensor): Shape (B, G) bool.
+
+        Returns:
+            Tensor: Shape (B, N) of all levels.
+        """
+        points, boxes, valid = as_batch(points, boxes, valid)
+        every = torch.stack([
+            centreness(
+                edge_distances(points, boxes,
+                               torch.full((len(boxes), points.size(1)), g,
+                                          device=points.device)))
+            for g in range(boxes.size(1))
+        ], -1)
+        finest = (every * valid[:, None]).amax(-1)
+        finest = finest.view(len(boxes), 1, *sizes[0])
+        levels = [finest] + [
+            F.interpolate(
+                finest, size=size, mode='bilinear', align_corners=False)
+            for size in sizes[1:]
+        ]
+        return torch.cat([level.flatten(1) for level in levels], dim=1)
+
+
+@MODELS.register_module()
+class OfficialContrastiveTrackingLoss(nn.Module):
+    """The released tracking loss.
+
+    Negatives are the most similar key-key and key-ref pairs of each key
+    vector, true pairs among them; positives are not in the denominator.
+
+    Args:
+        temperature (float): Divides the cosine.
+        topk (int): Hardest pairs of each kind, times the number of images.
+    """
+
+    def __init__(self, temperature: float = 0.1, topk: int = 5) -> None:
+        super().__init__()
+        self.temperature = temperature
+        self.topk = topk
+
+    def forward(self, key_embeds: Tensor, key_ids: Tensor, ref_embeds: Tensor,
+                ref_ids: Tensor, num_images: int) -> Tensor:
+        """One vector a ground truth in each frame; see the product's loss.
+
+        The result is divided by ``num_images``.
+        """
+        keys = F.normalize(key_embeds, dim=1)
+        refs = F.normalize(ref_embeds, dim=1)
+        between = keys @ refs.t() / self.temperature
+        within = keys @ keys.t() / self.temperature
+        off_diagonal = ~torch.eye(len(keys), dtype=torch.bool)
+        within = within[off_diagonal.to(within.device)].view(
+            len(keys), len(keys) - 1)
+        positives = between[key_ids[:, None] == ref_ids]
+        hardest = [
+            pairs.topk(min(self.topk * num_images, pairs.size(1)),
+                       dim=1)[0].flatten() for pairs in (within, between)
+        ]
+        return (torch.cat(hardest).logsumexp(0) -
+                positives.logsumexp(0)) / num_images
+
+
+def official_energy_score(support: Support, draws: List[Tensor]) -> Tensor:
+    """The released energy score: of the mean draw, in mean absolute values.
+
+    Args:
+        support (Support): The supporting samples.
+        draws (list[Tensor]): For each ground truth that has samples, in
+            ascending order, their draws (M, I, 4); they pass no gradient.
+
+    Returns:
+        Tensor: Shape (G,), zero without samples.
+    """
+    scores = support.gt_boxes.new_zeros(len(support.gt_boxes))
+    supported = support.gt_index.unique().tolist()
+    for g, draw in zip(supported, draws, strict=True):
+        mean = draw.mean(1)
+        scores[g] = ((mean - support.gt_boxes[g]).abs().mean() - 0.5 *
+                     (mean[:-1] - mean[1:]).abs().mean())
+    return scores
+
+
+def official_ratio_rule(support: Support, mu: Tensor, sigma: Tensor,
+                        positive: Tensor) -> Tensor:
+    """The unused rule 'contrast': a ratio of summed log-probabilities.
+
+    Divided by the number of pairs once more with every further ground truth.
+
+    Args:
+        support (Support): The supporting samples.
+        mu, sigma (Tensor): Shape (N, 4), of all points of the image.
+        positive (Tensor): Shape (N,) bool, the points that support any box.
+
+    Returns:
+        Tensor: Scalar.
+    """
+    loss = mu.new_zeros(())
+    for g, box in enumerate(support.gt_boxes):
+        own = support.gt_index == g
+        mine = log_prob(box, support.mu[own], support.sigma[own]).sum()
+        every = log_prob(box, mu[positive], sigma[positive]).sum()
+        loss = (loss - mine / (every + 1e-9)) / len(support.gt_index)
+    return loss
