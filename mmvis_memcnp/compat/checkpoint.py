@@ -1,0 +1,254 @@
+"""Checkpoints are data: they load without executing code.
+
+Causes. Since PyTorch 2.6 ``torch.load`` refuses everything but tensors and
+plain containers, also the logs (``HistoryBuffer``) and NumPy arrays that
+mmengine 0.10.7 itself saves, so that neither ``resume`` nor ``load_from``
+works. mmengine knows neither Detectron2's pickled NumPy weights nor the key
+``model`` that most official checkpoints wrap their weights in. And its
+download path unpickles anything.
+
+Here every file goes through an unpickler with a closed list of names. What a
+saved ``HistoryBuffer`` asks ``getattr`` for (its statistics, as bound
+methods) is never looked up: the class has them.
+"""
+import os
+import os.path as osp
+import pickle
+import re
+import sys
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+from urllib.parse import urlparse
+
+import numpy as np
+import torch
+from mmengine.logging import HistoryBuffer
+from mmengine.runner import checkpoint as mmengine_checkpoint
+
+MapLocation = Any
+"""What ``torch.load`` takes: a device, its name, a dict or a function."""
+
+
+class CheckpointError(RuntimeError):
+    """A checkpoint that cannot, or must not, be loaded."""
+
+
+class _SavedHistory(HistoryBuffer):
+    """Takes the place of ``HistoryBuffer`` while a checkpoint is read.
+
+    Its own ``__setstate__`` would let the file replace the statistics of
+    every buffer of the process.
+    """
+
+    def __setstate__(self, state: dict) -> None:
+        names = ('max_length', '_log_history', '_count_history')
+        self.__class__ = HistoryBuffer
+        self.__dict__.update({name: state[name] for name in names})
+        self._set_default_statistics()
+
+
+def _not_looked_up(owner: object, name: str) -> None:
+    """What a checkpoint gets for ``getattr``: nothing."""
+
+
+def _latin1(text: str, encoding: str) -> bytes:
+    """How protocol 2 stores bytes; no other codec is let in."""
+    if encoding != 'latin1':
+        raise pickle.UnpicklingError(f'codec {encoding!r} is not allowed')
+    return text.encode('latin1')
+
+
+def _numpy_globals() -> dict[str, Callable]:
+    """Full name in a file to object, for everything NumPy's arrays need."""
+    array = np.zeros(0)
+    reconstruct = array.__reduce__()[0]
+    scalar = np.float64(0).__reduce__()[0]
+    names: dict[str, Any] = {
+        'numpy.ndarray': np.ndarray,
+        'numpy.dtype': np.dtype,
+        '_codecs.encode': _latin1,
+    }
+    # NumPy 2 renamed the module; files of both ages are around.
+    for module in ('numpy.core.multiarray', 'numpy._core.multiarray'):
+        names[f'{module}._reconstruct'] = reconstruct
+        names[f'{module}.scalar'] = scalar
+    return names
+
+
+def _torch_globals() -> list[tuple[Any, str]]:
+    """What is added to PyTorch's own list, each with its name in the file."""
+    allowed = [(value, name) for name, value in _numpy_globals().items()]
+    codes = np.typecodes['All'].replace('O', '')
+    # The unpickler sets the state of a dtype only if its class is listed.
+    for kind in {type(np.dtype(code)) for code in codes}:
+        allowed.append((kind, f'{kind.__module__}.{kind.__name__}'))
+    allowed.append((_SavedHistory,
+                    'mmengine.logging.history_buffer.HistoryBuffer'))
+    allowed.append((_not_looked_up, 'builtins.getattr'))
+    allowed.append((_not_looked_up, '__builtin__.getattr'))
+    return allowed
+
+
+class NumpyUnpickler(pickle.Unpickler):
+    """Reads pickles of plain containers and NumPy arrays, nothing else.
+
+    Args:
+        file (BinaryIO): Opened at the start of the pickle.
+    """
+
+    _globals = {**_numpy_globals(), 'collections.OrderedDict': OrderedDict}
+
+    def __init__(self, file: BinaryIO) -> None:
+        # Python 2 wrote Detectron2's model zoo: its strings are bytes.
+        super().__init__(file, encoding='latin1')
+
+    def find_class(self, module: str, name: str) -> Any:
+        """The object of that name, if it is on the list.
+
+        Raises:
+            pickle.UnpicklingError: If it is not.
+        """
+        full_name = f'{module}.{name}'
+        if full_name not in self._globals:
+            raise pickle.UnpicklingError(f'GLOBAL {full_name}')
+        return self._globals[full_name]
+
+
+def _is_torch_file(file: BinaryIO) -> bool:
+    """Whether ``torch.save`` wrote it, today's way (zip) or the old one."""
+    if file.read(4) == b'PK\x03\x04':
+        return True
+    file.seek(0)
+    # The old way starts with a pickled magic number.
+    return NumpyUnpickler(file).load() == torch.serialization.MAGIC_NUMBER
+
+
+def _read(path: str, map_location: MapLocation) -> Any:
+    with open(path, 'rb') as file:
+        if _is_torch_file(file):
+            with torch.serialization.safe_globals(_torch_globals()):
+                return torch.load(
+                    path, map_location=map_location, weights_only=True)
+        file.seek(0)
+        return NumpyUnpickler(file).load()
+
+
+def _refusal(path: str, error: Exception) -> str:
+    """One sentence on why a file was not loaded."""
+    text = str(error)
+    match = re.search(r'GLOBAL ([\w.]+)', text)
+    if match:
+        return (f'{path} was not loaded: it refers to {match.group(1)}, which '
+                'is neither weights nor a log and could run code; export it '
+                'as a plain state dict with the program that wrote it.')
+    if isinstance(error, pickle.UnpicklingError) and 'not allowed' in text:
+        return (f'{path} was not loaded: it is not a plain checkpoint '
+                f'({text}).')
+    reason = text.strip().splitlines()[0] if text.strip() else 'no detail'
+    return (f'{path} is not a readable checkpoint (damaged, or not written '
+            f'by torch.save or pickle): {type(error).__name__}: {reason}')
+
+
+def _is_weights(value: Any) -> bool:
+    return isinstance(value, Mapping) and all(
+        isinstance(key, str) for key in value)
+
+
+def _to_tensors(weights: Mapping, map_location: MapLocation) -> OrderedDict:
+    """NumPy arrays to tensors, without the prefix of a parallel wrapper."""
+    result: OrderedDict = OrderedDict()
+    wrapped = bool(weights) and all(
+        name.startswith('module.') for name in weights)
+    for name, value in weights.items():
+        if isinstance(value, np.ndarray) and value.dtype.kind in 'biuf':
+            value = torch.from_numpy(value.copy())
+            if isinstance(map_location, (str, torch.device)):
+                value = value.to(map_location)
+        result[name.removeprefix('module.') if wrapped else name] = value
+    metadata = getattr(weights, '_metadata', None)
+    if metadata is not None and not wrapped:
+        result._metadata = metadata  # type: ignore[attr-defined]
+    return result
+
+
+def load_checkpoint_file(path: str | os.PathLike,
+                         map_location: MapLocation = 'cpu') -> dict:
+    """Load a checkpoint without executing anything in it.
+
+    Reads what ``torch.save`` wrote (both formats) and Detectron2's ``.pkl``
+    of NumPy arrays. The weights may be the whole file or lie under
+    ``state_dict`` or ``model``; a ``module.`` before every name is removed.
+
+    Args:
+        path (str | os.PathLike): Local file.
+        map_location: As in ``torch.load``. Defaults to 'cpu'.
+
+    Returns:
+        dict: The weights, name to tensor, under ``state_dict``; whatever else
+        the file holds (``optimizer``, ``meta``, ...) under its own key.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        CheckpointError: If the file is damaged, holds no weights, or refers
+            to anything but tensors, NumPy arrays, plain containers and
+            mmengine's logs.
+    """
+    path = osp.expanduser(os.fspath(path))
+    if not osp.isfile(path):
+        raise FileNotFoundError(
+            f'There is no checkpoint at {path}; correct the path in the '
+            'config or on the command line, or download the file first.')
+    try:
+        content = _read(path, map_location)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError,
+            KeyError, IndexError, TypeError, AttributeError, OverflowError,
+            UnicodeDecodeError, MemoryError, ImportError) as error:
+        raise CheckpointError(_refusal(path, error)) from error
+    if not isinstance(content, Mapping):
+        raise CheckpointError(
+            f'{path} holds a {type(content).__name__}, not a checkpoint: '
+            'expected a dict of weights by name.')
+    for key in ('state_dict', 'model'):
+        if _is_weights(content.get(key)):
+            weights = content[key]
+            rest = {k: v for k, v in content.items() if k != key}
+            break
+    else:
+        weights, rest = content, {}
+    if not _is_weights(weights):
+        raise CheckpointError(
+            f'{path} holds no weights by name, under none of "state_dict", '
+            '"model" and the top level.')
+    return {**rest, 'state_dict': _to_tensors(weights, map_location)}
+
+
+def _load_url(url: str,
+              model_dir: str | None = None,
+              map_location: MapLocation = None,
+              progress: bool = True,
+              check_hash: bool = False,
+              file_name: str | None = None) -> dict:
+    """mmengine's ``load_url``: downloads as before, loads as above."""
+    folder = Path(model_dir or osp.join(torch.hub.get_dir(), 'checkpoints'))
+    path = folder / (file_name or osp.basename(urlparse(url).path))
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        match = torch.hub.HASH_REGEX.search(path.name) if check_hash else None
+        sys.stderr.write(f'Downloading {url} to {path}\n')
+        torch.hub.download_url_to_file(
+            url, str(path), match.group(1) if match else None, progress)
+    return load_checkpoint_file(path, map_location)
+
+
+def load_from_local(filename: str, map_location: MapLocation) -> dict:
+    """mmengine's loader of local paths (its name appears in the log)."""
+    return load_checkpoint_file(filename, map_location)
+
+
+def install() -> None:
+    """Let mmengine load every local or downloaded checkpoint through here."""
+    mmengine_checkpoint.CheckpointLoader.register_scheme(
+        prefixes='', loader=load_from_local, force=True)
+    mmengine_checkpoint.load_url = _load_url
