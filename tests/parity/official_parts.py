@@ -12,11 +12,13 @@ from torch import Tensor, nn
 
 from mmvis_memcnp.models.memcnp.distribution import log_prob
 from mmvis_memcnp.models.memcnp.losses import Support
-from mmvis_memcnp.models.task_modules.point_geometry import (PointTargets,
-                                                             as_batch,
-                                                             centreness,
-                                                             edge_distances,
-                                                             inside_boxes)
+from mmvis_memcnp.models.task_modules.point_geometry import (
+    PointTargets,
+    as_batch,
+    centreness,
+    edge_distances,
+    inside_boxes,
+)
 
 
 @TASK_UTILS.register_module()

@@ -5,13 +5,19 @@ import pytest
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
-
-import mmvis_memcnp  # noqa: F401
 from mmdet.registry import MODELS
-from mmvis_memcnp.models.memcnp import (CNP, MemCNP, MemoryBank,
-                                        ReferenceSet, distances_to_boxes,
-                                        log_prob, memory_distances,
-                                        memory_target, split_distribution)
+
+from mmvis_memcnp.models.memcnp import (
+    CNP,
+    MemCNP,
+    MemoryBank,
+    ReferenceSet,
+    distances_to_boxes,
+    log_prob,
+    memory_distances,
+    memory_target,
+    split_distribution,
+)
 
 
 def small_bank(**options):

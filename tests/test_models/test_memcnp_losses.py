@@ -4,14 +4,19 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
-from torch.distributions import (Categorical, Independent, MixtureSameFamily,
-                                 Normal)
+from torch.distributions import (
+    Categorical,
+    Independent,
+    MixtureSameFamily,
+    Normal,
+)
 
-import mmvis_memcnp  # noqa: F401
-from mmvis_memcnp.models.memcnp import (ContrastiveTrackingLoss, MemCNPLoss,
-                                        target_uncertainty)
-from mmvis_memcnp.models.memcnp.segments import (segment_logsumexp,
-                                                 segment_mean)
+from mmvis_memcnp.models.memcnp import (
+    ContrastiveTrackingLoss,
+    MemCNPLoss,
+    target_uncertainty,
+)
+from mmvis_memcnp.models.memcnp.segments import segment_logsumexp, segment_mean
 
 RULES = ('gmm', 'nll', 'energy')
 

@@ -1,18 +1,22 @@
 """Uncertainty sample selection (eq 15) and its siblings of Table 9."""
 import math
 
-import mmvis_memcnp  # noqa: F401
 import pytest
 import torch
 from mmdet.models.task_modules.prior_generators import MlvlPointGenerator
 from mmdet.registry import TASK_UTILS
 from mmengine.structures import InstanceData
-from mmvis_memcnp.models.task_modules import (CentreRadiusAssigner,
-                                              FCOSPointAssigner,
-                                              ObjectBoxAssigner,
-                                              SmallestBoxTarget, USSAssigner,
-                                              YOLOCellAssigner, centreness,
-                                              pad_boxes)
+
+from mmvis_memcnp.models.task_modules import (
+    CentreRadiusAssigner,
+    FCOSPointAssigner,
+    ObjectBoxAssigner,
+    SmallestBoxTarget,
+    USSAssigner,
+    YOLOCellAssigner,
+    centreness,
+    pad_boxes,
+)
 from mmvis_memcnp.models.task_modules.uss_assigner import top_of_group
 
 ASSIGNERS = [

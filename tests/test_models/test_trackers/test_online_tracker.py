@@ -1,14 +1,17 @@
 """Online tracker, its association and its memory; fast NMS."""
 import math
 
-import mmvis_memcnp  # noqa: F401
 import pytest
 import torch
 from mmdet.registry import MODELS
 from mmengine.structures import InstanceData
+
 from mmvis_memcnp.models.layers import fast_nms
-from mmvis_memcnp.models.trackers import (CueAssociation, TrackState,
-                                          pairwise_iou)
+from mmvis_memcnp.models.trackers import (
+    CueAssociation,
+    TrackState,
+    pairwise_iou,
+)
 from mmvis_memcnp.models.trackers.online_tracker import claim
 
 
