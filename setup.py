@@ -23,15 +23,14 @@ SOURCES = Path('mmvis_memcnp/ops/csrc')
 
 
 def mmcv_headers() -> list[str]:
-    """Folders of mmcv's helper headers, none if mmcv does not bring them."""
+    """Folder of mmcv's helper headers, none if mmcv does not bring them."""
     spec = importlib.util.find_spec('mmcv')
     if spec is None or spec.origin is None:
         return []
     common = Path(spec.origin).parent / 'ops/csrc/common'
-    folders = [common, common / 'cuda']
-    names = ('pytorch_cpp_helper.hpp', 'common_cuda_helper.hpp')
-    found = [(f / n).exists() for f, n in zip(folders, names, strict=True)]
-    return [str(folder) for folder in folders] if all(found) else []
+    names = ('pytorch_cpp_helper.hpp', 'pytorch_device_registry.hpp')
+    complete = all((common / name).exists() for name in names)
+    return [str(common)] if complete else []
 
 
 def build_arguments() -> dict:

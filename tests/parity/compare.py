@@ -269,7 +269,7 @@ def difference(ours: Any, theirs: Any, kind: str,
         return float(np.mean(ours != theirs))
     if kind not in _RELATIVE:
         raise ManifestError(f'unknown kind {kind!r}')
-    x, y = np.float64(ours), np.float64(theirs)
+    x, y = ours.astype(np.float64), theirs.astype(np.float64)
     finite = np.isfinite(y)
     if not np.array_equal(np.where(finite, 0, y),
                           np.where(np.isfinite(x), 0, x), equal_nan=True):
@@ -289,9 +289,10 @@ def _match_rows(ours: np.ndarray,
         return _sorted_rows(ours), _sorted_rows(theirs)
     x = np.float64(ours).reshape(len(ours), -1)
     y = np.float64(theirs).reshape(len(theirs), -1)
-    cost = np.stack([
-        np.nan_to_num(np.abs(row - y), nan=1e30).max(-1, initial=0) for row in x
-    ]) if len(x) else np.zeros((0, 0))
+    cost = np.zeros((len(x), len(y)))
+    for i, row in enumerate(x):  # (m, n, D) at once could be large
+        apart = np.nan_to_num(np.abs(row - y), nan=1e30, posinf=1e30)
+        cost[i] = apart.max(-1, initial=0)
     rows, columns = linear_sum_assignment(cost)
     return ours[rows], theirs[columns]
 

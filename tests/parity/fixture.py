@@ -252,7 +252,8 @@ def draw_ellipses(boxes: np.ndarray, height: int, width: int) -> np.ndarray:
         bool (n, height, width): pixels with
         ((x-cx)/rx)^2 + ((y-cy)/ry)^2 <= 1, in float64.
     """
-    x1, y1, x2, y2 = np.float32(boxes).astype(np.float64).T[:, :, None, None]
+    exact = np.asarray(boxes, np.float32).astype(np.float64)
+    x1, y1, x2, y2 = exact.T[..., None, None]
     yy, xx = np.mgrid[0:height, 0:width].astype(np.float64)
     with np.errstate(divide='ignore', invalid='ignore'):
         value = (((xx - (x1 + x2) / 2) / ((x2 - x1) / 2))**2 +

@@ -1,80 +1,142 @@
-"""Parts of the released MemCNP code that only its mistakes explain.
+"""Parts of the released MemCNP code that only a mistake of it explains.
 
-Registered so that a fixture can be reproduced through the product's own
-classes; the product itself never uses them.
+They exist to check that everything around them gives the released numbers;
+the product's own parts do what the paper describes.
 """
+from typing import List, Sequence, Tuple
+
 import torch
 import torch.nn.functional as F
 from mmdet.registry import MODELS, TASK_UTILS
 from torch import Tensor, nn
 
-from mmvis_memcnp.models.task_modules.point_geometry import (PointTargets,
-                                                             edge_distances,
-                                                             inside_boxes)
+from mmvis_memcnp.models.memcnp.distribution import log_prob
+from mmvis_memcnp.models.memcnp.losses import Support
+from mmvis_memcnp.models.task_modules.point_geometry import (
+    PointTargets,
+    as_batch,
+    centreness,
+    edge_distances,
+    inside_boxes,
+)
 
 
 @TASK_UTILS.register_module()
-class OfficialMemoryTarget:
-    """Memory target with the released sign error.
+class OfficialBoxTarget:
+    """Memory targets with the released sign error.
 
-    Boxes that do not contain the point get an area of minus infinity before
-    the minimum, so the first of them wins; every point is written.
+    Boxes that do not contain a point get an area of minus infinity before the
+    minimum, so the first box that does *not* contain the point is taken, and
+    the smallest only if all contain it. Every point is written.
     """
 
+    @torch.no_grad()
     def __call__(self, points: Tensor, boxes: Tensor,
                  valid: Tensor) -> PointTargets:
-        """See :class:`SmallestBoxTarget`."""
-        contains = inside_boxes(points[None], boxes)
+        """Same interface as ``SmallestBoxTarget``."""
+        points, boxes, valid = as_batch(points, boxes, valid)
         areas = (boxes[..., 2:] - boxes[..., :2]).prod(-1)[:, None]
-        areas = torch.where(contains, areas, -torch.inf)
+        areas = torch.where(
+            inside_boxes(points, boxes), areas, -torch.inf)
         areas = areas.masked_fill(~valid[:, None], torch.inf)
         own = areas.argmin(-1)
-        written = valid.any(-1, keepdim=True).expand_as(own)
-        return PointTargets(own, edge_distances(points[None], boxes, own),
-                            written)
+        any_box = valid.any(-1, keepdim=True)
+        own = own.masked_fill(~any_box, -1)
+        return PointTargets(own, edge_distances(points, boxes, own),
+                            any_box.expand_as(own))
+
+
+@TASK_UTILS.register_module()
+class OfficialCentreness:
+    """Centreness of the finest level, resized to the others.
+
+    The released code computes it at the first stride only, as the maximum
+    over the boxes, and takes the other levels by bilinear interpolation.
+    """
+
+    @torch.no_grad()
+    def __call__(self, sizes: Sequence[Tuple[int, int]], points: Tensor,
+                 boxes: Tensor, valid: Tensor) -> Tensor:
+        """Centreness of all levels' points.
+
+        Args:
+            sizes: height and width of each level's map.
+            points (Tensor): Points of the finest level (N0, 2), pixels.
+            boxes (Tensor): Shape (B, G, 4), xyxy pixels, padded.
+            valid (Tensor): Shape (B, G) bool.
+
+        Returns:
+            Tensor: Shape (B, N) of all levels.
+        """
+        points, boxes, valid = as_batch(points, boxes, valid)
+        every = torch.stack([
+            centreness(
+                edge_distances(points, boxes,
+                               torch.full((len(boxes), points.size(1)), g,
+                                          device=points.device)))
+            for g in range(boxes.size(1))
+        ], -1)
+        finest = (every * valid[:, None]).amax(-1)
+        finest = finest.view(len(boxes), 1, *sizes[0])
+        levels = [finest] + [
+            F.interpolate(
+                finest, size=size, mode='bilinear', align_corners=False)
+            for size in sizes[1:]
+        ]
+        return torch.cat([level.flatten(1) for level in levels], dim=1)
 
 
 @MODELS.register_module()
-class OfficialContrast(nn.Module):
-    """Contrast as released: hard negatives, positives not held apart.
+class OfficialContrastiveTrackingLoss(nn.Module):
+    """The released tracking loss.
 
-    Key-key and key-reference pairs of the whole batch give the hardest few
-    negatives of each row, the positives among them; nothing else enters the
-    denominator. The head's key vectors are those of the ground truths. The
-    scalar of the batch is divided by the number of images.
+    Negatives are the most similar key-key and key-ref pairs of each key
+    vector, true pairs among them; positives are not in the denominator.
+
+    Args:
+        temperature (float): Divides the cosine.
+        topk (int): Hardest pairs of each kind, times the number of images.
+        num_images (int): Images of the batch; the loss is divided by it.
     """
 
     def __init__(self,
                  temperature: float = 0.1,
                  topk: int = 5,
-                 images: int = 1) -> None:
+                 num_images: int = 1) -> None:
         super().__init__()
         self.temperature = temperature
         self.topk = topk
-        self.images = images
+        self.num_images = num_images
 
     def forward(self, key_embeds: Tensor, key_ids: Tensor, ref_embeds: Tensor,
                 ref_ids: Tensor) -> Tensor:
-        """See :class:`ContrastiveTrackingLoss`."""
-        same = key_ids[:, None] == ref_ids[None]
-        key = F.normalize(key_embeds, dim=1)
-        ref = F.normalize(ref_embeds, dim=1)
-        if not same.any():
-            return key_embeds.sum() * 0
-        intra = key @ key.t() / self.temperature
-        inter = key @ ref.t() / self.temperature
-        off = ~torch.eye(len(key), dtype=torch.bool)
-        negatives = torch.cat([
-            x.topk(min(self.topk, x.shape[1]), dim=1)[0].flatten()
-            for x in (intra[off].view(len(key), -1), inter)
-        ])
-        return (negatives.logsumexp(0) -
-                inter[same].logsumexp(0)) / self.images
+        """One vector a ground truth in each frame; see the product's loss."""
+        num_images = self.num_images
+        keys = F.normalize(key_embeds, dim=1)
+        refs = F.normalize(ref_embeds, dim=1)
+        between = keys @ refs.t() / self.temperature
+        within = keys @ keys.t() / self.temperature
+        off_diagonal = ~torch.eye(len(keys), dtype=torch.bool)
+        within = within[off_diagonal.to(within.device)].view(
+            len(keys), len(keys) - 1)
+        positives = between[key_ids[:, None] == ref_ids]
+        hardest = [
+            pairs.topk(min(self.topk * num_images, pairs.size(1)),
+                       dim=1)[0].flatten() for pairs in (within, between)
+        ]
+        return (torch.cat(hardest).logsumexp(0) -
+                positives.logsumexp(0)) / num_images
 
 
 @MODELS.register_module()
 class OfficialFocalLoss(nn.Module):
-    """Focal loss that is zero in an image without a single positive."""
+    """Focal loss that is zero in an image without a single positive.
+
+    Args:
+        images: images of the batch.
+        num_classes: label of the background.
+        kwargs: of the focal loss.
+    """
 
     def __init__(self, images: int, num_classes: int, **kwargs) -> None:
         super().__init__()
@@ -88,3 +150,46 @@ class OfficialFocalLoss(nn.Module):
         loss = self.inner(logits, target)
         return (loss.view(self.images, -1, loss.shape[-1]) *
                 has[:, None, None]).view_as(loss)
+
+
+def official_energy_score(support: Support, draws: List[Tensor]) -> Tensor:
+    """The released energy score: of the mean draw, in mean absolute values.
+
+    Args:
+        support (Support): The supporting samples.
+        draws (list[Tensor]): For each ground truth that has samples, in
+            ascending order, their draws (M, I, 4); they pass no gradient.
+
+    Returns:
+        Tensor: Shape (G,), zero without samples.
+    """
+    scores = support.gt_boxes.new_zeros(len(support.gt_boxes))
+    supported = support.gt_index.unique().tolist()
+    for g, draw in zip(supported, draws, strict=True):
+        mean = draw.mean(1)
+        scores[g] = ((mean - support.gt_boxes[g]).abs().mean() - 0.5 *
+                     (mean[:-1] - mean[1:]).abs().mean())
+    return scores
+
+
+def official_ratio_rule(support: Support, mu: Tensor, sigma: Tensor,
+                        positive: Tensor) -> Tensor:
+    """The unused rule 'contrast': a ratio of summed log-probabilities.
+
+    Divided by the number of pairs once more with every further ground truth.
+
+    Args:
+        support (Support): The supporting samples.
+        mu, sigma (Tensor): Shape (N, 4), of all points of the image.
+        positive (Tensor): Shape (N,) bool, the points that support any box.
+
+    Returns:
+        Tensor: Scalar.
+    """
+    loss = mu.new_zeros(())
+    for g, box in enumerate(support.gt_boxes):
+        own = support.gt_index == g
+        mine = log_prob(box, support.mu[own], support.sigma[own]).sum()
+        every = log_prob(box, mu[positive], sigma[positive]).sum()
+        loss = (loss - mine / (every + 1e-9)) / len(support.gt_index)
+    return loss

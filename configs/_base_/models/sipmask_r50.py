@@ -1,6 +1,4 @@
 # SipMask-VIS: configs/sipmask/README.md gives the source of every number.
-custom_imports = dict(imports=['mmvis_memcnp'], allow_failed_imports=False)
-
 model = dict(
     type='SipMaskVIS',
     data_preprocessor=dict(

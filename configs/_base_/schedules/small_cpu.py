@@ -14,8 +14,3 @@ optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='AdamW', lr=1e-3, weight_decay=1e-4),
     clip_grad=dict(max_norm=35, norm_type=2))
-default_hooks = dict(
-    checkpoint=dict(
-        type='CheckpointHook', by_epoch=False, interval=500, max_keep_ckpts=2),
-    logger=dict(type='LoggerHook', interval=50))
-log_processor = dict(type='LogProcessor', window_size=50, by_epoch=False)

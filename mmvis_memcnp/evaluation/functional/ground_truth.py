@@ -2,7 +2,7 @@
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Union
+from typing import Any, Dict, List, Optional, Sequence, Union
 
 import numpy as np
 
@@ -54,11 +54,15 @@ class GroundTruth:
                 missing, null or empty (public validation sets).
 
         Raises:
+            FileNotFoundError: if there is no such file.
             ValueError: if it is not a json of this flavour.
         """
         name = 'the ground truth'
         if not isinstance(source, dict):
             name = str(source)
+            if not Path(source).is_file():
+                raise FileNotFoundError(
+                    f'there is no ground truth {name}: check the path.')
             with open(source, encoding='utf-8') as file:
                 try:
                     source = json.load(file)
@@ -108,6 +112,30 @@ class GroundTruth:
                 GTTrack(record['category_id'], bool(record.get('iscrowd')),
                         mean_area(per_frame), track))
         return found
+
+
+def read_video_ids(source: Union[str, Path, Sequence[int]],
+                   gt: GroundTruth) -> List[int]:
+    """Video ids of a subset.
+
+    Args:
+        source: the ids, or a text file of ids separated by white space.
+        gt: ground truth that must have them.
+
+    Raises:
+        ValueError: if an id is not a number or not in the ground truth.
+    """
+    if isinstance(source, (str, Path)):
+        words = Path(source).read_text().split()
+        wrong = [w for w in words if not w.isdigit()]
+        if wrong:
+            raise ValueError(f'{source}: {wrong[0]!r} is not a video id.')
+        source = [int(w) for w in words]
+    unknown = [v for v in source if v not in gt.videos]
+    if unknown:
+        raise ValueError(f'video {unknown[0]} of a subset is not in '
+                         f'{gt.name}.')
+    return list(source)
 
 
 def stack_areas(tracks: List[List[Optional[RLE]]]) -> np.ndarray:

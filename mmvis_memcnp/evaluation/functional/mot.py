@@ -6,10 +6,20 @@ frames are kept first, the rest is assigned at the smallest total distance;
 data set numbers come from summed counts, not from averaged ratios.
 """
 from dataclasses import dataclass, fields
-from typing import Dict, List, Sequence
+from typing import Dict, List, Optional, Protocol, Sequence
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
+
+from .rle import RLE, stack_boxes
+
+
+class Segmented(Protocol):
+    """A track with a mask, or None, a frame."""
+
+    @property
+    def segmentations(self) -> Sequence[Optional[RLE]]:
+        """Run-length codes or None."""
 
 
 @dataclass
@@ -156,6 +166,24 @@ def count_tracking(objects: np.ndarray,
         mostly_lost=int((share < .2).sum()),
         idtp=int(together[best].sum()),
         distance=distance if matches else float('nan'))
+
+
+def count_tracks(ground_truths: Sequence[Segmented],
+                 predictions: Sequence[Segmented],
+                 frames: int,
+                 max_distance: float = .5) -> TrackingCounts:
+    """`count_tracking` on the tight boxes around the masks of two sets.
+
+    Args:
+        ground_truths: annotated tracks, without crowds.
+        predictions: predicted tracks.
+        frames: length of the video.
+        max_distance: largest 1 - IoU of a match.
+    """
+    objects, found = (
+        stack_boxes([track.segmentations for track in tracks], frames)
+        for tracks in (ground_truths, predictions))
+    return count_tracking(objects, found, max_distance)
 
 
 def _match_frame(cost: np.ndarray, allowed: np.ndarray, current: np.ndarray,

@@ -36,12 +36,15 @@ def read_results(
             evaluator.
 
     Raises:
+        FileNotFoundError: if there is no such file.
         ValueError: if it is not a list of results, naming the first entry
             that is wrong.
     """
     name = 'the results'
     if isinstance(source, (str, Path)):
         name = str(source)
+        if not Path(source).is_file():
+            raise FileNotFoundError(f'there is no {name}: check the path.')
         with open(source, encoding='utf-8') as file:
             try:
                 source = json.load(file)

@@ -123,13 +123,13 @@ def intersections(
         # comparable: neither has ended, and an absent one fits any size
         fits = (x > -2) & (y > -2) & ((x == y) | (x < 0) | (y < 0))
         union += fits * (track_areas[:, t, None] + other_areas[None, :, t])
-        rows = np.flatnonzero(track_areas[:, t])
-        columns = np.flatnonzero(other_areas[:, t])
-        if not (rows.size and columns.size):
+        rows = np.flatnonzero(track_areas[:, t]).tolist()
+        columns = np.flatnonzero(other_areas[:, t]).tolist()
+        if not (rows and columns):
             continue
         share = mask_utils.iou([tracks[i][t] for i in rows],
                                [others[j][t] for j in columns],
-                               [True] * columns.size)
+                               [True] * len(columns))
         cell = np.ix_(rows, columns)
         common = np.rint(share * track_areas[rows, t, None]).astype(np.int64)
         common *= fits[cell]

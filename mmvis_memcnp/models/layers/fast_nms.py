@@ -2,7 +2,7 @@
 from typing import Tuple
 
 import torch
-from mmdet.structures.bbox import bbox_overlaps
+from mmdet.models.layers import fast_nms as mmdet_fast_nms
 from torch import Tensor
 
 
@@ -12,7 +12,8 @@ def fast_nms(boxes: Tensor, scores: Tensor, iou_thr: float, score_thr: float,
     """Parallel NMS of each class, then the best detections of all classes.
 
     A box is dropped if any better box of its class overlaps it, even one that
-    is dropped itself. A box may survive under several classes.
+    is dropped itself. A box may survive under several classes. mmdet's
+    function, in the layout of a dense head, and with the rows that it chose.
 
     Args:
         boxes (Tensor): Shape (N, 4), xyxy.
@@ -27,17 +28,12 @@ def fast_nms(boxes: Tensor, scores: Tensor, iou_thr: float, score_thr: float,
         labels (n,) int64 in [0, C) and rows (n,) int64 of ``boxes``, best
         score first.
     """
-    scores, order = scores.sort(dim=1, descending=True, stable=True)
-    scores, order = scores[:, :pre_nms], order[:, :pre_nms]
-    candidates = boxes[order]  # (C, n, 4)
-    if order.size(1):
-        overlaps = bbox_overlaps(candidates, candidates).triu(diagonal=1)
-        keep = (overlaps.amax(dim=1) <= iou_thr) & (scores > score_thr)
-    else:
-        keep = torch.zeros_like(order, dtype=torch.bool)
-    labels = torch.arange(
-        len(scores), device=boxes.device)[:, None].expand_as(order)[keep]
-    scores, best = scores[keep].sort(descending=True, stable=True)
-    best = best[:max_per_img]
-    return (candidates[keep][best], scores[:max_per_img], labels[best],
-            order[keep][best])
+    rows = torch.arange(len(boxes), device=boxes.device)
+    if not len(boxes):
+        return boxes, scores.new_zeros(0), rows, rows
+    # mmdet wants a background class last, and ignores it.
+    scores = torch.cat((scores, scores.new_zeros(1, len(boxes)))).t()
+    detections, labels, rows = mmdet_fast_nms(boxes, scores, rows[:, None],
+                                              score_thr, iou_thr, pre_nms,
+                                              max_per_img)
+    return detections[:, :4], detections[:, 4], labels, rows[:, 0]

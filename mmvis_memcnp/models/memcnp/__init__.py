@@ -1,15 +1,19 @@
 """Memory-based conditional neural process, independent of its host."""
-from .bank import MemoryBank, context_mlp, memory_distances, memory_target
+from .bank import ContextMLP, MemoryBank, memory_distances, memory_target
 from .context import CNP, ContextModule, MemCNP
 from .contrast import ContrastiveTrackingLoss
-from .distribution import (at_least_float32, distances_to_boxes, log_prob,
-                           split_distribution)
+from .distribution import (
+    at_least_float32,
+    distances_to_boxes,
+    log_prob,
+    split_distribution,
+)
 from .losses import MemCNPLoss, target_uncertainty
 from .reference_set import ReferenceSet
 
 __all__ = [
-    'CNP', 'ContextModule', 'ContrastiveTrackingLoss', 'MemCNP', 'MemCNPLoss',
-    'MemoryBank', 'ReferenceSet', 'at_least_float32', 'context_mlp',
+    'CNP', 'ContextMLP', 'ContextModule', 'ContrastiveTrackingLoss', 'MemCNP',
+    'MemCNPLoss', 'MemoryBank', 'ReferenceSet', 'at_least_float32',
     'distances_to_boxes', 'log_prob', 'memory_distances', 'memory_target',
     'split_distribution', 'target_uncertainty'
 ]

@@ -1,5 +1,4 @@
 """Memory bank of MemCNP: items that pair a feature with a box (eqs 4-7)."""
-from collections import OrderedDict
 from typing import Optional, Tuple
 
 import torch
@@ -10,17 +9,40 @@ from .distribution import at_least_float32
 from .reduce import all_reduce_sum
 
 
-def context_mlp(in_dims: int, hidden_dims: int) -> nn.Sequential:
-    """The two-layer GELU encoder of a context, N(0, 0.01) initialised."""
-    mlp = nn.Sequential(
-        OrderedDict(
-            fc1=nn.Linear(in_dims, hidden_dims),
-            act=nn.GELU(),
-            fc2=nn.Linear(hidden_dims, hidden_dims)))
-    for layer in (mlp.fc1, mlp.fc2):
-        nn.init.normal_(layer.weight, std=0.01)
-        nn.init.zeros_(layer.bias)
-    return mlp
+class ContextMLP(nn.Module):
+    """Two-layer GELU encoder of a context, N(0, 0.01) initialised.
+
+    Args:
+        in_dims (int): Length of an item [z; y].
+        hidden_dims (int): Width of both layers.
+    """
+
+    def __init__(self, in_dims: int, hidden_dims: int) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(in_dims, hidden_dims)
+        self.fc2 = nn.Linear(hidden_dims, hidden_dims)
+        for layer in (self.fc1, self.fc2):
+            nn.init.normal_(layer.weight, std=0.01)
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, rows: Tensor,
+                weights: Optional[Tensor] = None) -> Tensor:
+        """Encode rows, or weighted sums of rows.
+
+        Args:
+            rows (Tensor): Shape (k, in_dims).
+            weights (Tensor, optional): Shape (N, k), each row summing to one.
+                Then ``weights @ rows`` is encoded: the first layer is applied
+                to the k rows in place of the N sums, which is the same and
+                cheaper.
+
+        Returns:
+            Tensor: Shape (k or N, hidden_dims).
+        """
+        hidden = self.fc1(rows)
+        if weights is not None:
+            hidden = weights.to(hidden.dtype) @ hidden
+        return self.fc2(F.gelu(hidden))
 
 
 class MemoryBank(nn.Module):
@@ -73,7 +95,7 @@ class MemoryBank(nn.Module):
         self.decay_unused = decay_unused
         item_dims = feat_dims + target_dims
         self.items = nn.Parameter(torch.randn(num_items, item_dims))
-        self.mlp = context_mlp(
+        self.mlp = ContextMLP(
             item_dims, hidden_dims) if readout == 'mlp' else None
         self.out_dims = item_dims if self.mlp is None else hidden_dims
 
@@ -130,13 +152,10 @@ class MemoryBank(nn.Module):
         # The clone keeps what autograd saves apart from the parameter, which
         # a later write of the same iteration changes in place.
         rows = F.normalize(self.items.clone(), dim=1)
+        weights = scores.softmax(dim=1)
         if self.mlp is None:
-            return scores.softmax(dim=1).to(rows.dtype) @ rows
-        # The weights of a point sum to one, so the first layer may be applied
-        # to the k rows in place of the N weighted sums: same result, cheaper.
-        hidden = self.mlp.fc1(rows)
-        hidden = scores.softmax(dim=1).to(hidden.dtype) @ hidden
-        return self.mlp.fc2(self.mlp.act(hidden))
+            return weights.to(rows.dtype) @ rows
+        return self.mlp(rows, weights)
 
     @torch.no_grad()
     def write(self,

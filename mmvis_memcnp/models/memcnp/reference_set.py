@@ -4,7 +4,7 @@ from typing import Optional
 import torch
 from torch import Tensor, nn
 
-from .bank import context_mlp
+from .bank import ContextMLP
 from .reduce import broadcast_from_first
 
 
@@ -23,6 +23,9 @@ class ReferenceSet(nn.Module):
         hidden_dims (int): Width of the encoder. Defaults to 256.
     """
 
+    entries: Tensor
+    filled: Tensor
+
     def __init__(self,
                  num_items: int = 128,
                  feat_dims: int = 256,
@@ -35,7 +38,7 @@ class ReferenceSet(nn.Module):
         item_dims = feat_dims + target_dims
         self.register_buffer('entries', torch.zeros(num_items, item_dims))
         self.register_buffer('filled', torch.zeros((), dtype=torch.long))
-        self.mlp = context_mlp(item_dims, hidden_dims)
+        self.mlp = ContextMLP(item_dims, hidden_dims)
         # Known on the host, so that a step asks the device only until the
         # set is full.
         self._full = False

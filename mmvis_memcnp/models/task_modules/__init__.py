@@ -1,13 +1,22 @@
 """Assigners and other registered task utilities."""
-from .location_assigners import (CentreRadiusAssigner, FCOSPointAssigner,
-                                 ObjectBoxAssigner, YOLOCellAssigner)
-from .point_assigner import PointAssigner, PointAssignment
-from .point_geometry import (PointTargets, SmallestBoxTarget, centreness,
-                             pad_boxes)
+from .location_assigners import (
+    CentreRadiusAssigner,
+    FCOSPointAssigner,
+    ObjectBoxAssigner,
+    YOLOCellAssigner,
+)
+from .point_assigner import PointAssigner, PointAssignment, PointBatch
+from .point_geometry import (
+    PointTargets,
+    SmallestBoxTarget,
+    centreness,
+    pad_boxes,
+)
 from .uss_assigner import USSAssigner
 
 __all__ = [
     'CentreRadiusAssigner', 'FCOSPointAssigner', 'ObjectBoxAssigner',
-    'PointAssigner', 'PointAssignment', 'PointTargets', 'SmallestBoxTarget',
-    'USSAssigner', 'YOLOCellAssigner', 'centreness', 'pad_boxes'
+    'PointAssigner', 'PointAssignment', 'PointBatch', 'PointTargets',
+    'SmallestBoxTarget', 'USSAssigner', 'YOLOCellAssigner', 'centreness',
+    'pad_boxes'
 ]

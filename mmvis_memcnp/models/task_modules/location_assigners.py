@@ -131,8 +131,7 @@ class CentreRadiusAssigner(PointAssigner):
             1,
             own.clamp(min=0)[..., None].expand(-1, -1, 2))
         distance = (batch.points - centres).norm(dim=-1)
-        reach = self.radius
         if self.unit == 'stride':
-            reach = reach * batch.strides
-        pos = (distance < reach) & (batch.smallest >= 0)
+            distance = distance / batch.strides
+        pos = (distance < self.radius) & (batch.smallest >= 0)
         return pos, ~pos, own

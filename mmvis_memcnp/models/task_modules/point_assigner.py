@@ -7,8 +7,13 @@ from mmdet.models.task_modules.assigners import AssignResult, BaseAssigner
 from mmengine.structures import InstanceData
 from torch import Tensor
 
-from .point_geometry import (as_batch, centreness, edge_distances,
-                             inside_boxes, smallest_of)
+from .point_geometry import (
+    as_batch,
+    centreness,
+    edge_distances,
+    inside_boxes,
+    smallest_of,
+)
 
 
 class PointAssignment(NamedTuple):

@@ -1,5 +1,5 @@
 """Where points lie in ground-truth boxes, batched over images."""
-from typing import NamedTuple
+from typing import NamedTuple, Sequence, Tuple
 
 import torch
 from mmdet.registry import TASK_UTILS
@@ -136,7 +136,8 @@ class SmallestBoxTarget:
         return PointTargets(own, edge_distances(points, boxes, own), inside)
 
 
-def as_batch(points: Tensor, boxes: Tensor, valid: Tensor):
+def as_batch(points: Tensor, boxes: Tensor,
+             valid: Tensor) -> Tuple[Tensor, Tensor, Tensor]:
     """Points (1 or B, N, 2) and at least one, perhaps invalid, box an image.
 
     Reductions over no box at all are not defined; one that counts for nothing
@@ -150,17 +151,18 @@ def as_batch(points: Tensor, boxes: Tensor, valid: Tensor):
     return points, boxes.to(points.dtype), valid
 
 
-def pad_boxes(boxes_list, device=None):
+def pad_boxes(boxes_list: Sequence[Tensor]) -> Tuple[Tensor, Tensor]:
     """Stack the boxes of several images.
 
     Args:
-        boxes_list (list[Tensor]): Shapes (G_i, 4).
+        boxes_list (Sequence[Tensor]): Shapes (G_i, 4); G_i may be 0.
 
     Returns:
         tuple[Tensor, Tensor]: Boxes (B, max G, 4), zero padded, and a bool
         mask (B, max G) of the real ones.
     """
-    boxes = torch.nn.utils.rnn.pad_sequence(boxes_list, batch_first=True)
+    boxes = torch.nn.utils.rnn.pad_sequence(
+        list(boxes_list), batch_first=True)
     counts = torch.tensor([len(b) for b in boxes_list], device=boxes.device)
     valid = torch.arange(boxes.size(1), device=boxes.device) < counts[:, None]
     return boxes, valid

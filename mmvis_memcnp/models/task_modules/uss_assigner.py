@@ -64,9 +64,6 @@ class USSAssigner(PointAssigner):
 
     def select(self, batch: PointBatch) -> Tuple[Tensor, Tensor, Tensor]:
         """See :class:`PointAssigner`."""
-        if batch.sigmas is None:
-            raise ValueError('USSAssigner needs the standard deviations of '
-                             'the points: pass `sigmas`.')
         own = batch.smallest
         if self.candidates == 'nearest':
             own = nearest_centre(batch.points, batch.boxes, batch.valid)
@@ -83,6 +80,9 @@ class USSAssigner(PointAssigner):
 
     def confidence(self, batch: PointBatch) -> Tensor:
         """tau of eq 15 for every point, (B, N)."""
+        if batch.sigmas is None:
+            raise ValueError('USSAssigner needs the standard deviations of '
+                             'the points: pass `sigmas`.')
         centre = batch.centreness
         if centre is None:
             centre = centreness(

@@ -74,7 +74,7 @@ class CueAssociation:
         """Score n detections against M remembered objects.
 
         Args:
-            state (TrackState): Holds at least one frame.
+            state (TrackState): Holds at least one object.
             detections (InstanceData): ``embeds`` (n, C), ``bboxes`` (n, 4),
                 ``scores`` (n,), ``labels`` (n,).
 

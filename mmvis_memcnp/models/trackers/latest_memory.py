@@ -68,8 +68,8 @@ class LatestMemory:
             setattr(state, name, getattr(state, name)[kept])
 
 
-def _append(held: Optional[Tensor], new: Tensor) -> Tensor:
+def _append(held: Tensor, new: Tensor) -> Tensor:
     """A new tensor with the rows of both."""
-    if held is None:
+    if not len(held):  # also settles width, type and device
         return new.clone()
     return torch.cat((held, new.to(held.dtype)))

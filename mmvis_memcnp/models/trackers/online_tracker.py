@@ -60,10 +60,10 @@ class OnlineTracker(nn.Module):
         Returns:
             TrackResult: Ids and the scores they were decided by.
         """
-        if state.ids is None:  # the first frame: nothing to compare with
-            scores = detections.scores.new_zeros((len(detections), 1))
-        else:
+        if len(state):
             scores = self.association(state, detections)
+        else:  # nothing to compare with: all are new
+            scores = detections.scores.new_zeros((len(detections), 1))
         best, column = scores.max(dim=1)
         takes, holds = claim(best, column, self.MIN_CLAIM)
         new = column == 0

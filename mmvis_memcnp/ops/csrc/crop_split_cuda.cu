@@ -10,15 +10,6 @@
 #include "cell.hpp"
 #include "crop_split.hpp"
 
-#ifdef MMVIS_MMCV_HELPERS
-#include "common_cuda_helper.hpp"
-#else
-#define CUDA_1D_KERNEL_LOOP(i, n)                                     \
-  for (int64_t i = blockIdx.x * static_cast<int64_t>(blockDim.x) +    \
-                   threadIdx.x;                                       \
-       i < (n); i += static_cast<int64_t>(blockDim.x) * gridDim.x)
-#endif
-
 namespace {
 
 constexpr int kThreads = 256;
@@ -30,7 +21,11 @@ template <typename scalar_t, typename coord_t, bool kBackward>
 __global__ void crop_split_kernel(int64_t count, const scalar_t* from,
                                   const coord_t* rois, scalar_t* to,
                                   int64_t width, int64_t n, int c) {
-  CUDA_1D_KERNEL_LOOP(at, count) {
+  // 64-bit: mmcv's loop macro counts in int.
+  const int64_t stride = static_cast<int64_t>(blockDim.x) * gridDim.x;
+  for (int64_t at = blockIdx.x * static_cast<int64_t>(blockDim.x) +
+                    threadIdx.x;
+       at < count; at += stride) {
     const int64_t pixel = at / n;
     const coord_t* box = rois + 4 * (at % n);
     const int col = cell_of<coord_t>(pixel % width, box[0], box[2], c);

@@ -35,13 +35,13 @@ def compute(fixture: Fixture) -> Results:
             ref_jitter=0.,
             temperature=train['contrast_temperature'],
             assigner=_assigner(options['assigner'], train),
-            point_targets=dict(type='OfficialMemoryTarget'),
+            point_targets=dict(type='OfficialBoxTarget'),
             loss_track=dict(
                 _delete_=True,
-                type='OfficialContrast',
+                type='OfficialContrastiveTrackingLoss',
                 temperature=train['contrast_temperature'],
                 topk=train['contrast_topk_negatives'],
-                images=len(fixture.run['targets']['pairs'])),
+                num_images=len(fixture.run['targets']['pairs'])),
             loss_cls=dict(
                 type='OfficialFocalLoss',
                 images=len(fixture.run['targets']['pairs']),

@@ -1,0 +1,291 @@
+"""Training rules of MemCNP and the contrastive loss."""
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch.distributions import (
+    Categorical,
+    Independent,
+    MixtureSameFamily,
+    Normal,
+)
+
+from mmvis_memcnp.models.memcnp import (
+    ContrastiveTrackingLoss,
+    MemCNPLoss,
+    target_uncertainty,
+)
+from mmvis_memcnp.models.memcnp.segments import segment_logsumexp, segment_mean
+
+RULES = ('gmm', 'nll', 'energy')
+
+
+def batch(num=7, num_gts=4, seed=0):
+    """Random supports; the last ground truth has none."""
+    g = torch.Generator().manual_seed(seed)
+
+    def rand(*shape):
+        return torch.rand(*shape, generator=g, dtype=torch.double)
+
+    return dict(
+        mu=rand(num, 4),
+        sigma=rand(num, 4) + 0.2,
+        phi=rand(num),
+        gt_index=torch.arange(num) % (num_gts - 1),
+        gt_boxes=rand(num_gts, 4),
+        uncertainty=rand(num) * 2)
+
+
+def test_eq_10_by_hand():
+    """Two Gaussians with weights 3 : 1 around one box."""
+    loss = MemCNPLoss('gmm', sigma_weight=0.)(
+        mu=torch.tensor([[0.5] * 4, [1.0] * 4]),
+        sigma=torch.tensor([[0.5] * 4, [1.0] * 4]),
+        phi=torch.tensor([0.9, 0.3]),
+        gt_index=torch.tensor([0, 0]),
+        gt_boxes=torch.tensor([[0.5] * 4]),
+        uncertainty=torch.zeros(2))
+    density = (0.75 * 2**4 + 0.25 * math.exp(-0.5)) / (2 * math.pi)**2
+    assert loss.item() == pytest.approx(-math.log(density) / 2, rel=1e-6)
+
+
+def test_mixture_is_that_of_torch_per_ground_truth():
+    data = batch()
+    score, _ = MemCNPLoss('gmm').terms(**data)
+    for g in range(3):
+        own = data['gt_index'] == g
+        mixture = MixtureSameFamily(
+            Categorical(data['phi'][own] + 1e-9),
+            Independent(Normal(data['mu'][own], data['sigma'][own]), 1))
+        expected = -mixture.log_prob(data['gt_boxes'][g])
+        assert torch.allclose(score[g], expected)
+    assert score[3] == 0
+
+
+def test_regulariser_and_means_by_hand():
+    """Smooth L1: 0.5 d^2 below 1, d - 0.5 above; gt 1 has no support."""
+    data = dict(
+        mu=torch.zeros(3, 4),
+        sigma=torch.tensor([[1.] * 4, [2.] * 4, [0.5] * 4]),
+        phi=torch.ones(3),
+        gt_index=torch.tensor([0, 0, 2]),
+        gt_boxes=torch.zeros(3, 4),
+        uncertainty=torch.tensor([0.5, 0.5, 0.5]))
+    _, regulariser = MemCNPLoss().terms(**data)
+    assert regulariser.tolist() == [(0.125 + 1.0) / 2, 0, 0]
+    full = MemCNPLoss('nll')(**data)
+    without = MemCNPLoss('nll', sigma_weight=0.)(**data)
+    assert (full - without).item() == pytest.approx(0.5625 / 2)
+    log_2pi = 2 * math.log(2 * math.pi)
+    scores = [log_2pi + 0.5 * 4 * math.log(2), log_2pi + 4 * math.log(0.5)]
+    # alpha: the first box has two samples, the second one
+    assert without.item() == pytest.approx((scores[0] / 2 + scores[1]) / 2)
+
+
+def test_released_normalisers():
+    data = batch()
+    loss = MemCNPLoss('gmm', alpha='points', reduction='image_sum')
+    score, regulariser = loss.terms(**data)
+    expected = (score / 50 + regulariser).sum() / 2
+    assert torch.allclose(loss(**data, num_points=50, num_images=2), expected)
+    with pytest.raises(ValueError, match='num_points'):
+        loss(**data)
+    with pytest.raises(ValueError, match='num_images'):
+        loss(**data, num_points=50)
+
+
+def test_energy_score_by_hand():
+    """Noise of +1 and -1: draws at mu + sigma and mu - sigma."""
+    noise = torch.ones(2, 1, 4)
+    noise[1] = -1
+    loss = MemCNPLoss('energy', sigma_weight=0.)(
+        mu=torch.full((1, 4), 0.5),
+        sigma=torch.full((1, 4), 0.25),
+        phi=torch.ones(1),
+        gt_index=torch.tensor([0]),
+        gt_boxes=torch.full((1, 4), 0.5),
+        uncertainty=torch.zeros(1),
+        samples=noise)
+    # distance to the box 2 * 0.25 both times; between the draws 2 * 0.5
+    assert loss.item() == pytest.approx(0.5 - 0.5 * 1.0)
+
+
+@pytest.mark.parametrize('rule', RULES)
+def test_gradients(rule):
+    data = batch()
+    mu, sigma = data.pop('mu'), data.pop('sigma')
+    samples = torch.randn(5, 7, 4, dtype=torch.double)
+    loss = MemCNPLoss(rule)
+    assert torch.autograd.gradcheck(
+        lambda m, s: loss(mu=m, sigma=s, samples=samples, **data),
+        (mu.requires_grad_(), sigma.requires_grad_()))
+
+
+@pytest.mark.parametrize('rule', RULES)
+def test_batched_is_one_by_one(rule):
+    data = batch(num=12, num_gts=5)
+    samples = torch.randn(6, 12, 4, dtype=torch.double)
+    loss = MemCNPLoss(rule)
+    singles = []
+    for g in range(4):
+        own = data['gt_index'] == g
+        part = {
+            k: data[k][own]
+            for k in ('mu', 'sigma', 'phi', 'uncertainty')
+        }
+        singles.append(
+            loss(
+                gt_index=data['gt_index'][own] * 0,
+                gt_boxes=data['gt_boxes'][g:g + 1],
+                samples=samples[:, own],
+                **part))
+    assert torch.allclose(
+        loss(**data, samples=samples), torch.stack(singles).mean())
+
+
+@pytest.mark.parametrize('rule', RULES)
+def test_order_of_samples_and_ground_truths_does_not_matter(rule):
+    data = batch(num=12, num_gts=5)
+    samples = torch.randn(6, 12, 4, dtype=torch.double)
+    loss = MemCNPLoss(rule)
+    expected = loss(**data, samples=samples)
+    order, gts = torch.randperm(12), torch.randperm(5)
+    moved = {k: v[order] for k, v in data.items() if k != 'gt_boxes'}
+    moved['gt_index'] = gts.argsort()[moved['gt_index']]
+    moved['gt_boxes'] = data['gt_boxes'][gts]
+    assert torch.allclose(
+        loss(**moved, samples=samples[:, order]), expected)
+
+
+@pytest.mark.parametrize('rule', RULES)
+@pytest.mark.parametrize('num_gts', [0, 3])
+def test_no_support_is_zero_with_the_graph(rule, num_gts):
+    mu = torch.zeros(0, 4, requires_grad=True)
+    loss = MemCNPLoss(rule)(mu, mu + 1, mu.sum(1),
+                            torch.zeros(0, dtype=torch.long),
+                            torch.zeros(num_gts, 4), torch.zeros(0))
+    assert loss.item() == 0
+    loss.backward()
+    assert mu.grad is not None
+
+
+def test_far_boxes_and_zero_centreness_stay_finite():
+    mu = torch.zeros(2, 4, requires_grad=True)
+    sigma = torch.full((2, 4), 0.1, requires_grad=True)
+    loss = MemCNPLoss()(mu, sigma, torch.zeros(2), torch.tensor([0, 0]),
+                        torch.full((1, 4), 50.), torch.zeros(2))
+    loss.backward()
+    assert loss.isfinite() and mu.grad.isfinite().all()
+    assert sigma.grad.isfinite().all()
+
+
+def test_half_precision_is_computed_in_float32():
+    data = {
+        k: v.half() if v.is_floating_point() else v
+        for k, v in batch().items()
+    }
+    single = {
+        k: v.float() if v.is_floating_point() else v
+        for k, v in data.items()
+    }
+    loss = MemCNPLoss()(**data)
+    assert loss.dtype == torch.float32
+    assert torch.equal(loss, MemCNPLoss()(**single))
+
+
+def test_target_uncertainty():
+    prob = torch.tensor([0.75, 1.0, 0.0], requires_grad=True)
+    u = target_uncertainty(prob, torch.tensor([0.5, 1.0, 0.0]))
+    assert u.tolist() == [0.75, 0, 2] and not u.requires_grad
+
+
+@pytest.mark.parametrize('options', [
+    dict(rule='crps'), dict(alpha='none'), dict(reduction='mean')])
+def test_bad_options_are_named(options):
+    with pytest.raises(ValueError, match=next(iter(options))):
+        MemCNPLoss(**options)
+
+
+def test_segments_with_an_empty_group():
+    values = torch.tensor([1., 3., 1000.])
+    index = torch.tensor([0, 0, 2])
+    assert segment_mean(values, index, 3).tolist() == [2, 0, 1000]
+    lse = segment_logsumexp(values, index, 3)
+    assert torch.allclose(
+        lse, torch.tensor([math.log(math.e + math.e**3), 0, 1000.]))
+
+
+# -- eq 16 ----------------------------------------------------------------
+def test_eq_16_by_hand():
+    """One positive with cosine 1; three negatives with cosine 0."""
+    loss = ContrastiveTrackingLoss(temperature=1.)(
+        torch.tensor([[2., 0], [0, 5.]]), torch.tensor([1, 2]),
+        torch.tensor([[3., 0]]), torch.tensor([1]))
+    assert loss.item() == pytest.approx(-math.log(math.e / (math.e + 3)))
+
+
+def test_pairs_of_one_frame_and_object_count_for_nothing():
+    """Two candidates of one object: both are positives, no negative."""
+    keys = torch.tensor([[1., 0], [0, 1.]], requires_grad=True)
+    loss = ContrastiveTrackingLoss()(keys, torch.tensor([4, 4]),
+                                     torch.tensor([[1., 0]]),
+                                     torch.tensor([4]))
+    assert loss.item() == 0
+
+
+def test_contrast_is_the_double_sum_of_the_equation():
+    g = torch.Generator().manual_seed(3)
+    keys, refs = torch.randn(6, 5, generator=g), torch.randn(4, 5, generator=g)
+    key_ids = torch.tensor([0, 0, 1, 2, 3, 9])
+    ref_ids = torch.tensor([1, 0, 3, 7])
+    pos = neg = 0.
+    for i, a in enumerate(keys):
+        for j, b in enumerate(refs):
+            e = math.exp(F.cosine_similarity(a, b, 0).item() / 0.5)
+            pos, neg = (pos + e, neg) if key_ids[i] == ref_ids[j] else (
+                pos, neg + e)
+        for j, b in enumerate(keys):
+            if key_ids[i] != key_ids[j]:
+                neg += math.exp(F.cosine_similarity(a, b, 0).item() / 0.5)
+    loss = ContrastiveTrackingLoss(temperature=0.5)(keys, key_ids, refs,
+                                                    ref_ids)
+    assert loss.item() == pytest.approx(-math.log(pos / (pos + neg)),
+                                        rel=1e-5)
+
+
+def test_contrast_gradient_and_scale():
+    keys = torch.randn(4, 3, dtype=torch.double, requires_grad=True)
+    refs = torch.randn(3, 3, dtype=torch.double, requires_grad=True)
+    key_ids, ref_ids = torch.tensor([0, 1, 2, 5]), torch.tensor([2, 0, 8])
+    loss = ContrastiveTrackingLoss()
+    assert torch.autograd.gradcheck(
+        lambda k, r: loss(k, key_ids, r, ref_ids), (keys, refs))
+    weighted = ContrastiveTrackingLoss(loss_weight=3.)
+    assert torch.allclose(
+        weighted(keys * 7, key_ids, refs, ref_ids),
+        3 * loss(keys, key_ids, refs, ref_ids))
+
+
+@pytest.mark.parametrize('num_keys, num_refs', [(0, 0), (0, 2), (2, 0),
+                                                (2, 2)])
+def test_without_a_positive_pair_it_is_zero_with_the_graph(
+        num_keys, num_refs):
+    keys = torch.randn(num_keys, 3, requires_grad=True)
+    refs = torch.randn(num_refs, 3, requires_grad=True)
+    loss = ContrastiveTrackingLoss()(keys, torch.arange(num_keys), refs,
+                                     torch.arange(num_refs) + 10)
+    loss.backward()
+    assert loss.item() == 0
+    for x in (keys, refs):
+        assert x.grad is not None and not x.grad.any()
+
+
+def test_contrast_is_stable_in_half_precision():
+    keys = torch.tensor([[100., 0.], [0., 100.]]).half().requires_grad_()
+    loss = ContrastiveTrackingLoss(temperature=0.01)(
+        keys, torch.tensor([0, 1]), -keys.detach(), torch.tensor([0, 1]))
+    loss.backward()
+    # positives at -100, negatives at 0: the log of (4 + 2 e^-100) / 2 e^-100
+    assert loss.item() == pytest.approx(100 + math.log(2), rel=1e-3)
+    assert keys.grad.isfinite().all()
