@@ -37,8 +37,8 @@ def sequences(frames: Path, masks: Path) -> list[tuple[str, Path, Path]]:
         return [(frames.name, frames, masks)]
     missing = [p.name for p in folders if not (masks / p.name).is_dir()]
     if missing:
-        raise ValueError(f'The sequence {missing[0]} of {frames} has no folder '
-                         f'in {masks}.')
+        raise ValueError(f'The sequence {missing[0]} of {frames} has no '
+                         f'folder in {masks}.')
     return [(p.name, p, masks / p.name) for p in folders]
 
 
@@ -90,8 +90,9 @@ def convert_sequence(name: str, frames: Path, masks: Path) -> tuple:
         for value in np.unique(pixels):
             if value in (0, VOID):
                 continue
+            empty = [None] * len(labelled)
             segmentations, boxes, areas = tracks.setdefault(
-                int(value), tuple([None] * len(labelled) for _ in range(3)))
+                int(value), (empty.copy(), empty.copy(), empty.copy()))
             rle = mask_utils.encode(
                 np.asfortranarray(pixels == value, dtype=np.uint8))
             boxes[t] = mask_utils.toBbox(rle).tolist()

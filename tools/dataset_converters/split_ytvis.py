@@ -75,7 +75,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--dev', type=Path, required=True)
     parser.add_argument('--num-dev', type=int, required=True)
     parser.add_argument('--seed', type=int, default=0)
-    parser.add_argument('--expect-hash', help='hash that the dev ids must have')
+    parser.add_argument(
+        '--expect-hash', help='hash that the dev ids must have')
     return parser.parse_args()
 
 
