@@ -114,7 +114,8 @@ class VISDataset(BaseDataset):
         skipped: Counter = Counter()
         seen = set()
         for annotation in annotations:
-            track_id, video_id = annotation.get('id'), annotation['video_id']
+            track_id = annotation.get('id')
+            video_id = annotation.get('video_id')
             if track_id is None or track_id in seen:
                 raise ValueError(
                     f'The annotation id {track_id} of {self.ann_file} is '
@@ -124,10 +125,10 @@ class VISDataset(BaseDataset):
             if video_id not in by_id:
                 skipped[video_id] += video_id not in listed
                 continue
-            if annotation['category_id'] not in labels:
+            if annotation.get('category_id') not in labels:
                 raise ValueError(
                     f'Annotation {track_id} of {self.ann_file} has the '
-                    f'category_id {annotation["category_id"]}, which its '
+                    f'category_id {annotation.get("category_id")}, which its '
                     'categories do not list; add the category to the json.')
             crowd = int(bool(annotation.get('iscrowd')))
             if crowd and not self.test_mode:

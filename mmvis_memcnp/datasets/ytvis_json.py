@@ -101,8 +101,13 @@ def match_categories(categories: list[dict],
         category id -> label.
 
     Raises:
-        ValueError: If the json has a category that the config does not know.
+        ValueError: If the json has a category that the config does not know,
+            or one without id or name.
     """
+    for category in categories:
+        if category.get('id') is None or not category.get('name'):
+            raise ValueError(f'The category {category} of {path} needs an id '
+                             'and a name.')
     aliases = aliases or {}
     labels = {name: label for label, name in enumerate(classes)}
     mapping: dict[int, int] = {}

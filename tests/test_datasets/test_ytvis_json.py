@@ -171,6 +171,11 @@ def test_categories_match_by_name():
     assert match_categories(categories, ('c', 'b', 'a'), 'x') == {20: 1, 5: 2}
 
 
+def test_a_category_needs_a_name():
+    with pytest.raises(ValueError, match="'id': 5.* of x needs an id and a"):
+        match_categories([dict(id=5)], ('a', ), 'x')
+
+
 def test_numbers_in_names_are_numbers():
     names = ['v/9.jpg', 'v/10.jpg', 'u/img_2_b.jpg', 'u/img_2.jpg', '3']
     assert natural_order(names) == [

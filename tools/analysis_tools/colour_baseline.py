@@ -72,11 +72,11 @@ def dominant_colours(image: np.ndarray) -> np.ndarray:
     cv2.setRNGSeed(0)
     stop = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_MAX_ITER, 20, 0.5)
     pixels = image.reshape(-1, 3).astype(np.float32)
-    owner = np.zeros((len(pixels), 1), dtype=np.int32)
-    _, owner, centres = cv2.kmeans(pixels, CLUSTERS, owner, stop, 2,
+    unknown = np.zeros((len(pixels), 1), dtype=np.int32)
+    _, owner, centres = cv2.kmeans(pixels, CLUSTERS, unknown, stop, 2,
                                    cv2.KMEANS_PP_CENTERS)
-    share = np.bincount(owner.ravel(), minlength=CLUSTERS) / owner.size
-    return centres[share >= LEAST_SHARE]
+    share = np.bincount(np.ravel(owner), minlength=CLUSTERS) / len(pixels)
+    return np.asarray(centres)[share >= LEAST_SHARE]
 
 
 def _lab(image: np.ndarray) -> np.ndarray:
