@@ -115,7 +115,7 @@ class VISDataset(BaseDataset):
         seen = set()
         for annotation in annotations:
             track_id = annotation.get('id')
-            video_id = annotation.get('video_id')
+            video_id: Any = annotation.get('video_id')
             if track_id is None or track_id in seen:
                 raise ValueError(
                     f'The annotation id {track_id} of {self.ann_file} is '
