@@ -1,6 +1,6 @@
 """Base class of the VIS data sets: reads the released json, serves clips."""
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +10,12 @@ from mmengine.dataset import BaseDataset, force_full_init
 from mmengine.logging import print_log
 
 from .classes import check_classes
-from .ytvis_json import (match_categories, parse_track, parse_videos,
-                         read_ytvis_json)
+from .ytvis_json import (
+    match_categories,
+    parse_track,
+    parse_videos,
+    read_ytvis_json,
+)
 
 
 @DATASETS.register_module()
@@ -59,7 +63,9 @@ class VISDataset(BaseDataset):
     def __init__(self,
                  ann_file: str,
                  clip_sampler: dict | None = None,
+                 indices: int | Sequence[int] | None = None,
                  **kwargs: Any) -> None:
+        self._chosen_videos = indices
         self.clip_sampler = (
             None if clip_sampler is None else TASK_UTILS.build(clip_sampler))
         super().__init__(ann_file=ann_file, **kwargs)
@@ -87,10 +93,11 @@ class VISDataset(BaseDataset):
         self.cat_ids = [ids.get(label, -1) for label in range(len(classes))]
 
         videos = parse_videos(data['videos'], self.ann_file)
-        if self._indices is not None:
-            chosen = (range(min(self._indices, len(videos))) if isinstance(
-                self._indices, int) else self._indices)
-            videos, self._indices = [videos[i] for i in chosen], None
+        chosen = self._chosen_videos
+        if isinstance(chosen, int):
+            videos = videos[:chosen]
+        elif chosen is not None:
+            videos = [videos[i] for i in chosen]
         #: One dict a video: video_id, length, height, width, file_names.
         self.videos = videos
         listed = {video['id'] for video in data['videos']}
@@ -107,7 +114,8 @@ class VISDataset(BaseDataset):
         skipped: Counter = Counter()
         seen = set()
         for annotation in annotations:
-            track_id, video_id = annotation.get('id'), annotation['video_id']
+            track_id = annotation.get('id')
+            video_id: Any = annotation.get('video_id')
             if track_id is None or track_id in seen:
                 raise ValueError(
                     f'The annotation id {track_id} of {self.ann_file} is '
@@ -117,10 +125,10 @@ class VISDataset(BaseDataset):
             if video_id not in by_id:
                 skipped[video_id] += video_id not in listed
                 continue
-            if annotation['category_id'] not in labels:
+            if annotation.get('category_id') not in labels:
                 raise ValueError(
                     f'Annotation {track_id} of {self.ann_file} has the '
-                    f'category_id {annotation["category_id"]}, which its '
+                    f'category_id {annotation.get("category_id")}, which its '
                     'categories do not list; add the category to the json.')
             crowd = int(bool(annotation.get('iscrowd')))
             if crowd and not self.test_mode:
@@ -140,7 +148,8 @@ class VISDataset(BaseDataset):
             print_log(
                 f'{sum(skipped.values())} annotations of {self.ann_file} '
                 f'belong to videos that it does not list (such as '
-                f'{skipped.most_common(1)[0][0]}); they are left out.', 'current', 30)
+                f'{skipped.most_common(1)[0][0]}); they are left out.',
+                'current', 30)
         return table
 
     def _frames(self, instances: dict[tuple[int, int], list]) -> list[dict]:

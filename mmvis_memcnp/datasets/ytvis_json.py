@@ -101,8 +101,13 @@ def match_categories(categories: list[dict],
         category id -> label.
 
     Raises:
-        ValueError: If the json has a category that the config does not know.
+        ValueError: If the json has a category that the config does not know,
+            or one without id or name.
     """
+    for category in categories:
+        if category.get('id') is None or not category.get('name'):
+            raise ValueError(f'The category {category} of {path} needs an id '
+                             'and a name.')
     aliases = aliases or {}
     labels = {name: label for label, name in enumerate(classes)}
     mapping: dict[int, int] = {}
@@ -209,27 +214,27 @@ def parse_track(annotation: dict, video: dict,
     """
     num_frames = video['length']
     segmentations = annotation.get('segmentations') or []
-    rles: list[dict | None] = [None] * num_frames
+    rles: dict[int, dict] = {}
     for frame, segmentation in enumerate(segmentations[:num_frames]):
         try:
-            rles[frame] = to_rle(segmentation, video['height'],
-                                 video['width'])
+            rle = to_rle(segmentation, video['height'], video['width'])
         except ValueError as error:
             raise ValueError(
                 f'The mask of annotation {annotation.get("id")} of {path} in '
                 f'frame {frame} {error}.') from error
-    with_mask = [f for f, rle in enumerate(rles) if rle is not None]
-    if not with_mask:
-        return [None] * num_frames
-    present = [rles[f] for f in with_mask]
-    areas = mask_utils.area(present)
+        if rle is not None:
+            rles[frame] = rle
+    track: list[tuple[dict, list[float]] | None] = [None] * num_frames
+    if not rles:
+        return track
+    masks = list(rles.values())
+    areas = mask_utils.area(masks)
     given = annotation.get('bboxes')
     if given is None:
-        boxes = dict(zip(with_mask, mask_utils.toBbox(present), strict=True))
+        boxes = dict(zip(rles, mask_utils.toBbox(masks), strict=True))
     else:
         boxes = {f: box for f, box in enumerate(given[:num_frames]) if box}
-    track: list[tuple[dict, list[float]] | None] = [None] * num_frames
-    for frame, area in zip(with_mask, areas, strict=True):
+    for frame, area in zip(rles, areas, strict=True):
         box = boxes.get(frame)
         if box is None or area == 0 or box[2] < 1 or box[3] < 1:
             continue

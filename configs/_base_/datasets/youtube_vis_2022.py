@@ -60,7 +60,8 @@ val_dataloader = dict(
         pipeline=test_pipeline))
 test_dataloader = val_dataloader
 
-val_evaluator = dict(type='VISMetric', ann_file=f'{data_root}valid/instances.json')
+val_evaluator = dict(
+    type='VISMetric', ann_file=f'{data_root}valid/instances.json')
 test_evaluator = val_evaluator
 val_cfg = dict(type='VideoValLoop')
 test_cfg = dict(type='VideoTestLoop')

@@ -80,8 +80,9 @@ def _spread(count: int, wanted: int) -> list[int]:
 
 
 def _colour(index: int, count: int) -> tuple[int, int, int]:
-    hsv = np.uint8([[[180 * index // count, 255, 255]]])
-    return tuple(cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR)[0, 0].tolist())
+    hsv = np.array([[[180 * index // count, 255, 255]]], dtype=np.uint8)
+    blue, green, red = cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR)[0, 0].tolist()
+    return blue, green, red
 
 
 def _write_text(image: np.ndarray, text: str, x: int, y: int,

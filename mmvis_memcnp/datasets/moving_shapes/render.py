@@ -33,8 +33,8 @@ def render(scene: Scene) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     noise = rng.normal(0, scene.noise, (height + 32, width + 32, 1))
     noise = noise.astype(np.float32)
     for t in range(len(scene.gain)):
-        shift = np.float32([[1, 0, scene.pan[t, 0] - reach[0]],
-                            [0, 1, scene.pan[t, 1] - reach[1]]])
+        shift = np.concatenate(
+            [np.eye(2), (scene.pan[t] - reach)[:, None]], axis=1)
         frame = cv2.warpAffine(backdrop, shift, (width, height))
         masks = np.zeros((len(scene.actors), width, height), dtype=np.uint8)
         for i, actor in enumerate(scene.actors):

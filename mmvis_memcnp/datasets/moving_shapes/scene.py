@@ -6,8 +6,12 @@ import numpy as np
 from .levels import Level
 from .motion import STEP, leave, meet, num_points, smooth, wander
 from .shapes import CLASSES
-from .textures import (Texture, distinct_texture, random_texture,
-                       similar_texture)
+from .textures import (
+    Texture,
+    distinct_texture,
+    random_texture,
+    similar_texture,
+)
 
 
 @dataclass

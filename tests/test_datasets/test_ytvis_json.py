@@ -1,0 +1,182 @@
+import json
+
+import numpy as np
+import pytest
+from pycocotools import mask as mask_utils
+
+from mmvis_memcnp.datasets.rle import to_rle
+from mmvis_memcnp.datasets.ytvis_json import (
+    flavour,
+    match_categories,
+    natural_order,
+    parse_track,
+    parse_videos,
+    read_ytvis_json,
+)
+
+from .rectangles import (
+    HEIGHT,
+    WIDTH,
+    box_mask,
+    compressed,
+    track,
+    uncompressed,
+)
+
+VIDEO = dict(
+    video_id=7, length=3, height=HEIGHT, width=WIDTH, file_names=['a'] * 3)
+
+
+@pytest.mark.parametrize('encode', [
+    compressed, uncompressed,
+    lambda m: dict(size=list(m.shape), counts=compressed(m)['counts'].encode())
+])
+def test_every_rle_form_gives_the_mask(encode):
+    mask = box_mask(0, 2, 5, 3)
+    mask[7, 11] = 1
+    rle = to_rle(encode(mask), HEIGHT, WIDTH)
+    assert isinstance(rle['counts'], bytes)
+    np.testing.assert_array_equal(mask_utils.decode(rle), mask)
+
+
+def test_polygons_are_merged():
+    rle = to_rle([[1, 2, 4, 2, 4, 6, 1, 6], [8, 0, 10, 0, 10, 2, 8, 2]],
+                 HEIGHT, WIDTH)
+    expected = box_mask(1, 2, 3, 4) | box_mask(8, 0, 2, 2)
+    np.testing.assert_array_equal(mask_utils.decode(rle), expected)
+
+
+@pytest.mark.parametrize('empty', [None, [], [[1, 2, 3, 4]]])
+def test_no_mask(empty):
+    assert to_rle(empty, HEIGHT, WIDTH) is None
+
+
+@pytest.mark.parametrize('bad, sentence', [
+    (dict(size=[5, 5], counts=[25]), r'size \[5, 5\].*\[8, 12\]'),
+    (dict(size=[8, 12], counts=[3, 4]), 'runs for 7 pixels.*96'),
+    (dict(size=[8, 12], counts=3), 'counts of the type int'),
+    ([1, 2, 3], 'not a list of polygons'),
+    ('text', 'neither polygons'),
+])
+def test_unreadable_mask(bad, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        to_rle(bad, HEIGHT, WIDTH)
+
+
+@pytest.mark.parametrize('data, kind', [
+    (dict(videos=[]), 'ytvis'),
+    (dict(images=[], annotations=[]), 'coco'),
+    (dict(images=[], videos=[]), 'mmdet'),
+    ([dict(score=.5)], 'results'),
+    ([], 'unknown'),
+    (dict(data_list=[]), 'unknown'),
+    ('text', 'unknown'),
+])
+def test_flavour(data, kind):
+    assert flavour(data) == kind
+
+
+@pytest.mark.parametrize('data, sentence', [
+    (dict(images=[]), 'COCO json of still images'),
+    (dict(images=[], videos=[]), 'youtubevis2coco.py.*as released'),
+    ([dict(score=.5)], 'results file'),
+    (dict(a=1), "has no 'videos'"),
+])
+def test_other_flavours_are_named(tmp_path, data, sentence):
+    path = tmp_path / 'a.json'
+    path.write_text(json.dumps(data))
+    with pytest.raises(ValueError, match=sentence) as error:
+        read_ytvis_json(path)
+    assert str(path) in str(error.value)
+
+
+def test_missing_and_broken_files_are_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match='none.json does not exist'):
+        read_ytvis_json(tmp_path / 'none.json')
+    (tmp_path / 'cut.json').write_text('{"videos": [')
+    with pytest.raises(ValueError, match='cut.json is not a readable json'):
+        read_ytvis_json(tmp_path / 'cut.json')
+
+
+@pytest.mark.parametrize('fields', [{}, dict(annotations=None)])
+def test_no_annotations(tmp_path, fields):
+    path = tmp_path / 'a.json'
+    path.write_text(json.dumps(dict(videos=[], categories=[]) | fields))
+    data = read_ytvis_json(path)
+    assert data['annotations'] == [] and data['has_annotations'] is False
+
+
+def test_a_frame_is_visible_with_mask_and_box():
+    boxes = [(1, 2, 3, 4)] * 6
+    annotation = track(1, 7, 5, boxes)
+    annotation['bboxes'][1] = None
+    annotation['segmentations'][2] = None
+    annotation['bboxes'][3] = [1, 2, 0.5, 4]
+    annotation['segmentations'][4] = compressed(box_mask(0, 0, 0, 0))
+    found = parse_track(annotation, VIDEO | dict(length=6), 'a.json')
+    assert [f is not None for f in found] == [
+        True, False, False, False, False, True]
+    assert found[0][1] == [1, 2, 4, 6]
+
+
+def test_boxes_come_from_masks_where_there_are_none():
+    annotation = track(1, 7, 5, [(1, 2, 3, 4), None, (6, 0, 2, 8)])
+    del annotation['bboxes'], annotation['areas']
+    found = parse_track(annotation, VIDEO, 'a.json')
+    assert found[0][1] == [1, 2, 4, 6]
+    assert found[1] is None
+    assert found[2][1] == [6, 0, 8, 8]
+
+
+def test_tracks_that_are_too_short_or_too_long():
+    short = parse_track(track(1, 7, 5, [(1, 2, 3, 4)]), VIDEO, 'a.json')
+    assert [f is not None for f in short] == [True, False, False]
+    long = parse_track(track(1, 7, 5, [(1, 2, 3, 4)] * 5), VIDEO, 'a.json')
+    assert len(long) == 3
+    assert parse_track(dict(id=1), VIDEO, 'a.json') == [None] * 3
+
+
+def test_an_unreadable_mask_is_named():
+    annotation = track(9, 7, 5, [None, (1, 2, 3, 4)])
+    annotation['segmentations'][1]['size'] = [3, 3]
+    with pytest.raises(ValueError, match='annotation 9 of a.json in frame 1'):
+        parse_track(annotation, VIDEO, 'a.json')
+
+
+def test_file_names_decide_the_length():
+    video = dict(id=1, height=4, width=5, length=9, file_names=['a', 'b'])
+    assert parse_videos([video], 'a.json')[0]['length'] == 2
+
+
+@pytest.mark.parametrize('change, sentence', [
+    (dict(height=None), "Video 1 of a.json has no 'height'"),
+    (dict(file_names=['a', None]), 'video 1 of a.json has an entry'),
+])
+def test_broken_videos_are_named(change, sentence):
+    video = dict(id=1, height=4, width=5, file_names=['a', 'b']) | change
+    with pytest.raises(ValueError, match=sentence):
+        parse_videos([video], 'a.json')
+
+
+def test_video_ids_are_unique():
+    video = dict(id=1, height=4, width=5, file_names=['a'])
+    with pytest.raises(ValueError, match='two videos with the id 1'):
+        parse_videos([video, video], 'a.json')
+
+
+def test_categories_match_by_name():
+    categories = [dict(id=20, name='b'), dict(id=5, name='a')]
+    assert match_categories(categories, ('a', 'b'), 'x') == {20: 1, 5: 0}
+    # A class that the json lacks keeps its label.
+    assert match_categories(categories, ('c', 'b', 'a'), 'x') == {20: 1, 5: 2}
+
+
+def test_a_category_needs_a_name():
+    with pytest.raises(ValueError, match="'id': 5.* of x needs an id and a"):
+        match_categories([dict(id=5)], ('a', ), 'x')
+
+
+def test_numbers_in_names_are_numbers():
+    names = ['v/9.jpg', 'v/10.jpg', 'u/img_2_b.jpg', 'u/img_2.jpg', '3']
+    assert natural_order(names) == [
+        '3', 'u/img_2.jpg', 'u/img_2_b.jpg', 'v/9.jpg', 'v/10.jpg']

@@ -1,0 +1,368 @@
+"""The data tools, from their command lines."""
+import hashlib
+import importlib.util
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from pycocotools import mask as mask_utils
+
+ROOT = Path(__file__).parents[2]
+
+
+class Run:
+    """Runs a tool's ``main`` as the command line would, in this process."""
+
+    def __init__(self, monkeypatch, capsys):
+        self.monkeypatch, self.capsys = monkeypatch, capsys
+
+    def __call__(self, tool, *arguments):
+        """Returns the exit status, the output and the errors."""
+        path = ROOT / 'tools' / tool
+        spec = importlib.util.spec_from_file_location(path.stem, path)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        self.monkeypatch.setattr(sys, 'argv',
+                                 [str(path), *map(str, arguments)])
+        self.capsys.readouterr()
+        status, last_words = 0, ''
+        try:
+            module.main()
+        except SystemExit as end:
+            status = end.code
+            if isinstance(status, str):
+                status, last_words = 1, status
+        out, err = self.capsys.readouterr()
+        return status, out, err + last_words
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    return Run(monkeypatch, capsys)
+
+
+def mask(x, y, w, h, size=(8, 12)):
+    pixels = np.zeros(size, dtype=np.uint8)
+    pixels[y:y + h, x:x + w] = 1
+    rle = mask_utils.encode(np.asfortranarray(pixels))
+    return dict(size=list(size), counts=rle['counts'].decode())
+
+
+def good_json(num_videos=1):
+    return dict(
+        videos=[
+            dict(id=v, height=8, width=12, length=2,
+                 file_names=[f'{v}/0.jpg', f'{v}/1.jpg'])
+            for v in range(1, num_videos + 1)
+        ],
+        categories=[dict(id=1, name='cat')],
+        annotations=[
+            dict(id=10 * v, video_id=v, category_id=1, iscrowd=0,
+                 segmentations=[mask(1, 2, 3, 4), None],
+                 bboxes=[[1, 2, 3, 4], None], areas=[12, None])
+            for v in range(1, num_videos + 1)
+        ])
+
+
+# -- validate_ytvis.py ------------------------------------------------------
+def spoil(data):
+    """One of each problem; returns the lines that must come."""
+    video, track = data['videos'][0], data['annotations'][0]
+    video['length'] = 5
+    video['file_names'].reverse()
+    data['videos'] += [
+        dict(id=1, height=8, width=0, length=1, file_names=['q.jpg']),
+        dict(id=4, height=8, width=8, length=0, file_names=[]),
+        dict(height=8, width=8, length=2, file_names=['r.jpg', 'r.jpg'])
+    ]
+    data['categories'] += [dict(id=1, name='cat'), dict(id=2)]
+    segmentations, boxes = track['segmentations'], track['bboxes']
+    data['videos'].append(
+        dict(id=9, height=8, width=12, length=9,
+             file_names=[f'{i}.jpg' for i in range(9)]))
+    short = mask(0, 0, 2, 2)
+    short['counts'] = short['counts'][:2]
+    good = segmentations[0]
+    data['annotations'] += [
+        dict(track, id=77, video_id=9, iscrowd=3,
+             segmentations=[
+                 good, None, good, dict(size=[3, 3], counts='1'),
+                 mask(0, 0, 0, 0), short, good, good, good
+             ],
+             bboxes=[
+                 None, [1, 2, 3, 4], [1, 2, 0, 4], [1, 2, 3, 4],
+                 [1, 2, 3, 4], [0, 0, 2, 2], [7, 0, 3, 4], [1, 2, 3, 40],
+                 [1, 2, 3]
+             ],
+             areas=[500, None, 12, 12, 12, 4, 12, None, 12]),
+        dict(track, id=78, video_id=55, category_id=66),
+        dict(track, id=79, video_id=9),
+        dict(track, id=80, video_id=9, segmentations=[None] * 9,
+             bboxes=[None] * 9, areas=None),
+        dict(track, id=10),
+    ]
+    assert boxes is track['bboxes']
+    return [
+        'video 1: length is 5, but file_names has 2',
+        'video 1: file_names is not in the order',
+        'video 1: 2 records have this id',
+        "video 1: its width is 0, not a positive whole number",
+        'video 4: it has no file_names',
+        'video at position 3: its id is None',
+        'video at position 3: r.jpg is listed 2 times',
+        'category 1: 2 records have this id',
+        "category 'cat': 2 records have this name",
+        'category 2: it has no name',
+        'annotation 77: iscrowd is 3',
+        'annotation 77, frame 0: it has a mask, but no box',
+        'annotation 77, frame 0: its area is 500, but its mask has 12',
+        'annotation 77, frame 1: it has a box, but no mask',
+        'annotation 77, frame 2: the box [1, 2, 0, 4] is less than one pixel',
+        'annotation 77, frame 3: the mask has the size [3, 3]',
+        'annotation 77, frame 4: the mask is empty',
+        'annotation 77, frame 5: the mask ',
+        'annotation 77, frame 6: the box [7, 0, 3, 4] is not that of its mask',
+        'annotation 77, frame 7: the box [1, 2, 3, 40] reaches out',
+        'annotation 77, frame 7: its area is None, but it has a mask',
+        'annotation 77, frame 8: the box is [1, 2, 3], not four numbers',
+        'annotation 78: its video_id 55 is that of no video',
+        'annotation 78: its category_id 66 is that of no category',
+        'annotation 79: segmentations has 2 entries, but its video has 9',
+        'annotation 79: bboxes has 2 entries',
+        'annotation 79: areas has 2 entries',
+        'annotation 80: it is visible in no frame',
+        'annotation 80: it has no areas',
+        'annotation 10: 2 records have this id',
+    ]
+
+
+def test_validate_prints_every_problem(run, tmp_path):
+    data = good_json()
+    expected = spoil(data)
+    path = tmp_path / 'a.json'
+    path.write_text(json.dumps(data))
+    status, out, err = run('dataset_converters/validate_ytvis.py', path)
+    lines = out.splitlines()
+    for line in expected:
+        assert any(got.startswith(line) for got in lines), line
+    assert [got for got in lines
+            if not any(got.startswith(line) for line in expected)] == []
+    assert status == 1 and f'{len(lines)} problems' in err
+
+
+def test_validate_passes_what_is_good(run, tmp_path):
+    path = tmp_path / 'a.json'
+    path.write_text(json.dumps(good_json()))
+    status, out, err = run('dataset_converters/validate_ytvis.py', path)
+    assert (status, err) == (0, '')
+    assert 'no problem; 1 videos, 1 tracks, 1 categories' in out
+
+
+def test_validate_passes_a_released_validation_json(run, tmp_path):
+    path = tmp_path / 'a.json'
+    path.write_text(json.dumps(good_json() | dict(annotations=None)))
+    assert run('dataset_converters/validate_ytvis.py', path)[0] == 0
+
+
+def test_validate_looks_at_the_frames(run, tmp_path):
+    path = tmp_path / 'a.json'
+    data = good_json()
+    data['videos'][0].update(length=4, file_names=[
+        '1/0.jpg', '1/1.jpg', '1/2.jpg', '1/3.jpg'])
+    data['annotations'] = []
+    path.write_text(json.dumps(data))
+    (tmp_path / '1').mkdir()
+    image = Image.fromarray(np.full((8, 12, 3), 9, np.uint8))
+    image.save(tmp_path / '1' / '0.jpg')
+    image.resize((6, 4)).save(tmp_path / '1' / '1.jpg')
+    whole = (tmp_path / '1' / '0.jpg').read_bytes()
+    (tmp_path / '1' / '2.jpg').write_bytes(whole[:-20])
+    status, out, _ = run('dataset_converters/validate_ytvis.py', path,
+                         '--images', tmp_path)
+    assert status == 1
+    assert out.splitlines() == [
+        'video 1: 1/1.jpg is 6x4 pixels, but the video 12x8',
+        'video 1: 1/2.jpg is cut off',
+        f'video 1: 1/3.jpg does not exist in {tmp_path}/1'
+    ]
+
+
+@pytest.mark.parametrize('data, sentence', [
+    (dict(images=[], annotations=[]), 'COCO json of still images'),
+    (dict(images=[], videos=[]), 'youtubevis2coco.py'),
+    ([dict(video_id=1, score=1.)], 'results file'),
+])
+def test_validate_names_other_flavours(run, tmp_path, data, sentence):
+    path = tmp_path / 'a.json'
+    path.write_text(json.dumps(data))
+    status, out, _ = run('dataset_converters/validate_ytvis.py', path)
+    assert status == 1 and sentence in out and len(out.splitlines()) == 1
+
+
+def test_validate_without_a_file(run, tmp_path):
+    status, _, err = run('dataset_converters/validate_ytvis.py',
+                         tmp_path / 'a.json')
+    assert status == 1 and len(err.splitlines()) == 1
+
+
+# -- split_ytvis.py ---------------------------------------------------------
+def split(run, tmp_path, *more):
+    path = tmp_path / 'all.json'
+    if not path.exists():
+        path.write_text(json.dumps(good_json(20)))
+    return run('dataset_converters/split_ytvis.py', path, '--train',
+               tmp_path / 'train.json', '--dev', tmp_path / 'dev.json',
+               '--num-dev', 6, *more)
+
+
+def test_split_is_seeded_and_complete(run, tmp_path):
+    status, out, _ = split(run, tmp_path)
+    train, dev = (json.loads((tmp_path / f'{name}.json').read_text())
+                  for name in ('train', 'dev'))
+    ids = [v['id'] for v in dev['videos']]
+    assert status == 0 and len(ids) == 6
+    assert sorted(ids + [v['id'] for v in train['videos']]) == list(
+        range(1, 21))
+    for part in (train, dev):
+        assert [a['video_id'] for a in part['annotations']] == [
+            v['id'] for v in part['videos']]
+        assert part['categories'] == [dict(id=1, name='cat')]
+    digest = hashlib.sha256('\n'.join(map(str, sorted(ids))).encode())
+    assert digest.hexdigest() in out
+    # The choice is a hash, the same on every machine and for ever.
+    assert ids == sorted(
+        sorted(range(1, 21), key=lambda i: hashlib.sha256(
+            f'0:{i}'.encode()).hexdigest())[:6])
+    assert split(run, tmp_path)[1] == out
+    assert split(run, tmp_path, '--seed', 1)[1] != out
+
+
+def test_split_checks_the_hash(run, tmp_path):
+    digest = split(run, tmp_path)[1].split()[-1]
+    (tmp_path / 'dev.json').unlink()
+    status, _, err = split(run, tmp_path, '--seed', 1, '--expect-hash', digest)
+    assert status == 1 and 'nothing was written' in err
+    assert not (tmp_path / 'dev.json').exists()
+    assert split(run, tmp_path, '--expect-hash', digest)[0] == 0
+
+
+def test_split_leaves_no_side_empty(run, tmp_path):
+    status, _, err = split(run, tmp_path, '--num-dev', 20)
+    assert status == 1 and '20 of 20 videos' in err
+    assert not (tmp_path / 'dev.json').exists()
+
+
+# -- davis2ytvis.py ---------------------------------------------------------
+def davis_folder(tmp_path, name='seq', frames=3):
+    images, masks = tmp_path / 'img' / name, tmp_path / 'mask' / name
+    images.mkdir(parents=True)
+    masks.mkdir(parents=True)
+    for t in range(frames):
+        Image.fromarray(np.full((8, 12, 3), 50, np.uint8)).save(
+            images / f'{t:05d}.jpg')
+        pixels = np.zeros((8, 12), np.uint8)
+        pixels[0, :] = 255
+        pixels[2:6, 1:4] = 2
+        if t == 1:
+            pixels[3:5, 6:8] = 1
+        image = Image.fromarray(pixels, mode='P')
+        image.putpalette([v for v in range(256) for _ in range(3)])
+        image.save(masks / f'{t:05d}.png')
+    return tmp_path / 'img', tmp_path / 'mask'
+
+
+def test_davis(run, tmp_path):
+    images, masks = davis_folder(tmp_path)
+    out = tmp_path / 'out.json'
+    names = tmp_path / 'names.json'
+    names.write_text(json.dumps(dict(seq={'2': 'cat'})))
+    status, _, err = run('dataset_converters/davis2ytvis.py', images, masks,
+                         out, '--categories', names)
+    assert status == 0, err
+    data = json.loads(out.read_text())
+    assert data['videos'] == [
+        dict(id=1, width=12, height=8, length=3,
+             file_names=[f'seq/{t:05d}.jpg' for t in range(3)])]
+    assert [c['name'] for c in data['categories']] == ['cat', 'object']
+    one, two = data['annotations']
+    assert (one['category_id'], two['category_id']) == (2, 1)
+    assert one['bboxes'] == [None, [6, 3, 2, 2], None]
+    assert two['areas'] == [12, 12, 12]
+    assert two['segmentations'] == [mask(1, 2, 3, 4)] * 3
+    assert run('dataset_converters/validate_ytvis.py', out, '--images',
+               images)[0] == 0
+
+
+def test_davis_problems_are_named(run, tmp_path):
+    images, masks = davis_folder(tmp_path)
+    (images / 'seq' / '00002.jpg').unlink()
+    out = tmp_path / 'out.json'
+    status, _, err = run('dataset_converters/davis2ytvis.py', images, masks,
+                         out)
+    assert status == 1 and '00002.png has no frame' in err
+    (masks / 'seq' / '00002.png').unlink()
+    Image.fromarray(np.zeros((8, 12, 3), np.uint8)).save(
+        masks / 'seq' / '00001.png')
+    status, _, err = run('dataset_converters/davis2ytvis.py', images, masks,
+                         out)
+    assert status == 1 and 'RGB picture; a mask is a palette' in err
+    assert not out.exists()
+
+
+def test_davis_real_clip(run, tmp_path, shared_dir):
+    clip = shared_dir / 'data' / 'davis_schoolgirls'
+    if not clip.is_dir():
+        pytest.skip('needs data/davis_schoolgirls')
+    out = tmp_path / 'out.json'
+    status, _, err = run('dataset_converters/davis2ytvis.py',
+                         clip / 'JPEGImages', clip / 'Annotations', out)
+    assert status == 0, err
+    got = json.loads(out.read_text())
+    expected = json.loads((clip / 'instances_ytvis.json').read_text())
+    assert got['videos'][0]['file_names'] == expected['videos'][0][
+        'file_names']
+    by_value = {a['object_value_in_png']: a for a in expected['annotations']}
+    # The objects have the values 1 to 7, and ours are in that order.
+    assert sorted(by_value) == list(range(1, len(got['annotations']) + 1))
+    for value, track in enumerate(got['annotations'], start=1):
+        for key in ('segmentations', 'bboxes', 'areas'):
+            assert track[key] == by_value[value][key]
+
+
+# -- moving_shapes.py, colour_baseline.py ----------------------------------
+def test_moving_shapes_and_baseline(run, tmp_path):
+    out = tmp_path / 'shapes'
+    arguments = (out, '--videos', 1, '--frames', 6, '--size', '64x96',
+                 '--seed', 5, '--level', 'easy')
+    status, stdout, err = run('dataset_converters/moving_shapes.py',
+                              *arguments)
+    assert status == 0, err
+    assert stdout.split() == [f'{out}/instances.json', f'{out}/preview.png']
+    assert '6/6' in err  # the progress bar
+    data = json.loads((out / 'instances.json').read_text())
+    assert data['videos'][0]['height'] == 64
+    status, _, err = run('dataset_converters/moving_shapes.py', *arguments)
+    assert status == 1 and 'is not empty' in err
+    assert len(err.splitlines()) == 1
+
+    results = tmp_path / 'results.json'
+    status, _, err = run('analysis_tools/colour_baseline.py',
+                         out / 'instances.json', out / 'JPEGImages', '--out',
+                         results)
+    assert status == 0, err
+    found = json.loads(results.read_text())
+    assert found
+    for entry in found:
+        assert entry['video_id'] == 1 and 0 < entry['score'] <= 1
+        assert len(entry['segmentations']) == 6
+        assert any(entry['segmentations'])
+
+
+@pytest.mark.parametrize('size', ['128', 'axb', '128x'])
+def test_moving_shapes_size(run, tmp_path, size):
+    status, _, err = run('dataset_converters/moving_shapes.py',
+                         tmp_path / 'a', '--size', size)
+    assert status == 2 and 'is not HEIGHTxWIDTH' in err
