@@ -142,6 +142,15 @@ def test_not_returned_fails_but_a_quirk_may_be_skipped(tmp_path):
         assert Comparer(fixture, {}).outcomes()[0].ok is ok
 
 
+def test_values_of_a_wrong_type_fail_alone(tmp_path):
+    fixture = make(tmp_path, [dict(key='a'), dict(key='b')],
+                   dict(a=np.ones(2), b=np.ones(2)))
+    computed = {('p', 'o.npz', 'a'): [object(), None],
+                ('p', 'o.npz', 'b'): [1, 1]}
+    assert [o.ok for o in Comparer(fixture, computed).outcomes()] == [
+        False, True]
+
+
 def test_packed_masks_by_share_of_pixels(tmp_path):
     masks = np.zeros((2, 25, 25), bool)
     masks[:, :5] = True

@@ -159,6 +159,13 @@ def test_clear_errors(tmp_path):
         GroundTruth.load(broken)
     with pytest.raises(ValueError, match='not a list'):
         read_results(broken.parent / _dump(tmp_path, {}))
+    with pytest.raises(ValueError, match='annotation 3 lacks segmentations'):
+        GroundTruth.load(ground_truth([dict(id=3, video_id=1,
+                                            category_id=1)]))
+    with pytest.raises(ValueError, match='entry 0 is not an object'):
+        read_results([5])
+    with pytest.raises(ValueError, match='polygons'):
+        read_results([dict(result([None]), segmentations=[[[0, 0, 1]]])])
     with pytest.raises(ValueError, match='entry 0 lacks score'):
         read_results([dict(video_id=1, category_id=1, segmentations=[])])
     with pytest.raises(ValueError, match='must be finite'):
