@@ -88,7 +88,7 @@ class Comparer:
             return Outcome(entry, None, False, 'compute() does not return it')
         try:
             error = self._error(entry)
-        except (Mismatch, KeyError, IndexError, FileNotFoundError) as problem:
+        except (ValueError, TypeError, LookupError, OSError) as problem:
             return Outcome(entry, None, False,
                            f'{type(problem).__name__}: {problem}')
         return Outcome(entry, error, bool(error <= entry.spec['tolerance']))

@@ -8,6 +8,8 @@ import json
 import sys
 from typing import Any, Dict, Iterable, List, Optional
 
+from tqdm import tqdm
+
 from mmvis_memcnp.evaluation.functional import (GroundTruth, ResultTrack,
                                                 TrackingCounts,
                                                 average_precision,
@@ -68,8 +70,9 @@ def report(args: argparse.Namespace) -> Dict[str, Any]:
         ids = set(read_video_ids(args.videos, gt))
         gt.videos = {v: r for v, r in gt.videos.items() if v in ids}
         results = [r for r in results if r.video_id in ids]
+    videos = tqdm(gt.videos, 'videos', disable=None, leave=False)
     result = average_precision(
-        reduce_results(gt, results), list(gt.categories))
+        reduce_results(gt, results, videos), list(gt.categories))
     numbers: Dict[str, Any] = dict(result.stats())
     rows = {'all': result.stats()}
     if args.classwise:

@@ -8,6 +8,8 @@ import numpy as np
 
 from .rle import RLE, areas, mean_area, to_rle
 
+_NEEDED = ('video_id', 'category_id', 'segmentations')
+
 
 @dataclass
 class GTTrack:
@@ -80,6 +82,12 @@ class GroundTruth:
             },
             name=name)
         for record in source.get('annotations') or []:
+            lacking = [k for k in _NEEDED if k not in record]
+            if lacking:
+                raise ValueError(
+                    f'{name}: annotation {record.get("id")} lacks '
+                    f'{", ".join(lacking)}; a YouTube-VIS json has one '
+                    'annotation a track, with a mask or null a frame.')
             if record['video_id'] not in gt.videos:
                 raise ValueError(
                     f'{name}: annotation {record.get("id")} names video '

@@ -60,6 +60,8 @@ def read_results(
 
 def _read(entry: Dict[str, Any], where: str) -> ResultTrack:
     keys = ('video_id', 'category_id', 'score', 'segmentations')
+    if not isinstance(entry, dict):
+        raise ValueError(f'{where} is not an object.')
     lacking = [k for k in keys if k not in entry]
     if lacking:
         raise ValueError(f'{where} lacks {", ".join(lacking)}.')
@@ -98,14 +100,16 @@ def check_results(gt: GroundTruth, results: Iterable[ResultTrack]) -> None:
                 'frame, null where the object is absent.')
 
 
-def reduce_results(gt: GroundTruth,
-                   results: Iterable[ResultTrack]) -> Dict[int, Dict[int,
-                                                                     Cell]]:
-    """Reduce every video of the ground truth, see `reduce_video`.
+def reduce_results(
+        gt: GroundTruth,
+        results: Iterable[ResultTrack],
+        videos: Optional[Iterable[int]] = None) -> Dict[int, Dict[int, Cell]]:
+    """Reduce the videos of the ground truth, see `reduce_video`.
 
     Args:
         gt: the ground truth.
         results: predicted tracks of any of its videos, in file order.
+        videos: ids of the videos, all if None; may be a progress bar.
 
     Returns:
         ``{video id: {category id: Cell}}``.
@@ -115,5 +119,5 @@ def reduce_results(gt: GroundTruth,
         by_video.setdefault(track.video_id, []).append(track)
     return {
         v: reduce_video(by_video.get(v, []), gt.tracks(v))
-        for v in gt.videos
+        for v in (gt.videos if videos is None else videos)
     }

@@ -15,20 +15,20 @@ Counts = Dict[str, TrackingCounts]
 def compute(fixture: Fixture) -> Dict[Tuple[str, str, str], Any]:
     """Scores of every accumulator that ``run.arrays`` can name."""
     item, test = fixture.run['inputs'][0], fixture.run['test']
-    part = item['part']
     if item.get('files'):
-        return {
-            (part, 'expected.json', f'{group}/{name}/{metric}'): value
+        named: Dict[str, Any] = {
+            f'{group}/{name}/{metric}': value
             for group, counts in _from_json(fixture, item, test)
             for name, scores in _score(counts, test).items()
             for metric, value in scores.items()
         }
-    counts = _from_masks(fixture.arrays(part), test)
-    return {
-        (part, 'outputs.npz', f'metrics_{name}'):
-        np.asarray([scores[m] for m in test['metrics']])
-        for name, scores in _score(counts, test).items()
-    }
+    else:
+        counts = _from_masks(fixture.arrays(item['part']), test)
+        named = {
+            f'metrics_{name}': np.asarray([scores[m] for m in test['metrics']])
+            for name, scores in _score(counts, test).items()
+        }
+    return {e.id: named[e.key] for e in fixture.entries() if e.key in named}
 
 
 def _score(counts: Counts,
@@ -62,7 +62,7 @@ def _from_json(fixture: Fixture, item: Dict[str, Any],
     gt = GroundTruth.load(fixture.folder / item['files']['ground_truth'])
     results: Dict[int, List] = {}
     for p in read_results(fixture.folder / item['files']['results']):
-        if p.score >= test['score_thr']:
+        if test['score_thr'] is None or p.score >= test['score_thr']:
             results.setdefault(p.video_id, []).append(p)
     agnostic: Counts = {}
     per_class: Counts = {}

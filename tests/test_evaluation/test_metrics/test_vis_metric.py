@@ -1,0 +1,230 @@
+import json
+import pickle
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch.distributed as dist
+import torch.multiprocessing as mp
+from mmdet.registry import METRICS
+from pycocotools import mask as mask_utils
+
+from mmvis_memcnp.evaluation import VISMetric
+from mmvis_memcnp.evaluation.metrics import vis_metric
+
+from ..toy import annotation, ground_truth, result, rows, video_result
+
+DATA = Path(__file__).resolve().parents[2] / 'data'
+META = dict(classes=('cat', 'owl'))
+
+
+@pytest.fixture
+def printed(monkeypatch):
+    """Everything that the metric logs."""
+    lines = []
+    monkeypatch.setattr(vis_metric, 'print_log',
+                        lambda text, *args, **kwargs: lines.append(text))
+    return lines
+
+
+def make(folder, content, meta=META, **kwargs):
+    path = folder / 'gt.json'
+    path.write_text(json.dumps(content))
+    metric = VISMetric(str(path), **kwargs)
+    metric.dataset_meta = meta
+    return metric
+
+
+def sample(video, *tracks, frames=2):
+    return dict(video_id=video, num_frames=frames,
+                tracks=video_result(*tracks))
+
+
+def toy_gt():
+    """A cat in video 1, an owl (json id 7, label 1) in video 2."""
+    return ground_truth(
+        [annotation(1, [rows(0, 1), rows(0, 1)]),
+         annotation(2, [rows(3), None], category=7, video=2)],
+        videos=(1, 2), categories=(1, 2, 7))
+
+
+CAT = (0, .9, [rows(0, 1), rows(1, 2)])  # IoU 0.6 with its cat
+OWL = (1, .8, [rows(3), None])
+
+
+def test_scores_by_hand(tmp_path):
+    metric = make(tmp_path, toy_gt(), classwise=True,
+                  subsets=dict(L=[2], S=[1]))
+    metric.process(None, [sample(1, CAT)])
+    metric.process(None, [sample(2, OWL)])
+    found = metric.evaluate(size=4)
+    expected = {
+        'AP': (.3 + 1) / 2, 'AP50': 1, 'AP75': .5, 'AR1': .65, 'AR10': .65,
+        'AP_L': 1, 'AP_S': .3, 'AP75_S': 0, 'AR1_L': 1,
+        'AP_class/cat': .3, 'AP_class/owl': 1,
+        # 3 boxes of 3; the cat's box in frame 1 has IoU 1/3
+        'IDF1': 2 * 2 / 6, 'id_switches': 0,
+    }
+    assert {k: found[k] for k in expected} == pytest.approx(expected)
+    assert not list(tmp_path.glob('*.part'))
+
+
+def test_is_registered_and_prints_the_table(tmp_path, printed):
+    path = tmp_path / 'gt.json'
+    path.write_text(json.dumps(toy_gt()))
+    metric = METRICS.build(dict(type='VISMetric', ann_file=str(path)))
+    metric.dataset_meta = META
+    metric.process(None, [sample(1, CAT), sample(2)])
+    metric.evaluate(1)
+    header, row = printed[-2].strip('\n').splitlines()
+    assert header.split() == ['AP', 'AP50', 'AP75', 'AR1', 'AR10']
+    # the cat at 0.3, the owl missed
+    assert row.split() == ['all', '15.0', '50.0', '0.0', '15.0', '15.0']
+    assert printed[-1].startswith('IDF1 40.0, identity switches 0')
+
+
+def test_videos_that_were_not_run_count_as_missed(tmp_path, printed):
+    metric = make(tmp_path, toy_gt())
+    metric.process(None, [sample(2, OWL)])
+    assert metric.evaluate(1)['AP'] == pytest.approx(.5)
+    assert any('1 of 2 videos' in line for line in printed)
+
+
+def test_repeated_videos_count_once(tmp_path):
+    metric = make(tmp_path, toy_gt(), outfile_prefix=str(tmp_path / 'r'))
+    metric.process(None, [sample(1, CAT), sample(2, OWL), sample(1, CAT)])
+    assert metric.evaluate(1)['AP'] == pytest.approx(.65)
+    assert len(json.loads((tmp_path / 'r.json').read_text())) == 2
+
+
+def test_classes_of_the_config_decide(tmp_path):
+    metric = make(tmp_path, toy_gt(), meta=dict(classes=('owl', )))
+    metric.process(None, [sample(1), sample(2, (0, *OWL[1:]))])
+    found = metric.evaluate(2)
+    assert found['AP'] == pytest.approx(1)  # the cat is no class here
+    assert found['IDF1'] == 1
+
+
+def test_same_numbers_as_the_official_evaluator(tmp_path):
+    folder = DATA / 'ytvis_eval_3_maxdets_ties'
+    gt = json.loads((folder / 'gt.json').read_text())
+    cat_ids = [c['id'] for c in gt['categories']][::-1]
+    metric = VISMetric(str(folder / 'gt.json'),
+                       outfile_prefix=str(tmp_path / 'out'))
+    metric.dataset_meta = dict(cat_ids=cat_ids)
+    results = json.loads((folder / 'results.json').read_text())
+    for video in gt['videos'][::-1]:
+        tracks = [(cat_ids.index(r['category_id']), r['score'],
+                   r['segmentations']) for r in results
+                  if r['video_id'] == video['id']]
+        metric.process(None, [
+            sample(video['id'], *tracks, frames=video['length'])])
+    found = metric.evaluate(5)
+    expected = json.loads((folder / 'expected.json').read_text())['stats']
+    for name in ('AP', 'AP50', 'AP75', 'AR1', 'AR10'):
+        assert found[name] == pytest.approx(expected[name], rel=1e-12)
+    assert json.loads((tmp_path / 'out.json').read_text()) == sorted(
+        results, key=lambda r: r['video_id'])
+
+
+def test_records_hold_no_masks(tmp_path):
+    noise = np.random.default_rng(0).random((64, 64)) < .5
+    code = mask_utils.encode(np.asfortranarray(noise.astype(np.uint8)))
+    content = ground_truth([annotation(1, [code] * 50)], length=50)
+    metric = make(tmp_path, content, meta=dict(classes=('cat', )))
+    metric.process(None, [sample(1, *[(0, .5, [code] * 50)] * 10, frames=50)])
+    assert len(code['counts']) * 500 > 500_000
+    assert len(pickle.dumps(metric.results)) < 5_000
+
+
+def entries():
+    return [result(CAT[2], CAT[1]),
+            result(OWL[2], OWL[1], category=7, video=2)]
+
+
+@pytest.mark.parametrize('annotations', [None, [], 'missing'])
+def test_without_ground_truth(tmp_path, printed, annotations):
+    content = toy_gt()
+    content['annotations'] = annotations
+    if annotations == 'missing':
+        del content['annotations']
+    prefix = tmp_path / 'out' / 'val'
+    metric = make(tmp_path, content, outfile_prefix=str(prefix))
+    assert len(printed) == 1 and 'has no annotations' in printed[0]
+    metric.process(None, [sample(2, OWL), sample(1, CAT)])
+    assert not list(prefix.parent.glob('val*'))  # nothing half-written
+    assert metric.evaluate(2) == {}
+    assert sorted(p.name for p in prefix.parent.iterdir()) == [
+        'val.json', 'val.zip']
+    with zipfile.ZipFile(f'{prefix}.zip') as archive:
+        info, = archive.infolist()
+        assert info.filename == 'results.json'
+        assert info.compress_type == zipfile.ZIP_DEFLATED
+        assert json.loads(archive.read(info)) == entries()
+    assert json.loads(Path(f'{prefix}.json').read_text()) == entries()
+
+
+def test_format_only_without_a_prefix(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    metric = make(tmp_path, toy_gt(), format_only=True)
+    metric.process(None, [sample(1), sample(2)])
+    assert metric.evaluate(2) == {}
+    with zipfile.ZipFile('work_dirs/vis_results.zip') as archive:
+        assert json.loads(archive.read('results.json')) == []
+
+
+def test_scores_and_results_together(tmp_path):
+    prefix = tmp_path / 'val'
+    metric = make(tmp_path, toy_gt(), outfile_prefix=str(prefix))
+    for _ in range(2):  # a second epoch replaces the file
+        metric.process(None, [sample(1, CAT), sample(2, OWL)])
+        assert metric.evaluate(2)['AP'] == pytest.approx(.65)
+    assert json.loads(Path(f'{prefix}.json').read_text()) == entries()
+    assert not Path(f'{prefix}.zip').exists()
+
+
+@pytest.mark.parametrize('bad, message', [
+    (sample(9), 'video 9 is not in'),
+    (sample(1, frames=3), 'has 2 frames'),
+    (sample(1, (2, .5, [None, None])), 'label 2'),
+    (sample(1, (0, float('nan'), [None, None])), 'finite'),
+])
+def test_one_clear_sentence(tmp_path, bad, message):
+    metric = make(tmp_path, toy_gt())
+    with pytest.raises(ValueError, match=message):
+        metric.process(None, [bad])
+
+
+def test_wrong_settings(tmp_path):
+    metric = make(tmp_path, toy_gt(), meta=dict(classes=('zebra', )))
+    with pytest.raises(ValueError, match='zebra'):
+        metric.process(None, [sample(1, CAT)])
+    with pytest.raises(ValueError, match='video 5'):
+        make(tmp_path, toy_gt(), subsets=dict(L=[5]))
+
+
+def _worker(rank, folder):
+    dist.init_process_group('gloo', f'file://{folder}/store', rank=rank,
+                            world_size=2)
+    metric = make_in_worker(folder)
+    shares = [[sample(2, OWL)], [sample(1, CAT), sample(2, OWL)]]
+    metric.process(None, shares[rank])
+    found = metric.evaluate(4)
+    assert abs(found['AP'] - .65) < 1e-12  # on both ranks
+    dist.destroy_process_group()
+
+
+def make_in_worker(folder):
+    metric = VISMetric(f'{folder}/gt.json', outfile_prefix=f'{folder}/val')
+    metric.dataset_meta = META
+    return metric
+
+
+def test_two_processes(tmp_path):
+    (tmp_path / 'gt.json').write_text(json.dumps(toy_gt()))
+    # forked: the children need not import torch again
+    mp.start_processes(_worker, (str(tmp_path), ), nprocs=2,
+                       start_method='fork')
+    assert json.loads((tmp_path / 'val.json').read_text()) == entries()
+    assert not list(tmp_path.glob('.vis_results*'))
