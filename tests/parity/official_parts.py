@@ -3,7 +3,7 @@
 They exist to check that everything around them gives the released numbers;
 the product's own parts do what the paper describes.
 """
-from typing import List, Sequence, Tuple
+from typing import List
 
 import torch
 import torch.nn.functional as F
@@ -15,7 +15,6 @@ from mmvis_memcnp.models.memcnp.losses import Support
 from mmvis_memcnp.models.task_modules.point_geometry import (
     PointTargets,
     as_batch,
-    centreness,
     edge_distances,
     inside_boxes,
 )
@@ -44,46 +43,6 @@ class OfficialBoxTarget:
         own = own.masked_fill(~any_box, -1)
         return PointTargets(own, edge_distances(points, boxes, own),
                             any_box.expand_as(own))
-
-
-@TASK_UTILS.register_module()
-class OfficialCentreness:
-    """Centreness of the finest level, resized to the others.
-
-    The released code computes it at the first stride only, as the maximum
-    over the boxes, and takes the other levels by bilinear interpolation.
-    """
-
-    @torch.no_grad()
-    def __call__(self, sizes: Sequence[Tuple[int, int]], points: Tensor,
-                 boxes: Tensor, valid: Tensor) -> Tensor:
-        """Centreness of all levels' points.
-
-        Args:
-            sizes: height and width of each level's map.
-            points (Tensor): Points of the finest level (N0, 2), pixels.
-            boxes (Tensor): Shape (B, G, 4), xyxy pixels, padded.
-            valid (Tensor): Shape (B, G) bool.
-
-        Returns:
-            Tensor: Shape (B, N) of all levels.
-        """
-        points, boxes, valid = as_batch(points, boxes, valid)
-        every = torch.stack([
-            centreness(
-                edge_distances(points, boxes,
-                               torch.full((len(boxes), points.size(1)), g,
-                                          device=points.device)))
-            for g in range(boxes.size(1))
-        ], -1)
-        finest = (every * valid[:, None]).amax(-1)
-        finest = finest.view(len(boxes), 1, *sizes[0])
-        levels = [finest] + [
-            F.interpolate(
-                finest, size=size, mode='bilinear', align_corners=False)
-            for size in sizes[1:]
-        ]
-        return torch.cat([level.flatten(1) for level in levels], dim=1)
 
 
 @MODELS.register_module()
