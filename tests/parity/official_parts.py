@@ -54,7 +54,7 @@ class OfficialContrastiveTrackingLoss(nn.Module):
 
     Args:
         temperature (float): Divides the cosine.
-        topk (int): Hardest pairs of each kind, times the number of images.
+        topk (int): Hardest pairs of each kind and row.
         num_images (int): Images of the batch; the loss is divided by it.
     """
 
@@ -70,7 +70,6 @@ class OfficialContrastiveTrackingLoss(nn.Module):
     def forward(self, key_embeds: Tensor, key_ids: Tensor, ref_embeds: Tensor,
                 ref_ids: Tensor) -> Tensor:
         """One vector a ground truth in each frame; see the product's loss."""
-        num_images = self.num_images
         keys = F.normalize(key_embeds, dim=1)
         refs = F.normalize(ref_embeds, dim=1)
         between = keys @ refs.t() / self.temperature
@@ -80,11 +79,11 @@ class OfficialContrastiveTrackingLoss(nn.Module):
             len(keys), len(keys) - 1)
         positives = between[key_ids[:, None] == ref_ids]
         hardest = [
-            pairs.topk(min(self.topk * num_images, pairs.size(1)),
+            pairs.topk(min(self.topk, pairs.size(1)),
                        dim=1)[0].flatten() for pairs in (within, between)
         ]
         return (torch.cat(hardest).logsumexp(0) -
-                positives.logsumexp(0)) / num_images
+                positives.logsumexp(0)) / self.num_images
 
 
 @MODELS.register_module()
