@@ -1,14 +1,14 @@
 """Models and their parts."""
 from . import (
-               backbones,
-               layers,
-               losses,
-               memcnp,
-               necks,
-               segmenters,
-               task_modules,
-               trackers,
-               vis,
+    backbones,
+    layers,
+    losses,
+    memcnp,
+    necks,
+    segmenters,
+    task_modules,
+    trackers,
+    vis,
 )
 
 __all__ = [

@@ -254,7 +254,7 @@ class Regression(BaseModel):
         self.weight = nn.Parameter(torch.zeros(1))
 
     def forward(self, x, mode='loss'):
-        return dict(loss=(self.weight - x.float()).square().mean())
+        return dict(loss=(self.weight - torch.tensor(x)).square().mean())
 
 
 def runner(work_dir, epochs, **kwargs):
