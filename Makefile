@@ -41,7 +41,7 @@ $(PY):
 $(INSTALLED): requirements/torch.lock requirements/stack.lock setup.cfg \
               setup.py | $(PY)
 	$(PIP) install -q -r requirements/torch.lock -c requirements/stack.lock
-	@$(PIP) uninstall -q -y mmcv 2>/dev/null && rm -f $(COMPILED_MMCV)
+	@$(PIP) uninstall -q -y mmcv 2>/dev/null; rm -f $(COMPILED_MMCV)
 	$(PIP) install -q --no-deps -r requirements/stack.lock
 	MMVIS_BUILD_OPS=0 $(PIP) install -q --no-deps --no-build-isolation -e .
 	@touch $@

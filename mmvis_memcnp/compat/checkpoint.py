@@ -65,21 +65,25 @@ def _numpy_globals() -> dict[str, Callable]:
     array = np.zeros(0)
     reconstruct = array.__reduce__()[0]
     scalar = np.float64(0).__reduce__()[0]
+    from_buffer = array.__reduce_ex__(5)[0]
     names: dict[str, Any] = {
         'numpy.ndarray': np.ndarray,
         'numpy.dtype': np.dtype,
         '_codecs.encode': _latin1,
     }
-    # NumPy 2 renamed the module; files of both ages are around.
-    for module in ('numpy.core.multiarray', 'numpy._core.multiarray'):
-        names[f'{module}._reconstruct'] = reconstruct
-        names[f'{module}.scalar'] = scalar
+    # NumPy 2 renamed the modules; files of both ages are around.
+    for core in ('numpy.core', 'numpy._core'):
+        names[f'{core}.multiarray._reconstruct'] = reconstruct
+        names[f'{core}.multiarray.scalar'] = scalar
+        names[f'{core}.numeric._frombuffer'] = from_buffer
     return names
 
 
-def _torch_globals() -> list[tuple[Any, str]]:
+def _torch_globals() -> list[Callable | tuple[Callable, str]]:
     """What is added to PyTorch's own list, each with its name in the file."""
-    allowed = [(value, name) for name, value in _numpy_globals().items()]
+    allowed: list[Callable | tuple[Callable, str]] = [
+        (value, name) for name, value in _numpy_globals().items()
+    ]
     codes = np.typecodes['All'].replace('O', '')
     # The unpickler sets the state of a dtype only if its class is listed.
     for kind in {type(np.dtype(code)) for code in codes}:
@@ -116,23 +120,17 @@ class NumpyUnpickler(pickle.Unpickler):
         return self._globals[full_name]
 
 
-def _is_torch_file(file: BinaryIO) -> bool:
-    """Whether ``torch.save`` wrote it, today's way (zip) or the old one."""
-    if file.read(4) == b'PK\x03\x04':
-        return True
-    file.seek(0)
-    # The old way starts with a pickled magic number.
-    return NumpyUnpickler(file).load() == torch.serialization.MAGIC_NUMBER
-
-
 def _read(path: str, map_location: MapLocation) -> Any:
     with open(path, 'rb') as file:
-        if _is_torch_file(file):
-            with torch.serialization.safe_globals(_torch_globals()):
-                return torch.load(
-                    path, map_location=map_location, weights_only=True)
-        file.seek(0)
-        return NumpyUnpickler(file).load()
+        if file.read(4) != b'PK\x03\x04':  # not the zip of torch.save
+            file.seek(0)
+            content = NumpyUnpickler(file).load()
+            # The older format of torch.save starts with a pickled number.
+            if not isinstance(content, int) or \
+                    content != torch.serialization.MAGIC_NUMBER:
+                return content
+    with torch.serialization.safe_globals(_torch_globals()):
+        return torch.load(path, map_location=map_location, weights_only=True)
 
 
 def _refusal(path: str, error: Exception) -> str:
@@ -204,7 +202,7 @@ def load_checkpoint_file(path: str | os.PathLike,
         content = _read(path, map_location)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError,
             KeyError, IndexError, TypeError, AttributeError, OverflowError,
-            UnicodeDecodeError, MemoryError, ImportError) as error:
+            OSError, MemoryError) as error:
         raise CheckpointError(_refusal(path, error)) from error
     if not isinstance(content, Mapping):
         raise CheckpointError(

@@ -11,8 +11,9 @@ from torch import Tensor
 
 def _attend(value: Tensor, shapes: Tensor, locations: Tensor,
             weights: Tensor) -> Tensor:
-    from mmcv.ops.multi_scale_deform_attn import \
-        multi_scale_deformable_attn_pytorch
+    from mmcv.ops.multi_scale_deform_attn import (
+        multi_scale_deformable_attn_pytorch,
+    )
 
     # A list, since the function splits by these numbers.
     return multi_scale_deformable_attn_pytorch(value, shapes.tolist(),
