@@ -1,7 +1,7 @@
 """One reader for everything that frames come from."""
 import glob
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from ..datasets.transforms.loading import LoadFrame
+from ..datasets.ytvis_json import natural_order
 
 Source = Union[str, Path, int, np.ndarray, Iterable]
 
@@ -122,10 +123,27 @@ def check_frame(frame: Any, index: int) -> None:
                           f'(H, W, 3), got {got}.')
 
 
-def natural_key(path: Union[str, Path]) -> list:
-    """Sort key that takes digits in a path as numbers: 2 before 10."""
-    parts = re.split(r'(\d+)', str(path))
-    return [(1, int(p), '') if p.isdigit() else (0, 0, p) for p in parts]
+def read_frames(source: Source,
+                indices: Sequence[int]) -> dict[int, np.ndarray]:
+    """Some frames of a source, which is read up to the last of them.
+
+    Args:
+        source: See :func:`open_source`.
+        indices (Sequence[int]): Numbers of the frames, from 0.
+
+    Returns:
+        dict[int, ndarray]: Frames (H, W, 3), uint8, BGR, by number.
+
+    Raises:
+        SourceError: If the source cannot be read or is too short.
+    """
+    opened = open_source(source, max_frames=max(indices) + 1)
+    frames = {i: f for i, f in enumerate(opened) if i in set(indices)}
+    absent = sorted(set(indices) - set(frames))
+    if absent:
+        raise SourceError(f'{opened.name} has no frame {absent[0]}: choose '
+                          'smaller numbers, which start at 0.')
+    return frames
 
 
 _Opened = tuple[str, Union[int, None], Union[float, None], bool,
@@ -167,8 +185,8 @@ def _open_named(source: Union[str, Path, int], allow_broken: bool) -> _Opened:
 
 
 def _images(name: str, files: list[Path]) -> _Opened:
-    files = sorted(files, key=natural_key)
-    return name, len(files), None, False, lambda: map(_load_if_path, files)
+    ordered = natural_order([str(f) for f in files])
+    return name, len(files), None, False, lambda: map(_load_if_path, ordered)
 
 
 def _load_if_path(frame: Union[str, Path, np.ndarray]) -> np.ndarray:

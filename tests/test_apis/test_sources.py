@@ -5,8 +5,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mmvis_memcnp.apis import SourceError, open_source
-from mmvis_memcnp.apis.sources import natural_key
+from mmvis_memcnp.apis import SourceError, open_source, read_frames
 from tests.fakes.colour_blobs import clip, write_video
 
 
@@ -33,13 +32,6 @@ def levels(source, **kwargs):
 
 
 EXPECTED = [10 * t for t in range(12)]
-
-
-def test_natural_order():
-    names = ['f10.png', 'f2.png', 'F1.png', 'a/f1.png', '2.png', '10.png']
-    assert sorted(names, key=natural_key) == [
-        '2.png', '10.png', 'F1.png', 'a/f1.png', 'f2.png', 'f10.png'
-    ]
 
 
 def test_folder_glob_list_and_arrays(folder, frames):
@@ -149,3 +141,10 @@ def test_bad_sources(source, message):
 def test_folder_without_images(tmp_path):
     with pytest.raises(SourceError, match='has no images'):
         open_source(tmp_path)
+
+
+def test_read_frames(folder):
+    frames = read_frames(folder, [7, 2])
+    assert {i: int(f[0, 0, 0]) for i, f in frames.items()} == {2: 20, 7: 70}
+    with pytest.raises(SourceError, match='my clip has no frame 12'):
+        read_frames(folder, [3, 12])
