@@ -1,0 +1,202 @@
+"""Time a model frame by frame, alone or against another.
+
+Four parts: ``read`` (decoding, resizing, normalising, transfer to the
+device), ``network`` (detections), ``association`` (identities), ``output``
+(masks at the original resolution, run-length codes, the store). With
+``--against`` the two models take turns frame by frame, so that a machine that
+slows down slows both, and the ratio is that of the same frame.
+
+With random weights a model finds nothing or too much: the number of instances
+a frame is printed, and the parts after the network mean little without a
+checkpoint.
+"""
+import argparse
+import json
+import platform
+import time
+import warnings
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from mmvis_memcnp.apis import VISInferencer, open_source
+from mmvis_memcnp.engine.errors import UserError, run_tool
+from mmvis_memcnp.structures import FileSink, TrackStore
+
+PARTS = ('read', 'network', 'association', 'output')
+
+
+class Contestant:
+    """A model and the times of its frames.
+
+    Args:
+        inferencer (VISInferencer): The model with its pipeline.
+        source: Video to loop over; see ``open_source``.
+        amp (bool): Run the network under autocast.
+    """
+
+    def __init__(self, inferencer: VISInferencer, source, amp: bool) -> None:
+        self._inferencer, self._source = inferencer, source
+        self._model, self._device = inferencer.model, inferencer.device
+        self._autocast = torch.autocast(self._device.type, enabled=amp)
+        self._frames: Iterator[np.ndarray] = iter(())
+        self.times: list[list[float]] = []
+        self.instances: list[int] = []
+
+    @torch.no_grad()
+    def frame(self) -> None:
+        """Take and time the next frame; the video starts over at its end."""
+        marks = [self._now()]
+        image = next(self._frames, None)
+        if image is None:
+            self._frames = iter(open_source(self._source))
+            self._session = self._model.start(store=TrackStore(FileSink()))
+            marks = [self._now()]  # opening is no part of a frame
+            image = next(self._frames)
+        inputs, metas = self._inferencer.prepare([image])
+        metas[0]['frame_id'] = len(self._session.store)
+        marks.append(self._now())
+        with self._autocast:
+            detections = self._model.segment(inputs, metas)[0]
+        marks.append(self._now())
+        tracked = self._session.associate(detections)
+        marks.append(self._now())
+        result = self._model.render(tracked, metas[0])
+        self._session.store.append(result)
+        marks.append(self._now())
+        self.times.append(np.diff(marks).tolist())
+        self.instances.append(len(result))
+
+    def forget(self) -> None:
+        """Drop what was measured so far, the warm-up."""
+        self.times.clear()
+        self.instances.clear()
+
+    def by_part(self) -> dict[str, np.ndarray]:
+        """Milliseconds of each frame, a part each and in total."""
+        times = np.array(self.times) * 1e3
+        return dict(zip(PARTS, times.T, strict=True), total=times.sum(1))
+
+    def report(self) -> dict:
+        """Milliseconds a frame by part: median and quartiles."""
+        parts = {k: summary(ms) for k, ms in self.by_part().items()}
+        return dict(ms=parts, fps=1e3 / parts['total']['median'],
+                    instances=float(np.mean(self.instances)))
+
+    def _now(self) -> float:
+        if self._device.type == 'cuda':
+            torch.cuda.synchronize(self._device)
+        return time.perf_counter()
+
+
+def summary(values: np.ndarray) -> dict[str, float]:
+    """Median and quartiles of some numbers."""
+    low, median, high = np.percentile(values, [25, 50, 75]).tolist()
+    return dict(median=median, q25=low, q75=high)
+
+
+def textured_frames(count: int, shape: tuple[int, int]) -> np.ndarray:
+    """Frames (count, H, W, 3) of smooth noise, to decode nothing."""
+    rng = np.random.default_rng(0)
+    coarse = rng.integers(0, 256, (count, *(-(-s // 8) for s in shape), 3),
+                          dtype=np.uint8)
+    return coarse.repeat(8, 1).repeat(8, 2)[:, :shape[0], :shape[1]].copy()
+
+
+def environment(device: torch.device, amp: bool) -> dict:
+    """What the times depend on."""
+    name = torch.cuda.get_device_name(device) if device.type == 'cuda' else \
+        platform.processor() or platform.machine()
+    precision = 'float32'
+    if amp:
+        precision = f'autocast {torch.get_autocast_dtype(device.type)}'
+    return dict(device=device.type, device_name=name, precision=precision,
+                threads=torch.get_num_threads(), torch=torch.__version__)
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument('config')
+    parser.add_argument('checkpoint', nargs='?')
+    parser.add_argument('--against', metavar='CONFIG2',
+                        help='a second model; times are compared')
+    parser.add_argument('--against-checkpoint', metavar='CHECKPOINT2')
+    parser.add_argument('--input', help='video to read; default: noise that '
+                        'lies in memory')
+    parser.add_argument('--size', type=int, nargs=2, default=[720, 1280],
+                        metavar=('H', 'W'), help='of the noise; the config '
+                        'resizes it (default: 720 1280)')
+    parser.add_argument('--frames', type=int, default=30,
+                        help='measured frames a model (default: 30)')
+    parser.add_argument('--warm-up', type=int, default=5,
+                        help='frames before that (default: 5)')
+    parser.add_argument('--device', default='auto')
+    parser.add_argument('--amp', action='store_true',
+                        help='mixed precision in the network')
+    parser.add_argument('--json', action='store_true',
+                        help='last line is a JSON object')
+    return parser.parse_args()
+
+
+def compete(contestants: dict[str, Contestant], frames: int,
+            warm_up: int) -> None:
+    """Let the models take turns; each is first equally often."""
+    runners = list(contestants.values())
+    for turn in tqdm(range(warm_up + frames), unit='frame'):
+        if turn == warm_up:
+            for contestant in runners:
+                contestant.forget()
+        for contestant in runners[::-1 if turn % 2 else 1]:
+            contestant.frame()
+
+
+def show(name: str, report: dict) -> None:
+    """Print the times of a model."""
+    print(f'{name}: {report["fps"]:.2f} frames a second, '
+          f'{report["instances"]:.1f} instances a frame')
+    for part, ms in report['ms'].items():
+        print(f'  {part:12} {ms["median"]:9.2f} ms  '
+              f'[{ms["q25"]:.2f}, {ms["q75"]:.2f}]')
+
+
+def main() -> None:
+    args = parse_args()
+    if args.frames < 1 or args.warm_up < 0 or min(args.size) < 1:
+        raise UserError('--frames and --size must be positive, --warm-up not '
+                        'negative.')
+    source = args.input or textured_frames(8, tuple(args.size))
+    models = dict(model=(args.config, args.checkpoint))
+    if args.against:
+        models['against'] = args.against, args.against_checkpoint
+    contestants = {}
+    for key, (config, checkpoint) in models.items():
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore')
+            inferencer = VISInferencer(config, checkpoint, args.device)
+        contestants[key] = Contestant(inferencer, source, args.amp)
+    compete(contestants, args.frames, args.warm_up)
+
+    report: dict = environment(inferencer.device, args.amp)
+    report.update(frames=args.frames, warm_up=args.warm_up)
+    print('{device} ({device_name}), {precision}, {threads} threads, torch '
+          '{torch}; median [quartiles] of {frames} frames after {warm_up}'
+          .format(**report))
+    for key, contestant in contestants.items():
+        report[key] = dict(config=models[key][0], **contestant.report())
+        show(models[key][0] + (' (random weights)' if models[key][1] is None
+                               else ''), report[key])
+    if args.against:
+        times, others = (c.by_part() for c in contestants.values())
+        report['ratio'] = {k: summary(times[k] / others[k]) for k in times}
+        for part in ('network', 'total'):
+            print('{0}, first / second: {median:.3f} [{q25:.3f}, {q75:.3f}]'
+                  .format(part, **report['ratio'][part]))
+    if args.json:
+        print(json.dumps(report))
+
+
+if __name__ == '__main__':
+    run_tool(main)
