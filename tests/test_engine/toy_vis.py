@@ -14,10 +14,14 @@ import numpy as np
 import torch
 from mmdet.registry import DATASETS, HOOKS, METRICS, MODELS
 from mmdet.structures import DetDataSample, TrackDataSample
+from mmdet.utils import register_all_modules
 from mmengine.evaluator import BaseMetric
 from mmengine.hooks import Hook
 from mmengine.model import BaseDataPreprocessor, BaseModel
 from torch import nn
+
+# Once here, not in each of the processes that the tests fork.
+register_all_modules(init_default_scope=False)
 
 
 def clip(video_id, frame_ids, pixels):
