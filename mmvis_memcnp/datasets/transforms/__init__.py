@@ -1,1 +1,4 @@
 """Clip-level data transforms."""
+from .loading import LoadFrame, LoadVISAnnotations
+
+__all__ = ['LoadFrame', 'LoadVISAnnotations']

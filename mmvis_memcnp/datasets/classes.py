@@ -1,0 +1,168 @@
+"""Class lists of the public VIS data sets, and what follows from a list."""
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from mmdet.registry import DATASETS
+
+# The order is the order of the ids in the released json: id = position + 1.
+YOUTUBE_VIS_2019 = (
+    'person', 'giant_panda', 'lizard', 'parrot', 'skateboard', 'sedan', 'ape',
+    'dog', 'snake', 'monkey', 'hand', 'rabbit', 'duck', 'cat', 'cow', 'fish',
+    'train', 'horse', 'turtle', 'bear', 'motorbike', 'giraffe', 'leopard',
+    'fox', 'deer', 'owl', 'surfboard', 'airplane', 'truck', 'zebra', 'tiger',
+    'elephant', 'snowboard', 'boat', 'shark', 'mouse', 'frog', 'eagle',
+    'earless_seal', 'tennis_racket')
+
+# YouTube-VIS 2022 keeps the list of 2021.
+YOUTUBE_VIS_2021 = (
+    'airplane', 'bear', 'bird', 'boat', 'car', 'cat', 'cow', 'deer', 'dog',
+    'duck', 'earless_seal', 'elephant', 'fish', 'flying_disc', 'fox', 'frog',
+    'giant_panda', 'giraffe', 'horse', 'leopard', 'lizard', 'monkey',
+    'motorbike', 'mouse', 'parrot', 'person', 'rabbit', 'shark', 'skateboard',
+    'snake', 'snowboard', 'squirrel', 'surfboard', 'tennis_racket', 'tiger',
+    'train', 'truck', 'turtle', 'whale', 'zebra')
+
+# 'Vehical' is how the released json spells it.
+OVIS = ('Person', 'Bird', 'Cat', 'Dog', 'Horse', 'Sheep', 'Cow', 'Elephant',
+        'Bear', 'Zebra', 'Giraffe', 'Poultry', 'Giant_panda', 'Lizard',
+        'Parrot', 'Monkey', 'Rabbit', 'Tiger', 'Fish', 'Turtle', 'Bicycle',
+        'Motorcycle', 'Airplane', 'Boat', 'Vehical')
+
+KNOWN_LISTS = {
+    'YouTubeVIS2019': YOUTUBE_VIS_2019,
+    'YouTubeVIS2021 and YouTubeVIS2022': YOUTUBE_VIS_2021,
+    'OVIS': OVIS
+}
+
+_COUNT_KEYS = ('num_classes', 'num_things_classes')
+_LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
+
+
+def name_of_list(classes: Sequence[str]) -> str | None:
+    """Name of the public data set whose class list this is, if any."""
+    for name, known in KNOWN_LISTS.items():
+        if set(classes) == set(known):
+            return name
+    return None
+
+
+def check_classes(classes: Any) -> tuple[str, ...]:
+    """Turn a config's ``classes`` into a tuple of names.
+
+    Args:
+        classes: What ``metainfo['classes']`` holds.
+
+    Returns:
+        The names, in label order.
+
+    Raises:
+        ValueError: If it is not a sequence of different names.
+    """
+    if isinstance(classes, str):
+        raise ValueError(
+            f'metainfo classes is the string {classes!r}; write a tuple of '
+            f'names, also for one class: classes=({classes!r}, ).')
+    if (not isinstance(classes, Sequence) or len(classes) == 0
+            or not all(isinstance(name, str) for name in classes)):
+        raise ValueError(
+            f'metainfo classes is {classes!r}; write a tuple of class names, '
+            "for example metainfo=dict(classes=('cat', 'dog')).")
+    repeated = sorted({c for c in classes if list(classes).count(c) > 1})
+    if repeated:
+        raise ValueError(
+            f'metainfo classes names {repeated[0]!r} more than once; give '
+            'every class one name.')
+    return tuple(classes)
+
+
+def dataset_classes(dataset: dict) -> tuple[str, ...] | None:
+    """Label space of a data set config, without building the data set.
+
+    Wrappers (``dataset=dict(dataset=...)``, ``datasets=[...]``) are looked
+    through; all members must agree.
+
+    Args:
+        dataset: Config of a data set.
+
+    Returns:
+        The class names, or None if neither the config nor the class of the
+        data set says them.
+
+    Raises:
+        ValueError: If the members of a wrapper disagree.
+    """
+    metainfo = dataset.get('metainfo') or {}
+    if 'classes' in metainfo:
+        return check_classes(metainfo['classes'])
+    if 'dataset' in dataset or 'datasets' in dataset:
+        members = list(dataset.get('datasets') or [dataset['dataset']])
+        found = [c for c in map(dataset_classes, members) if c is not None]
+        if any(c != found[0] for c in found):
+            raise ValueError(
+                'The data sets that are trained together have different '
+                'class lists; give all of them the same '
+                'metainfo=dict(classes=...).')
+        return found[0] if found else None
+    cls = dataset['type']
+    cls = DATASETS.get(cls) if isinstance(cls, str) else cls
+    classes = getattr(cls, 'METAINFO', {}).get('classes')
+    return None if classes is None else check_classes(classes)
+
+
+def sync_num_classes(cfg: dict) -> int | None:
+    """Make every class count of ``cfg['model']`` follow the data.
+
+    The label space is that of the train data set, else of the validation,
+    else of the test data set. ``num_classes`` and ``num_things_classes`` are
+    set wherever the model config has them, at any depth, except next to
+    ``class_agnostic=True``; so is the length of a ``class_weight`` that ends
+    with the weight of "no object".
+
+    Args:
+        cfg: Whole config (a ``Config`` or a dict); changed in place.
+
+    Returns:
+        The number of classes, or None if no data set says its classes.
+
+    Raises:
+        ValueError: If train, validation and test disagree about the list.
+    """
+    lists = {}
+    for loader in _LOADERS:
+        dataset = (cfg.get(loader) or {}).get('dataset')
+        classes = dataset_classes(dataset) if dataset else None
+        if classes is not None:
+            lists[loader] = classes
+    if not lists:
+        return None
+    first, classes = next(iter(lists.items()))
+    for loader, other in lists.items():
+        if other != classes:
+            raise ValueError(
+                f'{loader} has the classes {list(other)} and {first} has '
+                f'{list(classes)}; give the data sets of a config the same '
+                'metainfo=dict(classes=...).')
+    count = len(classes)
+    for node in _dicts(cfg.get('model') or {}):
+        if node.get('class_agnostic'):
+            continue
+        old = [node[key] for key in _COUNT_KEYS if key in node]
+        for key in _COUNT_KEYS:
+            if key in node:
+                node[key] = count
+        if old and old[0] != count:
+            for loss in _dicts(node):
+                weight = loss.get('class_weight')
+                if isinstance(weight, Sequence) and len(weight) == old[0] + 1:
+                    loss['class_weight'] = [weight[0]] * count + [weight[-1]]
+    return count
+
+
+def _dicts(node: Any) -> Iterator[dict]:
+    """Every dict in a config tree, the outermost first."""
+    if isinstance(node, dict):
+        yield node
+        node = list(node.values())
+    if isinstance(node, (list, tuple)):
+        for child in node:
+            yield from _dicts(child)

@@ -1,0 +1,5 @@
+"""Which frames make a clip, and which items a process serves."""
+from .clip_samplers import ClipSampler, KeyRefSampler
+from .video_frame_sampler import VideoFrameSampler
+
+__all__ = ['ClipSampler', 'KeyRefSampler', 'VideoFrameSampler']

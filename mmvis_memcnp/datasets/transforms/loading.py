@@ -1,0 +1,122 @@
+"""Loading a frame and its objects."""
+import io
+
+import mmcv
+import numpy as np
+from mmcv.transforms import BaseTransform
+from mmdet.registry import TRANSFORMS
+from mmdet.structures.mask import BitmapMasks
+from mmengine import fileio
+from PIL import Image
+from pycocotools import mask as mask_utils
+
+# How a complete file ends; what lacks it is looked at closely.
+_ENDINGS = ((b'\xff\xd8', b'\xff\xd9'), (b'\x89PNG', b'IEND\xaeB`\x82'))
+
+
+def is_cut_off(data: bytes) -> bool:
+    """Whether an encoded JPEG or PNG lacks its end.
+
+    Decoders fill the missing part of such a file with grey and go on. The
+    end marker settles most files at no cost; a file with something after it
+    is decoded by Pillow, which does complain.
+    """
+    for start, end in _ENDINGS:
+        if data.startswith(start):
+            if data.rstrip(b'\0').endswith(end):
+                return False
+            try:
+                Image.open(io.BytesIO(data)).load()
+            except (OSError, SyntaxError):
+                return True
+    return False
+
+
+@TRANSFORMS.register_module()
+class LoadFrame(BaseTransform):
+    """Read the image of a frame.
+
+    mmcv's ``LoadImageFromFile`` takes a truncated JPEG without a word; this
+    refuses it, and an image whose size is not that of the json.
+
+    Adds ``img`` (uint8 (H, W, 3), BGR), ``img_shape`` and ``ori_shape``
+    (both (H, W)).
+
+    Args:
+        backend_args: Storage backend of mmengine's file access.
+
+    Raises:
+        FileNotFoundError: If the file does not exist.
+        ValueError: If it is cut off, no image, or of another size.
+    """
+
+    def __init__(self, backend_args: dict | None = None) -> None:
+        self.backend_args = backend_args
+
+    def transform(self, results: dict) -> dict:
+        """Load ``results['img_path']``."""
+        path = results['img_path']
+        try:
+            data = fileio.get(path, backend_args=self.backend_args)
+        except FileNotFoundError as error:
+            raise FileNotFoundError(
+                f'The frame {path} does not exist; check data_root and '
+                'data_prefix of the data set.') from error
+        if not data or is_cut_off(data):
+            raise ValueError(f'The frame {path} is cut off '
+                             f'({len(data)} bytes); fetch it again.')
+        img = mmcv.imfrombytes(data, flag='color', backend='cv2')
+        if img is None:
+            raise ValueError(f'The frame {path} is not a readable image.')
+        size = (results.get('height', img.shape[0]),
+                results.get('width', img.shape[1]))
+        if img.shape[:2] != size:
+            raise ValueError(
+                f'The frame {path} is {img.shape[1]}x{img.shape[0]} pixels, '
+                f'but the json says {size[1]}x{size[0]} (width x height); '
+                'its masks do not fit.')
+        results['img'] = img
+        results['img_shape'] = img.shape[:2]
+        results['ori_shape'] = img.shape[:2]
+        return results
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}(backend_args={self.backend_args})'
+
+
+@TRANSFORMS.register_module()
+class LoadVISAnnotations(BaseTransform):
+    """Decode the objects of a frame.
+
+    Takes ``instances`` (and removes it: the compressed masks need not travel
+    with the sample), ``height`` and ``width``. Adds, for n objects,
+    ``gt_bboxes`` float32 (n, 4) xyxy in pixels, ``gt_bboxes_labels`` int64
+    (n,), ``gt_instances_ids`` int64 (n,) track ids, ``gt_ignore_flags`` bool
+    (n,) and ``gt_masks``, BitmapMasks of (n, H, W).
+
+    mmdet's ``LoadTrackAnnotations`` decodes mask by mask and gives 32-bit
+    ids; the rest of the pipeline is mmdet's.
+    """
+
+    def transform(self, results: dict) -> dict:
+        """Decode ``results['instances']``."""
+        objects = results.pop('instances')
+        height, width = results['height'], results['width']
+        if objects:
+            masks = mask_utils.decode([o['mask'] for o in objects])
+            masks = np.ascontiguousarray(masks.transpose(2, 0, 1))
+        else:
+            masks = np.zeros((0, height, width), dtype=np.uint8)
+
+        def column(key: str, dtype: type) -> np.ndarray:
+            return np.array([o[key] for o in objects], dtype=dtype)
+
+        results['gt_bboxes'] = column('bbox', np.float32).reshape(-1, 4)
+        results['gt_bboxes_labels'] = column('bbox_label', np.int64)
+        results['gt_instances_ids'] = column('instance_id', np.int64)
+        results['gt_ignore_flags'] = column('ignore_flag', bool)
+        results['gt_masks'] = BitmapMasks(masks, height, width)
+        return results
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}()'

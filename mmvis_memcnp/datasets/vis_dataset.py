@@ -1,0 +1,233 @@
+"""Base class of the VIS data sets: reads the released json, serves clips."""
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mmdet.registry import DATASETS, TASK_UTILS
+from mmengine.dataset import BaseDataset, force_full_init
+from mmengine.logging import print_log
+
+from .classes import check_classes
+from .ytvis_json import (match_categories, parse_track, parse_videos,
+                         read_ytvis_json)
+
+
+@DATASETS.register_module()
+class VISDataset(BaseDataset):
+    """Video instance segmentation data in the form of YouTube-VIS.
+
+    The json is read as released. An item is a (video, frame) pair:
+
+    * in training, every annotated frame is an item, the key frame, and
+      ``clip_sampler`` draws the other frames of its clip;
+    * in test mode, every frame is an item, in the order of the videos and
+      their frames, and is served alone.
+
+    An item is taken by its number or as ``dataset[video, frame]``, both
+    positions counted from 0. The pipeline gets a dict of lists, an entry a
+    frame: ``img_path``, ``img_id`` (position among all frames), ``video_id``
+    (id in the json), ``frame_id`` (position in the video), ``video_length``
+    and ``ori_video_length`` (frames of the video), ``height``, ``width``,
+    ``key_frame_flags`` and ``instances``, a list of dicts ``bbox``
+    ``[x1, y1, x2, y2]`` in pixels, ``bbox_label``, ``mask`` (compressed RLE),
+    ``instance_id`` (track id of the json) and ``ignore_flag`` (1 for crowd).
+    Masks stay compressed until the pipeline decodes those that it needs.
+    Crowd tracks are left out in training.
+
+    Args:
+        ann_file: The json, relative to ``data_root``.
+        clip_sampler: Config of what draws a training clip around a key
+            frame (:class:`KeyRefSampler`, :class:`ClipSampler`). None: the
+            key frame alone.
+        indices: Keep these videos only: a number (the first ones) or a list
+            of positions.
+        kwargs: Arguments of :class:`mmengine.dataset.BaseDataset`. The label
+            space is ``metainfo['classes']``; it defaults to ``METAINFO`` of
+            the class.
+
+    Raises:
+        FileNotFoundError: If the json does not exist.
+        ValueError: If the json is of another flavour, has a category that
+            the classes do not name, or has nothing to serve.
+    """
+
+    # Other spellings of a class: name in the json -> name in the classes.
+    ALIASES: Mapping[str, str] = {}
+
+    def __init__(self,
+                 ann_file: str,
+                 clip_sampler: dict | None = None,
+                 **kwargs: Any) -> None:
+        self.clip_sampler = (
+            None if clip_sampler is None else TASK_UTILS.build(clip_sampler))
+        super().__init__(ann_file=ann_file, **kwargs)
+
+    def load_data_list(self) -> list[dict]:
+        """Read the json.
+
+        Returns:
+            A record a frame, video after video. Also sets ``videos``,
+            ``cat_ids`` and the table of items.
+        """
+        data = read_ytvis_json(self.ann_file)
+        if self._metainfo.get('classes') is None:
+            names = tuple(c['name'] for c in data['categories'])
+            raise ValueError(
+                f'{type(self).__name__} has no class list; set '
+                f'metainfo=dict(classes={names}) to take those of '
+                f'{self.ann_file}.')
+        classes = check_classes(self._metainfo['classes'])
+        self._metainfo['classes'] = classes
+        labels = match_categories(data['categories'], classes, self.ann_file,
+                                  dict(self.ALIASES))
+        ids = {label: category for category, label in labels.items()}
+        #: Category id of each label in the json; -1 where it has none.
+        self.cat_ids = [ids.get(label, -1) for label in range(len(classes))]
+
+        videos = parse_videos(data['videos'], self.ann_file)
+        if self._indices is not None:
+            chosen = (range(min(self._indices, len(videos))) if isinstance(
+                self._indices, int) else self._indices)
+            videos, self._indices = [videos[i] for i in chosen], None
+        #: One dict a video: video_id, length, height, width, file_names.
+        self.videos = videos
+        listed = {video['id'] for video in data['videos']}
+        instances = self._instances(data['annotations'], labels, listed)
+        frames = self._frames(instances)
+        self._index(frames, data['has_annotations'])
+        return frames
+
+    def _instances(self, annotations: list[dict], labels: dict[int, int],
+                   listed: set[int]) -> dict[tuple[int, int], list]:
+        """Instances of every frame, by (video id, position of the frame)."""
+        by_id = {video['video_id']: video for video in self.videos}
+        table: dict[tuple[int, int], list] = {}
+        skipped: Counter = Counter()
+        seen = set()
+        for annotation in annotations:
+            track_id, video_id = annotation.get('id'), annotation['video_id']
+            if track_id is None or track_id in seen:
+                raise ValueError(
+                    f'The annotation id {track_id} of {self.ann_file} is '
+                    'missing or not unique; run tools/dataset_converters/'
+                    'validate_ytvis.py on it.')
+            seen.add(track_id)
+            if video_id not in by_id:
+                skipped[video_id] += video_id not in listed
+                continue
+            if annotation['category_id'] not in labels:
+                raise ValueError(
+                    f'Annotation {track_id} of {self.ann_file} has the '
+                    f'category_id {annotation["category_id"]}, which its '
+                    'categories do not list; add the category to the json.')
+            crowd = int(bool(annotation.get('iscrowd')))
+            if crowd and not self.test_mode:
+                continue
+            track = parse_track(annotation, by_id[video_id], self.ann_file)
+            for frame, visible in enumerate(track):
+                if visible is None:
+                    continue
+                table.setdefault((video_id, frame), []).append(
+                    dict(
+                        bbox=visible[1],
+                        bbox_label=labels[annotation['category_id']],
+                        mask=visible[0],
+                        instance_id=track_id,
+                        ignore_flag=crowd))
+        if sum(skipped.values()):
+            print_log(
+                f'{sum(skipped.values())} annotations of {self.ann_file} '
+                f'belong to videos that it does not list (such as '
+                f'{skipped.most_common(1)[0][0]}); they are left out.', 'current', 30)
+        return table
+
+    def _frames(self, instances: dict[tuple[int, int], list]) -> list[dict]:
+        """A record a frame, video after video."""
+        folder = self.data_prefix.get('img_path', '')
+        frames: list[dict] = []
+        for video in self.videos:
+            for position, name in enumerate(video['file_names']):
+                frames.append(
+                    dict(
+                        img_path=str(Path(folder) / name),
+                        img_id=len(frames),
+                        video_id=video['video_id'],
+                        frame_id=position,
+                        video_length=video['length'],
+                        ori_video_length=video['length'],
+                        height=video['height'],
+                        width=video['width'],
+                        instances=instances.get(
+                            (video['video_id'], position), [])))
+        return frames
+
+    def _index(self, frames: list[dict], has_annotations: bool) -> None:
+        """Set the table of items and, a video, the annotated frames."""
+        lengths = np.array([v['length'] for v in self.videos], dtype=np.int64)
+        self._starts = np.concatenate([[0], np.cumsum(lengths)])
+        video_of = np.repeat(np.arange(len(lengths)), lengths)
+        items = np.stack(
+            [video_of, np.arange(len(frames)) - self._starts[video_of]],
+            axis=1) if len(frames) else np.zeros((0, 2), dtype=np.int64)
+        annotated = np.array([len(f['instances']) > 0 for f in frames],
+                             dtype=bool)
+        self._annotated = [
+            np.flatnonzero(annotated[start:start + length])
+            for start, length in zip(self._starts, lengths, strict=False)
+        ]
+        self._items = items if self.test_mode else items[annotated]
+        if len(frames) == 0:
+            raise ValueError(f'{self.ann_file} has no video with a frame; '
+                             'there is nothing to read.')
+        if len(self._items) == 0:
+            reason = ('every track is empty or crowd'
+                      if has_annotations else 'it has no annotations, like '
+                      'the released validation and test files')
+            raise ValueError(f'{self.ann_file} has no object to train on: '
+                             f'{reason}; give the json of a training split.')
+
+    @force_full_init
+    def __len__(self) -> int:
+        """Number of items: key frames in training, frames in test mode."""
+        return len(self._items)
+
+    @force_full_init
+    def num_frames(self, video: int) -> int:
+        """Number of frames of the video at a position."""
+        return self.videos[video]['length']
+
+    def prepare_data(self, idx: int | tuple[int, int]) -> Any:
+        """Serve an item through the pipeline.
+
+        Args:
+            idx: Number of an item, or (video, frame) as positions.
+
+        Returns:
+            What the pipeline makes of the clip.
+        """
+        video, key = (int(i) for i in (
+            idx if isinstance(idx, tuple) else self._items[idx]))
+        if not 0 <= key < self.videos[video]['length']:
+            raise IndexError(f'Video {video} has {self.num_frames(video)} '
+                             f'frames; there is no frame {key}.')
+        if self.test_mode or self.clip_sampler is None:
+            clip, is_key = [key], [True]
+        else:
+            clip, is_key = self.clip_sampler.sample(
+                key, self._annotated[video], self.num_frames(video))
+        start = int(self._starts[video])
+        frames = [self.get_data_info(start + frame) for frame in clip]
+        results: dict[str, list] = {
+            name: [frame[name] for frame in frames]
+            for name in frames[0]
+        }
+        results['key_frame_flags'] = is_key
+        return self.pipeline(results)
+
+    def get_cat_ids(self, idx: int | tuple[int, int]) -> list[int]:
+        """Labels of the objects in the key frame of an item."""
+        video, key = (idx if isinstance(idx, tuple) else self._items[idx])
+        frame = self.get_data_info(int(self._starts[video] + key))
+        return [i['bbox_label'] for i in frame['instances']]

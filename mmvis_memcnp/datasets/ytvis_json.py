@@ -1,0 +1,238 @@
+"""Reader of YouTube-VIS style jsons as they are released (OVIS too)."""
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mmengine.logging import print_log
+from pycocotools import mask as mask_utils
+
+from .classes import name_of_list
+from .rle import to_rle
+
+
+def flavour(data: Any) -> str:
+    """Say what kind of annotation file a parsed json is.
+
+    Returns:
+        'ytvis' (videos, and tracks with per-frame lists), 'mmdet' (converted
+        by mmdet's youtubevis2coco.py: videos and images), 'coco' (images,
+        no videos), 'results' (a list, as evaluation servers take it) or
+        'unknown'.
+    """
+    if isinstance(data, list):
+        is_result = data and isinstance(data[0], dict) and 'score' in data[0]
+        return 'results' if is_result else 'unknown'
+    if not isinstance(data, dict):
+        return 'unknown'
+    if 'images' in data:
+        return 'mmdet' if 'videos' in data else 'coco'
+    return 'ytvis' if 'videos' in data else 'unknown'
+
+
+FLAVOUR_FIXES = {
+    'mmdet':
+    "was converted by mmdet's youtubevis2coco.py (it lists images next to "
+    'videos); give the json as released, it is read without conversion',
+    'coco':
+    'is a COCO json of still images (images, no videos); this data set needs '
+    'a YouTube-VIS style json (videos with file_names, and tracks)',
+    'results':
+    'is a results file (a list of scored tracks), not an annotation file',
+    'unknown':
+    "is not an annotation file: it has no 'videos'; a YouTube-VIS style json "
+    'has videos, categories and annotations',
+}
+
+
+def read_ytvis_json(path: str | Path) -> dict:
+    """Load a YouTube-VIS style json and check that it is one.
+
+    Args:
+        path: The json file.
+
+    Returns:
+        The json with ``videos``, ``categories`` and ``annotations`` as lists
+        (a missing or null ``annotations`` becomes an empty list, and
+        ``has_annotations`` tells whether there were any).
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is not json or of another flavour.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(
+            f'The annotation file {path} does not exist; set data_root and '
+            'ann_file of the data set.')
+    try:
+        with path.open(encoding='utf-8') as file:
+            data = json.load(file)
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(
+            f'{path} is not a readable json ({error}); it may be cut off, '
+            'fetch it again.') from error
+    kind = flavour(data)
+    if kind != 'ytvis':
+        raise ValueError(f'{path} {FLAVOUR_FIXES[kind]}.')
+    annotations = data.get('annotations')
+    return dict(
+        videos=data['videos'] or [],
+        categories=data.get('categories') or [],
+        annotations=annotations or [],
+        has_annotations=bool(annotations))
+
+
+def match_categories(categories: list[dict],
+                     classes: Sequence[str],
+                     path: str,
+                     aliases: dict[str, str] | None = None) -> dict[int, int]:
+    """Map the json's category ids to labels, by name.
+
+    Args:
+        categories: ``categories`` of the json.
+        classes: Class names of the config; a label is a position in it.
+        path: The json, for the message.
+        aliases: Other spellings: name in the json -> name in ``classes``.
+
+    Returns:
+        category id -> label.
+
+    Raises:
+        ValueError: If the json has a category that the config does not know.
+    """
+    aliases = aliases or {}
+    labels = {name: label for label, name in enumerate(classes)}
+    mapping: dict[int, int] = {}
+    for category in categories:
+        name = category['name']
+        name = name if name in labels else aliases.get(name, name)
+        if name not in labels:
+            known = name_of_list([c['name'] for c in categories])
+            hint = (f'; its list is that of {known}, use that data set type'
+                    if known else '; add it with metainfo=dict(classes=(...'
+                    f', {name!r})) or take it out of the json')
+            raise ValueError(
+                f'The category {name!r} of {path} is not among the '
+                f'{len(classes)} classes of the config{hint}.')
+        mapping[category['id']] = labels[name]
+    missing = [c for i, c in enumerate(classes) if i not in mapping.values()]
+    if missing:
+        print_log(
+            f'{path} does not list the classes {missing} of the config; '
+            'they have no category id there.', 'current', 30)
+    return mapping
+
+
+def natural_order(names: Sequence[str]) -> list[str]:
+    """Sort file names with their numbers as numbers (9 before 10)."""
+
+    def parts(name: str) -> list[tuple[int, int, str]]:
+        return [(0, int(p), '') if p.isdigit() else (1, 0, p)
+                for p in re.split(r'(\d+)', name) if p]
+
+    return sorted(names, key=parts)
+
+
+def parse_videos(videos: list[dict], path: str) -> list[dict]:
+    """Check and trim the video records.
+
+    ``file_names`` decides the length and the order of the frames: the lists
+    of a track, and a results file, are aligned with it. A differing
+    ``length`` and names that are not in the order of their numbers are
+    reported as warnings.
+
+    Returns:
+        Records ``dict(video_id, length, height, width, file_names)``.
+
+    Raises:
+        ValueError: If a field is missing, a name is not a string or an id
+            occurs twice.
+    """
+    records, seen = [], set()
+    for video in videos:
+        for key in ('id', 'height', 'width', 'file_names'):
+            if video.get(key) is None:
+                raise ValueError(
+                    f'Video {video.get("id")} of {path} has no {key!r}; run '
+                    'tools/dataset_converters/validate_ytvis.py on it.')
+        video_id, names = video['id'], list(video['file_names'])
+        if video_id in seen:
+            raise ValueError(f'{path} has two videos with the id {video_id}; '
+                             'give every video its own id.')
+        seen.add(video_id)
+        if not all(isinstance(name, str) for name in names):
+            raise ValueError(
+                f'file_names of video {video_id} of {path} has an entry that '
+                'is not a string; list every frame by its file name.')
+        if video.get('length', len(names)) != len(names):
+            print_log(
+                f'Video {video_id} of {path}: length is {video["length"]}, '
+                f'but file_names has {len(names)}; file_names is used.',
+                'current', 30)
+        if names != natural_order(names):
+            print_log(
+                f'Video {video_id} of {path}: file_names is not in the order '
+                'of the numbers in the names; the order given is used.',
+                'current', 30)
+        records.append(
+            dict(
+                video_id=video_id,
+                length=len(names),
+                height=int(video['height']),
+                width=int(video['width']),
+                file_names=names))
+    return records
+
+
+def parse_track(annotation: dict, video: dict,
+                path: str) -> list[tuple[dict, list[float]] | None]:
+    """Masks and boxes of one track.
+
+    A frame counts as visible when it has a mask of at least one pixel and a
+    box of at least one pixel in width and height. Where the track has no
+    ``bboxes`` at all, the boxes are those of the masks.
+
+    Args:
+        annotation: Track of the json.
+        video: Its record from :func:`parse_videos`.
+        path: The json, for messages.
+
+    Returns:
+        For every frame of the video None or (compressed RLE, box
+        ``[x1, y1, x2, y2]`` in pixels).
+
+    Raises:
+        ValueError: If a mask cannot be read.
+    """
+    num_frames = video['length']
+    segmentations = annotation.get('segmentations') or []
+    rles: list[dict | None] = [None] * num_frames
+    for frame, segmentation in enumerate(segmentations[:num_frames]):
+        try:
+            rles[frame] = to_rle(segmentation, video['height'],
+                                 video['width'])
+        except ValueError as error:
+            raise ValueError(
+                f'The mask of annotation {annotation.get("id")} of {path} in '
+                f'frame {frame} {error}.') from error
+    with_mask = [f for f, rle in enumerate(rles) if rle is not None]
+    if not with_mask:
+        return [None] * num_frames
+    present = [rles[f] for f in with_mask]
+    areas = mask_utils.area(present)
+    given = annotation.get('bboxes')
+    if given is None:
+        boxes = dict(zip(with_mask, mask_utils.toBbox(present), strict=True))
+    else:
+        boxes = {f: box for f, box in enumerate(given[:num_frames]) if box}
+    track: list[tuple[dict, list[float]] | None] = [None] * num_frames
+    for frame, area in zip(with_mask, areas, strict=True):
+        box = boxes.get(frame)
+        if box is None or area == 0 or box[2] < 1 or box[3] < 1:
+            continue
+        x, y, w, h = np.asarray(box, dtype=np.float64).tolist()
+        track[frame] = (rles[frame], [x, y, x + w, y + h])
+    return track
