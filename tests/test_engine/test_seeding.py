@@ -116,4 +116,4 @@ def test_seeded_dataset_is_a_view():
     dataset = pickle.loads(pickle.dumps(SeededDataset(Noise())))
     assert (len(dataset), dataset.name) == (3, 'noise')
     with pytest.raises(AttributeError):
-        dataset.other
+        _ = dataset.other
