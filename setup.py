@@ -1,0 +1,92 @@
+"""Builds the optional compiled operators; everything else is in setup.cfg.
+
+MMVIS_BUILD_OPS=auto  (default) build them if PyTorch is visible and a
+                      compiler works, otherwise go on without
+MMVIS_BUILD_OPS=1     build them or fail
+MMVIS_BUILD_OPS=0     do not try
+
+PyTorch is visible with ``pip install --no-build-isolation``. FORCE_CUDA=1
+builds the CUDA operators on a machine without a GPU.
+"""
+import importlib.util
+import os
+import warnings
+from pathlib import Path
+
+from setuptools import setup
+
+MODE = os.environ.get('MMVIS_BUILD_OPS', 'auto')
+if MODE not in ('auto', '0', '1'):
+    raise SystemExit(f'MMVIS_BUILD_OPS must be auto, 0 or 1, not {MODE!r}.')
+
+SOURCES = Path('mmvis_memcnp/ops/csrc')
+
+
+def mmcv_headers() -> list[str]:
+    """Folder of mmcv's helper headers, none if mmcv does not bring them."""
+    spec = importlib.util.find_spec('mmcv')
+    if spec is None or spec.origin is None:
+        return []
+    common = Path(spec.origin).parent / 'ops/csrc/common'
+    names = ('pytorch_cpp_helper.hpp', 'pytorch_device_registry.hpp')
+    complete = all((common / name).exists() for name in names)
+    return [str(common)] if complete else []
+
+
+def build_arguments() -> dict:
+    """``ext_modules`` and ``cmdclass`` of setup()."""
+    import torch
+    from torch.utils import cpp_extension
+
+    class BuildOps(cpp_extension.BuildExtension):
+        """In auto mode, a failed build is a warning."""
+
+        def run(self) -> None:
+            try:
+                super().run()
+            except Exception as error:  # whatever compilers raise
+                if MODE == '1':
+                    raise
+                self.extensions = []
+                warnings.warn(
+                    f'The compiled operators were not built ({error}); their '
+                    'PyTorch twins will run.',
+                    stacklevel=1)
+
+    with_cuda = (
+        torch.version.cuda is not None
+        and cpp_extension.CUDA_HOME is not None
+        and (torch.cuda.is_available()
+             or os.environ.get('FORCE_CUDA') == '1'))
+    kind = (cpp_extension.CUDAExtension
+            if with_cuda else cpp_extension.CppExtension)
+    headers = mmcv_headers()
+    macros = [('MMVIS_WITH_CUDA', None)] if with_cuda else []
+    macros += [('MMVIS_MMCV_HELPERS', None)] if headers else []
+    # No -std: the headers of each PyTorch ask for their own. No debug symbols,
+    # which some Pythons ask for: they double the time.
+    extension = kind(
+        'mmvis_memcnp.ops._C',
+        [str(p) for p in sorted(SOURCES.glob('*.cpp'))] +
+        [str(p) for p in sorted(SOURCES.glob('*.cu')) if with_cuda],
+        include_dirs=headers,
+        define_macros=macros,
+        extra_compile_args=dict(cxx=['-O2', '-g0'], nvcc=['-O2']),
+        py_limited_api=True)
+    extension.optional = MODE == 'auto'
+    return dict(ext_modules=[extension], cmdclass=dict(build_ext=BuildOps))
+
+
+def arguments() -> dict:
+    if MODE == '0':
+        return {}
+    if importlib.util.find_spec('torch') is None:
+        if MODE == '1':
+            raise SystemExit(
+                'MMVIS_BUILD_OPS=1 needs PyTorch at build time: install it '
+                'first and pass --no-build-isolation to pip.')
+        return {}
+    return build_arguments()
+
+
+setup(**arguments())
