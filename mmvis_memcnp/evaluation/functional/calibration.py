@@ -1,0 +1,131 @@
+"""How honest predicted standard deviations are.
+
+A Gaussian prediction (mu, sigma) is honest if its error falls into the
+central interval of probability p in a share p of all cases (Kuleshov et al.,
+2018), and useful if dropping the least certain predictions lowers the mean
+error as fast as dropping the worst ones would (Ilg et al., 2018).
+"""
+from dataclasses import dataclass
+from typing import Dict, Optional, Sequence
+
+import numpy as np
+from scipy.special import ndtri
+
+LEVELS = tuple(np.round(np.linspace(.05, .95, 19), 2))
+
+
+@dataclass
+class Calibration:
+    """Coverage of predicted intervals.
+
+    Attributes:
+        levels: (L,) nominal probabilities of the central intervals.
+        coverage: (L, K) observed shares, one column a quantity (x1, y1, x2,
+            y2 for boxes).
+        error: (K,) mean of |coverage - level|; 0 = calibrated.  Above the
+            diagonal sigma is too large, below it too small.
+        sharpness: (K,) mean sigma; smaller is better at equal error.
+        z_std: (K,) root mean square of error / sigma; 1 = calibrated.
+    """
+    levels: np.ndarray
+    coverage: np.ndarray
+    error: np.ndarray
+    sharpness: np.ndarray
+    z_std: np.ndarray
+
+
+def calibration(errors: np.ndarray,
+                sigmas: np.ndarray,
+                levels: Sequence[float] = LEVELS) -> Calibration:
+    """Compare errors with the predicted standard deviations.
+
+    Args:
+        errors: (N, K) predicted minus true values, in the unit of sigma.
+        sigmas: (N, K) positive standard deviations.
+        levels: nominal probabilities in (0, 1).
+
+    Returns:
+        The curves and their summaries, one a column.
+
+    Raises:
+        ValueError: if there is no pair, shapes differ or a sigma is not
+            positive.
+    """
+    errors, sigmas = np.asarray(errors, float), np.asarray(sigmas, float)
+    if errors.shape != sigmas.shape or errors.ndim != 2 or not len(errors):
+        raise ValueError(f'errors {errors.shape} and sigmas {sigmas.shape} '
+                         'must be equal, (N, K) with N > 0.')
+    if not (sigmas > 0).all():
+        raise ValueError('every sigma must be positive.')
+    nominal = np.asarray(levels, float)
+    z = np.abs(errors) / sigmas
+    # central interval of probability p: |z| <= the (1 + p) / 2 quantile
+    coverage = np.stack([(z <= limit).mean(0)
+                         for limit in ndtri((1 + nominal) / 2)])
+    return Calibration(nominal, coverage,
+                       np.abs(coverage - nominal[:, None]).mean(0),
+                       sigmas.mean(0), np.sqrt(np.square(z).mean(0)))
+
+
+@dataclass
+class Sparsification:
+    """Mean error of what is left when the least certain are dropped.
+
+    Attributes:
+        fractions: (F,) share that is dropped.
+        by_uncertainty: (F,) mean error left when dropping by uncertainty.
+        by_error: (F,) the same when dropping by the error itself: a bound.
+        ause: area between the two curves divided by the mean error of all;
+            0 = uncertainty orders like error.
+        random: ``ause`` of an uninformative uncertainty (its expectation).
+    """
+    fractions: np.ndarray
+    by_uncertainty: np.ndarray
+    by_error: np.ndarray
+    ause: float
+    random: float
+
+
+def sparsification(errors: np.ndarray,
+                   uncertainties: np.ndarray,
+                   fractions: Optional[Sequence[float]] = None
+                   ) -> Sparsification:
+    """Does uncertainty point at the errors?
+
+    Args:
+        errors: (N,) non-negative errors, such as 1 - IoU with the truth.
+        uncertainties: (N,) one number each, such as the mean sigma of a box.
+        fractions: shares to drop, ascending in [0, 1); 0, .05, ..., .95 if
+            None.
+
+    Returns:
+        The two curves and the area between them.
+
+    Raises:
+        ValueError: if there is nothing to order or shapes differ.
+    """
+    errors = np.asarray(errors, float)
+    uncertainties = np.asarray(uncertainties, float)
+    if errors.shape != uncertainties.shape or errors.ndim != 1 or not len(
+            errors):
+        raise ValueError(f'errors {errors.shape} and uncertainties '
+                         f'{uncertainties.shape} must be equal, (N,), N > 0.')
+    shares = np.linspace(0, .95, 20) if fractions is None else np.asarray(
+        fractions, float)
+    keep = np.maximum(1, np.ceil((1 - shares) * len(errors) - 1e-9)).astype(
+        int)
+    curves: Dict[str, np.ndarray] = {}
+    for name, key in (('uncertainty', uncertainties), ('error', errors)):
+        ordered = errors[np.argsort(key, kind='stable')]  # surest first
+        curves[name] = (np.cumsum(ordered) / np.arange(1, len(errors) + 1))[
+            keep - 1]
+    scale = errors.mean() or 1.
+    return Sparsification(
+        shares, curves['uncertainty'], curves['error'],
+        _area(curves['uncertainty'] - curves['error'], shares) / scale,
+        _area(errors.mean() - curves['error'], shares) / scale)
+
+
+def _area(heights: np.ndarray, at: np.ndarray) -> float:
+    """Trapezoidal rule (its NumPy name differs between 1.x and 2.x)."""
+    return float(((heights[1:] + heights[:-1]) / 2 * np.diff(at)).sum())

@@ -1,0 +1,218 @@
+"""Identity and tracking scores of boxes: IDF1, MOTA, switches and relatives.
+
+The CLEAR MOT (Bernardin and Stiefelhagen, 2008) and ID measures (Ristani et
+al., 2016) with the conventions of py-motmetrics: correspondences of earlier
+frames are kept first, the rest is assigned at the smallest total distance;
+data set numbers come from summed counts, not from averaged ratios.
+"""
+from dataclasses import dataclass, fields
+from typing import Dict, List, Optional, Protocol, Sequence
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from .rle import RLE, stack_boxes
+
+
+class Segmented(Protocol):
+    """A track with a mask, or None, a frame."""
+
+    @property
+    def segmentations(self) -> Sequence[Optional[RLE]]:
+        """Run-length codes or None."""
+
+
+@dataclass
+class TrackingCounts:
+    """What the scores of one video are made of; ``a + b`` joins videos.
+
+    Attributes:
+        num_frames: frames.
+        num_objects: ground-truth boxes.
+        num_predictions: predicted boxes.
+        num_unique_objects: ground-truth tracks with at least one box.
+        num_matches: matched boxes that keep their identity.
+        num_switches: matched boxes whose identity has changed.
+        num_misses: ground-truth boxes without a match.
+        num_false_positives: predicted boxes without a match.
+        num_fragmentations: changes from tracked to missed within the span in
+            which an object is tracked.
+        mostly_tracked: tracks matched in at least 80 % of their frames.
+        partially_tracked: tracks in between.
+        mostly_lost: tracks matched in less than 20 %.
+        idtp: boxes matched under the best assignment of whole tracks.
+        distance: sum of the distances of matched boxes; NaN once a video
+            without matches takes part.
+    """
+    num_frames: int = 0
+    num_objects: int = 0
+    num_predictions: int = 0
+    num_unique_objects: int = 0
+    num_matches: int = 0
+    num_switches: int = 0
+    num_misses: int = 0
+    num_false_positives: int = 0
+    num_fragmentations: int = 0
+    mostly_tracked: int = 0
+    partially_tracked: int = 0
+    mostly_lost: int = 0
+    idtp: int = 0
+    distance: float = 0.
+
+    def __add__(self, other: 'TrackingCounts') -> 'TrackingCounts':
+        return TrackingCounts(*(getattr(self, f.name) + getattr(other, f.name)
+                                for f in fields(self)))
+
+    def scores(self) -> Dict[str, float]:
+        """All counts and ratios by their py-motmetrics names.
+
+        ``motp`` is the mean distance (1 - IoU) of matched boxes; it is NaN
+        for a data set in which some video has no match, as there.  A ratio
+        without a denominator is NaN.
+        """
+        found = {
+            f.name: float(getattr(self, f.name))
+            for f in fields(self) if f.name != 'distance'
+        }
+        detected = self.num_matches + self.num_switches
+        objects, predictions = self.num_objects, self.num_predictions
+        errors = (
+            self.num_misses + self.num_false_positives + self.num_switches)
+        found.update(
+            idfp=float(predictions - self.idtp),
+            idfn=float(objects - self.idtp),
+            idp=_ratio(self.idtp, predictions),
+            idr=_ratio(self.idtp, objects),
+            idf1=_ratio(2 * self.idtp, objects + predictions),
+            mota=1 - _ratio(errors, objects),
+            motp=_ratio(self.distance, detected),
+            precision=_ratio(detected, predictions),
+            recall=_ratio(detected, objects))
+        return found
+
+
+def _ratio(numerator: float, denominator: float) -> float:
+    with np.errstate(divide='ignore', invalid='ignore'):
+        return float(np.true_divide(numerator, denominator))
+
+
+def box_iou(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """IoU of boxes (n, 4) and (m, 4), x, y, w, h: float64 (n, m)."""
+    a, b = boxes[:, None], others[None]
+    size = (np.minimum(a[..., :2] + a[..., 2:], b[..., :2] + b[..., 2:]) -
+            np.maximum(a[..., :2], b[..., :2])).clip(0)
+    inter = size.prod(-1)
+    union = a[..., 2:].prod(-1) + b[..., 2:].prod(-1) - inter
+    return np.divide(
+        inter, union, out=np.zeros(inter.shape), where=union > 0)
+
+
+def count_tracking(objects: np.ndarray,
+                   predictions: np.ndarray,
+                   max_distance: float = .5) -> TrackingCounts:
+    """Follow the objects of one video through its frames.
+
+    Args:
+        objects: float (G, T, 4) boxes x, y, w, h; NaN = absent.
+        predictions: float (P, T, 4), the same.
+        max_distance: largest 1 - IoU of a match.
+
+    Returns:
+        The counts.
+
+    Raises:
+        ValueError: if the numbers of frames differ.
+    """
+    if objects.shape[1] != predictions.shape[1]:
+        raise ValueError(f'ground truth has {objects.shape[1]} frames, the '
+                         f'predictions have {predictions.shape[1]}.')
+    present = ~np.isnan(objects[..., 0])
+    predicted = ~np.isnan(predictions[..., 0])
+    tracked = np.zeros(present.shape, bool)
+    together = np.zeros((len(objects), len(predictions)), np.int64)
+    current = np.full(len(objects), -1)  # identity of the latest match
+    switches, distance = 0, 0.
+    for t in range(present.shape[1]):
+        rows, columns = (np.flatnonzero(p[:, t]) for p in (present, predicted))
+        if not (rows.size and columns.size):
+            continue
+        cost = 1 - box_iou(objects[rows, t], predictions[columns, t])
+        allowed = cost <= max_distance
+        together[np.ix_(rows, columns)] += allowed
+        pairs = _match_frame(cost, allowed, current[rows], columns)
+        for i, j in pairs:
+            switches += current[rows[i]] not in (-1, columns[j])
+            current[rows[i]] = columns[j]
+            tracked[rows[i], t] = True
+            distance += cost[i, j]
+    matches = int(tracked.sum())
+    frames = present.sum(1)
+    seen = frames > 0
+    share = tracked.sum(1)[seen] / frames[seen]
+    best = linear_sum_assignment(together, maximize=True)
+    return TrackingCounts(
+        num_frames=present.shape[1],
+        num_objects=int(present.sum()),
+        num_predictions=int(predicted.sum()),
+        num_unique_objects=int(seen.sum()),
+        num_matches=matches - switches,
+        num_switches=switches,
+        num_misses=int(present.sum()) - matches,
+        num_false_positives=int(predicted.sum()) - matches,
+        num_fragmentations=sum(
+            _fragmentations(t[p]) for t, p in zip(tracked, present)),
+        mostly_tracked=int((share >= .8).sum()),
+        partially_tracked=int(((share >= .2) & (share < .8)).sum()),
+        mostly_lost=int((share < .2).sum()),
+        idtp=int(together[best].sum()),
+        distance=distance if matches else float('nan'))
+
+
+def count_tracks(ground_truths: Sequence[Segmented],
+                 predictions: Sequence[Segmented],
+                 frames: int,
+                 max_distance: float = .5) -> TrackingCounts:
+    """`count_tracking` on the tight boxes around the masks of two sets.
+
+    Args:
+        ground_truths: annotated tracks, without crowds.
+        predictions: predicted tracks.
+        frames: length of the video.
+        max_distance: largest 1 - IoU of a match.
+    """
+    objects, found = (
+        stack_boxes([track.segmentations for track in tracks], frames)
+        for tracks in (ground_truths, predictions))
+    return count_tracking(objects, found, max_distance)
+
+
+def _match_frame(cost: np.ndarray, allowed: np.ndarray, current: np.ndarray,
+                 columns: np.ndarray) -> List[Sequence[int]]:
+    """Pairs (row, column) of one frame.
+
+    First the latest identity of each object if it is there and near enough,
+    in object order, then as many pairs as possible at the smallest sum.
+    """
+    pairs: List[Sequence[int]] = []
+    left = allowed.copy()
+    for i, identity in enumerate(current):
+        for j in np.flatnonzero(columns == identity):
+            if left[i, j]:
+                pairs.append((i, int(j)))
+                left[i], left[:, j] = False, False
+    if left.any():
+        # a forbidden pair costs more than any set of allowed ones
+        size = min(cost.shape)
+        forbidden = 2 * size * (cost[left].max() + 1) + 1
+        rows, cols = linear_sum_assignment(np.where(left, cost, forbidden))
+        pairs += [(i, j) for i, j in zip(rows, cols) if left[i, j]]
+    return pairs
+
+
+def _fragmentations(tracked: np.ndarray) -> int:
+    """Changes from tracked to missed before the last tracked frame."""
+    hits = np.flatnonzero(tracked)
+    if not hits.size:
+        return 0
+    span = tracked[hits[0]:hits[-1] + 1].astype(int)
+    return int((np.diff(span) == -1).sum())

@@ -1,0 +1,171 @@
+"""Average precision of video instance segmentation.
+
+The numbers of the official YouTube-VIS evaluator (youtubevos/cocoapi), every
+cell of its arrays, computed from the reduced videos of ``track_iou``.
+One deliberate difference: an annotation with id 0 can be matched.
+"""
+from dataclasses import dataclass
+from typing import Dict, List, Mapping, Sequence, Tuple
+
+import numpy as np
+
+from .track_iou import MAX_DETS, Cell
+
+IOU_THRS = np.linspace(.5, .95, 10)
+RECALL_THRS = np.linspace(0, 1, 101)
+MAX_DET_LIMITS = (1, 10, MAX_DETS)
+AREA_RANGES = {
+    'all': (0, 1e10),
+    'small': (0, 128**2),
+    'medium': (128**2, 256**2),
+    'large': (256**2, 1e10),
+}
+STAT_NAMES = ('AP', 'AP50', 'AP75', 'AP_small', 'AP_medium', 'AP_large',
+              'AR1', 'AR10', 'AR100', 'AR_small', 'AR_medium', 'AR_large')
+
+
+@dataclass
+class APResult:
+    """Scores of a data set; -1 = no ground truth.
+
+    Attributes:
+        cat_ids: the K category ids, ascending.
+        precision: float64 (10, 101, K, 4, 3): IoU threshold, recall,
+            category, area range (all, small, medium, large), maximum number
+            of predictions of a video and category (1, 10, 100).
+        recall: float64 (10, K, 4, 3).
+        scores: score reached, as ``precision``.
+    """
+    cat_ids: List[int]
+    precision: np.ndarray
+    recall: np.ndarray
+    scores: np.ndarray
+
+    def stats(self) -> Dict[str, float]:
+        """The twelve numbers of the official summary, in 0..1 or -1."""
+        values = [
+            _mean(self.precision[..., 0, 2]),
+            _mean(self._at(.5)[..., 0, 2]),
+            _mean(self._at(.75)[..., 0, 2]),
+            *(_mean(self.precision[..., a, 2]) for a in (1, 2, 3)),
+            *(_mean(self.recall[..., 0, m]) for m in (0, 1, 2)),
+            *(_mean(self.recall[..., a, 2]) for a in (1, 2, 3))
+        ]
+        return dict(zip(STAT_NAMES, values, strict=True))
+
+    def per_class(self) -> Dict[int, Dict[str, float]]:
+        """``{category id: {AP, AP50, AP75, AR1, AR10, AR100}}``."""
+        return {
+            c: {
+                'AP': _mean(self.precision[:, :, k, 0, 2]),
+                'AP50': _mean(self._at(.5)[:, :, k, 0, 2]),
+                'AP75': _mean(self._at(.75)[:, :, k, 0, 2]),
+                'AR1': _mean(self.recall[:, k, 0, 0]),
+                'AR10': _mean(self.recall[:, k, 0, 1]),
+                'AR100': _mean(self.recall[:, k, 0, 2])
+            }
+            for k, c in enumerate(self.cat_ids)
+        }
+
+    def _at(self, iou: float) -> np.ndarray:
+        return self.precision[np.isclose(IOU_THRS, iou)]
+
+
+def _mean(values: np.ndarray) -> float:
+    valid = values[values > -1]
+    return float(valid.mean()) if valid.size else -1.
+
+
+def match(cell: Cell) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Greedy matching of one video and category.
+
+    Predictions take, best score first, the free ground truth with the
+    largest IoU of at least the threshold; of equal IoUs the later one.
+    Ground truths outside the area range, and crowds, are taken only if no
+    other is left, and a prediction that takes one is ignored; crowds stay
+    free.  Unmatched predictions outside the area range are ignored.
+
+    Args:
+        cell: the reduced video.
+
+    Returns:
+        matched and ignored predictions, both bool (4, 10, D) by area range
+        and IoU threshold, and ignored ground truths, bool (4, G).
+    """
+    low, high = np.asarray(list(AREA_RANGES.values())).T[:, :, None]
+    gt_ignored = cell.gt_crowd | (cell.gt_areas < low) | (cell.gt_areas > high)
+    shape = (len(low), len(IOU_THRS))
+    free = np.ones((*shape, len(cell.gt_areas)), bool)
+    matched = np.zeros((*shape, len(cell.scores)), bool)
+    ignored = np.zeros_like(matched)
+    if cell.ious.size:
+        thresholds = np.minimum(IOU_THRS, 1 - 1e-10)[:, None]
+        last = free.shape[-1] - 1
+        area, threshold = np.ogrid[:shape[0], :shape[1]]
+        for d, ious in enumerate(cell.ious):
+            pool = (free | cell.gt_crowd) & (ious >= thresholds)
+            wanted = pool & ~gt_ignored[:, None]
+            pool = np.where(wanted.any(-1, keepdims=True), wanted, pool)
+            # the last of equal maxima, hence the reversal
+            best = last - np.where(pool, ious, -1)[..., ::-1].argmax(-1)
+            found = pool.any(-1)
+            matched[..., d] = found
+            ignored[..., d] = found & gt_ignored[area, best]
+            free[area, threshold, best] &= ~found
+    outside = (cell.areas < low) | (cell.areas > high)
+    return matched, ignored | (~matched & outside[:, None]), gt_ignored
+
+
+def average_precision(videos: Mapping[int, Mapping[int, Cell]],
+                      cat_ids: Sequence[int]) -> APResult:
+    """Precision and recall of a data set.
+
+    Args:
+        videos: ``{video id: {category id: Cell}}`` of every video that
+            counts; videos without predictions included.
+        cat_ids: categories that count; others are left out.
+
+    Returns:
+        The arrays of the official evaluator.
+    """
+    ids = sorted(set(cat_ids))
+    size = (len(IOU_THRS), len(RECALL_THRS), len(ids), len(AREA_RANGES),
+            len(MAX_DET_LIMITS))
+    precision, scores = np.full(size, -1.), np.full(size, -1.)
+    recall = np.full((size[0], *size[2:]), -1.)
+    for k, category in enumerate(ids):
+        cells = [videos[v][category] for v in sorted(videos)
+                 if category in videos[v]]
+        matches = [match(cell) for cell in cells]
+        for m, limit in enumerate(MAX_DET_LIMITS):
+            _accumulate(cells, matches, limit, precision[:, :, k, :, m],
+                        recall[:, k, :, m], scores[:, :, k, :, m])
+    return APResult(ids, precision, recall, scores)
+
+
+def _accumulate(cells: Sequence[Cell], matches: Sequence[Tuple], limit: int,
+                precision: np.ndarray, recall: np.ndarray,
+                scores: np.ndarray) -> None:
+    """Fill the cells of one category and limit, in place."""
+    if not cells:
+        return
+    ranked = np.concatenate([c.scores[:limit] for c in cells])
+    order = np.argsort(-ranked, kind='stable')
+    ranked = ranked[order]
+    matched, ignored = (
+        np.concatenate([m[i][..., :limit] for m in matches], -1)[..., order]
+        for i in (0, 1))
+    objects = np.concatenate([~m[2] for m in matches], -1).sum(-1)
+    tp = np.cumsum(matched & ~ignored, -1, dtype=np.float64)
+    fp = np.cumsum(~matched & ~ignored, -1, dtype=np.float64)
+    for a in np.flatnonzero(objects):
+        recalls = tp[a] / objects[a]
+        precisions = tp[a] / (tp[a] + fp[a] + np.spacing(1))
+        precisions = np.maximum.accumulate(precisions[:, ::-1], -1)[:, ::-1]
+        recall[:, a] = recalls[:, -1] if len(ranked) else 0
+        precision[:, :, a] = scores[:, :, a] = 0
+        for t, curve in enumerate(recalls):
+            at = np.searchsorted(curve, RECALL_THRS, side='left')
+            reached = at < len(curve)
+            precision[t, reached, a] = precisions[t, at[reached]]
+            scores[t, reached, a] = ranked[at[reached]]

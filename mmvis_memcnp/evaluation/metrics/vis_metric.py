@@ -1,0 +1,258 @@
+"""The metric of a test or validation loop over videos."""
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Union
+
+from mmdet.registry import METRICS
+from mmengine.evaluator import BaseMetric
+from mmengine.logging import print_log
+
+from ..functional import (Cell, GroundTruth, TrackingCounts,
+                          average_precision, count_tracks, format_table,
+                          headline, read_video_ids, reduce_video)
+from .results_writer import (Piece, ResultsSpool, result_entry,
+                             write_results, write_submission)
+
+VideoIds = Union[str, Sequence[int]]
+_DEFAULT_PREFIX = 'work_dirs/vis_results'
+
+
+@dataclass
+class _VideoRecord:
+    """What is kept of a video: a few kilobytes and a place on disk."""
+    video_id: int
+    cells: Optional[Dict[int, Cell]] = None
+    tracking: Optional[TrackingCounts] = None
+    piece: Optional[Piece] = None
+
+
+@METRICS.register_module()
+class VISMetric(BaseMetric):
+    """AP and AR of the YouTube-VIS evaluator, identity scores, submissions.
+
+    Each video is reduced to track IoUs when it ends, so memory does not grow
+    with the data set.  Scores are those of the official evaluator on the
+    whole ground truth: objects of videos that were not run count as missed.
+    Where the json has no annotations (public validation sets), a submission
+    is written instead.
+
+    Args:
+        ann_file: ground truth, a YouTube-VIS / OVIS json.
+        classwise: also report every class.
+        score_thr: predictions that take part in IDF1 and identity switches
+            have at least this score; AP uses all.
+        subsets: ``{name: video ids, or path of a text file of ids}``; the
+            five numbers are also reported on each, as ``AP_<name>`` (the
+            long videos of YouTube-VIS 2022: ``dict(L=...)``).
+        outfile_prefix: write ``<prefix>.json`` (results.json of the
+            servers).  ``work_dirs/vis_results`` if None and needed.
+        format_only: write ``<prefix>.json`` and ``<prefix>.zip`` (exactly
+            ``results.json`` inside), score nothing.
+        collect_device, prefix, collect_dir: see ``BaseMetric``.
+    """
+
+    def __init__(self,
+                 ann_file: str,
+                 classwise: bool = False,
+                 score_thr: float = .3,
+                 subsets: Optional[Mapping[str, VideoIds]] = None,
+                 outfile_prefix: Optional[str] = None,
+                 format_only: bool = False,
+                 collect_device: str = 'cpu',
+                 prefix: Optional[str] = None,
+                 collect_dir: Optional[str] = None) -> None:
+        super().__init__(collect_device, prefix, collect_dir)
+        self.gt = GroundTruth.load(ann_file)
+        self.classwise = classwise
+        self.score_thr = score_thr
+        self.subsets = {
+            name: read_video_ids(ids, self.gt)
+            for name, ids in (subsets or {}).items()
+        }
+        self.scoring = self.gt.has_annotations and not format_only
+        if not self.gt.has_annotations:
+            print_log(
+                f'{ann_file} has no annotations, so nothing can be scored: '
+                'a submission archive will be written instead.',
+                logger='current')
+        self.submitting = not self.scoring
+        self.outfile_prefix = outfile_prefix
+        if self.submitting and outfile_prefix is None:
+            self.outfile_prefix = _DEFAULT_PREFIX
+        self._spool: Optional[ResultsSpool] = None
+        self._cat_ids: Optional[List[int]] = None
+
+    @property
+    def cat_ids(self) -> List[int]:
+        """Category id of the json of every class label.
+
+        Raises:
+            ValueError: if a class of the data set is not in the json.
+        """
+        if self._cat_ids is None:
+            meta = self.dataset_meta or {}
+            ids = meta.get('cat_ids')
+            if ids is None:
+                by_name = {n: c for c, n in self.gt.categories.items()}
+                ids = [by_name.get(n, n) for n in meta.get('classes', ())]
+            unknown = [c for c in ids if c not in self.gt.categories]
+            if unknown or not ids:
+                raise ValueError(
+                    f'{self.gt.name} has no category {unknown[:5]}: set '
+                    'metainfo=dict(classes=...) of the data set to names '
+                    'that are in the json.')
+            self._cat_ids = [int(c) for c in ids]
+        return self._cat_ids
+
+    def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
+        """Reduce finished videos.
+
+        Args:
+            data_batch: not used.
+            data_samples: dicts of ``video_id``, ``num_frames`` and
+                ``tracks`` (a VideoResult: ``.tracks`` with ``label``,
+                ``score``, ``segmentations``).
+
+        Raises:
+            ValueError: for a video, length or label that does not fit the
+                ground truth.
+        """
+        for sample in data_samples:
+            self.results.append(self._reduce(sample))
+
+    def _reduce(self, sample: Mapping[str, Any]) -> _VideoRecord:
+        video_id = int(sample['video_id'])
+        tracks = sample['tracks'].tracks
+        self._check(video_id, int(sample['num_frames']), tracks)
+        record = _VideoRecord(video_id)
+        if self.outfile_prefix is not None:
+            if self._spool is None:
+                self._spool = ResultsSpool(Path(self.outfile_prefix).parent)
+            record.piece = self._spool.append(
+                result_entry(video_id, self.cat_ids[t.label], t)
+                for t in tracks)
+        if self.scoring:
+            self._score(record, [
+                _LazyTrack(self.cat_ids[t.label], float(t.score), t)
+                for t in tracks
+            ])
+        return record
+
+    def _check(self, video_id: int, num_frames: int,
+               tracks: Sequence[Any]) -> None:
+        if video_id not in self.gt.videos:
+            raise ValueError(
+                f'video {video_id} is not in {self.gt.name}: the metric and '
+                'the data set must use the same json.')
+        length = self.gt.length(video_id)
+        if num_frames != length:
+            raise ValueError(
+                f'video {video_id} has {length} frames in {self.gt.name}, '
+                f'but {num_frames} were run: feed every frame.')
+        for track in tracks:
+            if not 0 <= track.label < len(self.cat_ids):
+                raise ValueError(
+                    f'a track has label {track.label}, but the data set has '
+                    f'{len(self.cat_ids)} classes: num_classes of the model '
+                    'must be the number of classes.')
+
+    def _score(self, record: _VideoRecord,
+               predictions: Sequence['_LazyTrack']) -> None:
+        truth = [
+            g for g in self.gt.tracks(record.video_id)
+            if g.category_id in self.cat_ids
+        ]
+        record.cells = reduce_video(predictions, truth)
+        record.tracking = count_tracks(
+            [g for g in truth if not g.crowd],
+            [p for p in predictions if p.score >= self.score_thr],
+            self.gt.length(record.video_id))
+
+    def evaluate(self, size: int) -> Dict[str, float]:
+        """Collect the videos of all ranks, score them, write the files.
+
+        Args:
+            size: length of the data set; not used, since it counts frames
+                and the records are videos (repeated ones are dropped by id).
+        """
+        try:
+            return super().evaluate(sys.maxsize)
+        finally:
+            if self._spool is not None:
+                self._spool.close()
+                self._spool = None
+
+    def compute_metrics(self, results: List[_VideoRecord]) -> Dict[str, float]:
+        """Scores of the data set, on the first rank.
+
+        Args:
+            results: records of every rank.
+
+        Returns:
+            ``AP``, ``AP50``, ``AP75``, ``AR1``, ``AR10``, the same with
+            ``_<subset>``, ``IDF1``, ``id_switches`` and, classwise,
+            ``AP_class/<name>``; empty if nothing can be scored.
+        """
+        records = {r.video_id: r for r in reversed(results)}
+        if self.outfile_prefix is not None:
+            self._write([records[v] for v in sorted(records)])
+        return self._summarise(records) if self.scoring else {}
+
+    def _write(self, records: Sequence[_VideoRecord]) -> None:
+        path = f'{self.outfile_prefix}.json'
+        write_results([r.piece for r in records if r.piece], path)
+        print_log(f'results of {len(records)} videos: {path}', 'current')
+        if self.submitting:
+            archive = f'{self.outfile_prefix}.zip'
+            write_submission(path, archive)
+            print_log(f'submission archive: {archive}', 'current')
+
+    def _summarise(self, records: Dict[int, _VideoRecord]) -> Dict[str, float]:
+        absent = [v for v in self.gt.videos if v not in records]
+        if absent:
+            print_log(
+                f'{len(absent)} of {len(self.gt.videos)} videos of '
+                f'{self.gt.name} were not run; their objects count as '
+                'missed.', 'current')
+        for v in absent:
+            self._score(records.setdefault(v, _VideoRecord(v)), [])
+        cells = {v: r.cells or {} for v, r in records.items()}
+        result = average_precision(cells, self.cat_ids)
+        metrics = headline(result.stats())
+        rows = {'all': dict(metrics)}
+        for name, ids in self.subsets.items():
+            part = average_precision({v: cells[v] for v in ids}, self.cat_ids)
+            rows[f'{name} ({len(ids)} videos)'] = part.stats()
+            metrics.update({
+                f'{k}_{name}': v
+                for k, v in headline(part.stats()).items()
+            })
+        if self.classwise:
+            for c, scores in result.per_class().items():
+                rows[self.gt.categories[c]] = scores
+                metrics[f'AP_class/{self.gt.categories[c]}'] = scores['AP']
+        tracking = sum((r.tracking for r in records.values() if r.tracking),
+                       TrackingCounts()).scores()
+        metrics.update(
+            IDF1=tracking['idf1'], id_switches=tracking['num_switches'])
+        print_log('\n' + format_table(rows), 'current')
+        print_log(
+            f'IDF1 {tracking["idf1"] * 100:.1f}, identity switches '
+            f'{tracking["num_switches"]:.0f} (score >= {self.score_thr})',
+            'current')
+        return metrics
+
+
+class _LazyTrack:
+    """A predicted track under its category id; masks are read on demand."""
+
+    def __init__(self, category_id: int, score: float, track: Any):
+        self.category_id = category_id
+        self.score = score
+        self._track = track
+
+    @property
+    def segmentations(self):
+        """Run-length codes or None, one a frame."""
+        return self._track.segmentations

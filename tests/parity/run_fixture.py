@@ -1,0 +1,80 @@
+"""Compare this package with the stored outputs of an official code.
+
+usage: python tests/parity/run_fixture.py FIXTURE_DIR
+
+Everything is read from the ``run`` block of the fixture's ``manifest.json``.
+``tests/parity/systems/<system>.py`` computes, the harness compares: one line
+an array.  Exit status 1 if an array is missing, not compared (except
+``quirk_arrays``) or further off than its tolerance.
+"""
+import argparse
+import importlib
+import sys
+import traceback
+from pathlib import Path
+from typing import Callable, Dict, Tuple
+
+ROOT = Path(__file__).resolve().parents[2]
+if __name__ == '__main__':  # run as a script: only its folder is on the path
+    sys.path[0] = str(ROOT)
+
+from tests.parity.compare import Comparer  # noqa: E402
+from tests.parity.coverage import problems  # noqa: E402
+from tests.parity.entries import ManifestError  # noqa: E402
+from tests.parity.fixture import Fixture  # noqa: E402
+
+Compute = Callable[[Fixture], Dict[Tuple[str, str, str], object]]
+
+
+def load_system(name: str) -> Compute:
+    """``compute`` of ``tests/parity/systems/<name>.py``.
+
+    Raises:
+        ManifestError: if there is no such file.
+    """
+    known = sorted(
+        p.stem for p in (ROOT / 'tests/parity/systems').glob('[a-z]*.py'))
+    if name not in known:
+        raise ManifestError(f'no tests/parity/systems/{name}.py; known: '
+                            f'{", ".join(known)}')
+    return importlib.import_module(f'tests.parity.systems.{name}').compute
+
+
+def run(folder: str) -> int:
+    """Check one fixture folder; returns the exit status."""
+    try:
+        fixture = Fixture(folder)
+        compute = load_system(fixture.run['system'])
+        gaps = problems(fixture)
+    except (ManifestError, KeyError) as error:
+        print(f'FAIL {folder}: {error}')
+        return 1
+    for gap in gaps:
+        print(f'FAIL {gap}')
+    try:
+        computed = compute(fixture)
+    except Exception:  # whatever the system raises: report, then fail
+        traceback.print_exc(file=sys.stdout)
+        print(f'FAIL {fixture.folder.name}: compute() of '
+              f'{fixture.run["system"]} raised the error above')
+        return 1
+    try:
+        outcomes = Comparer(fixture, computed).outcomes()
+    except ManifestError as error:
+        print(f'FAIL {fixture.folder.name}: {error}')
+        return 1
+    for outcome in outcomes:
+        print(outcome.line())
+    failed = len(gaps) + sum(not o.ok for o in outcomes)
+    skipped = sum(o.ok and o.error is None for o in outcomes)
+    print(f'{fixture.folder.name}: {len(outcomes)} arrays, '
+          f'{skipped} skipped (copy a bug), {failed} failed')
+    if not outcomes:
+        print('FAIL the fixture describes no arrays')
+    return int(failed > 0 or not outcomes)
+
+
+if __name__ == '__main__':
+    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+    parser.add_argument('folder', help='folder with a manifest.json')
+    sys.exit(run(parser.parse_args().folder))

@@ -1,0 +1,83 @@
+"""py-motmetrics on tight boxes around masks."""
+from typing import Any, Dict, Iterator, List, Tuple
+
+import numpy as np
+from pycocotools import mask as mask_utils
+
+from mmvis_memcnp.evaluation.functional import (GroundTruth, TrackingCounts,
+                                                count_tracking, count_tracks,
+                                                read_results, stack_boxes)
+from tests.parity.fixture import Fixture
+
+Counts = Dict[str, TrackingCounts]
+
+
+def compute(fixture: Fixture) -> Dict[Tuple[str, str, str], Any]:
+    """Scores of every accumulator that ``run.arrays`` can name."""
+    item, test = fixture.run['inputs'][0], fixture.run['test']
+    part = item['part']
+    if item.get('files'):
+        return {
+            (part, 'expected.json', f'{group}/{name}/{metric}'): value
+            for group, counts in _from_json(fixture, item, test)
+            for name, scores in _score(counts, test).items()
+            for metric, value in scores.items()
+        }
+    counts = _from_masks(fixture.arrays(part), test)
+    return {
+        (part, 'outputs.npz', f'metrics_{name}'):
+        np.asarray([scores[m] for m in test['metrics']])
+        for name, scores in _score(counts, test).items()
+    }
+
+
+def _score(counts: Counts,
+           test: Dict[str, Any]) -> Dict[str, Dict[str, float]]:
+    total = sum(counts.values(), TrackingCounts())
+    return {
+        name: c.scores()
+        for name, c in {**counts, test['overall_key']: total}.items()
+    }
+
+
+def _from_masks(arrays: Dict[str, Any], test: Dict[str, Any]) -> Counts:
+    return {
+        f'v{v}': count_tracking(
+            _mask_boxes(gt), _mask_boxes(arrays['pred'][v]),
+            test['max_distance'])
+        for v, gt in arrays['gt'].items()
+    }
+
+
+def _mask_boxes(masks: np.ndarray) -> np.ndarray:
+    """Tight boxes (n, T, 4) of boolean masks (n, T, H, W)."""
+    return stack_boxes([[
+        mask_utils.encode(np.asfortranarray(m.astype(np.uint8)))
+        for m in track
+    ] for track in masks], masks.shape[1])
+
+
+def _from_json(fixture: Fixture, item: Dict[str, Any],
+               test: Dict[str, Any]) -> Iterator[Tuple[str, Counts]]:
+    gt = GroundTruth.load(fixture.folder / item['files']['ground_truth'])
+    results: Dict[int, List] = {}
+    for p in read_results(fixture.folder / item['files']['results']):
+        if p.score >= test['score_thr']:
+            results.setdefault(p.video_id, []).append(p)
+    agnostic: Counts = {}
+    per_class: Counts = {}
+    limit = test['max_distance']
+    for v in gt.videos:
+        tracks = [
+            g for g in gt.tracks(v) if not (test['skip_crowd'] and g.crowd)
+        ]
+        found, frames = results.get(v, []), gt.length(v)
+        agnostic[f'v{v}'] = count_tracks(tracks, found, frames, limit)
+        for c in gt.categories:
+            mine = [g for g in tracks if g.category_id == c]
+            theirs = [p for p in found if p.category_id == c]
+            if mine or theirs:
+                per_class[f'v{v}_c{c}'] = count_tracks(
+                    mine, theirs, frames, limit)
+    yield 'class_agnostic', agnostic
+    yield 'per_class', per_class
