@@ -1,0 +1,124 @@
+"""Find, segment and follow the objects of a video.
+
+Leaves an annotated mp4 (mask, one stable colour an identity, label, score,
+uncertainty ellipses), a YouTube-VIS results json and, for models with MemCNP,
+a plot of the uncertainty of each track over time. Memory does not grow with
+the length of the video.
+"""
+import argparse
+import os
+import sys
+import warnings
+
+# OpenCV's and FFmpeg's own messages say less than ours; they read these when
+# they are loaded.
+os.environ.setdefault('OPENCV_LOG_LEVEL', 'OFF')
+os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '-8')
+
+import cv2  # noqa: E402
+from tqdm import tqdm  # noqa: E402
+
+from mmvis_memcnp.apis import VISInferencer, open_source  # noqa: E402
+from mmvis_memcnp.apis.outputs import VideoOutputs  # noqa: E402
+from mmvis_memcnp.engine.errors import UserError, run_tool  # noqa: E402
+from mmvis_memcnp.visualization.files import (  # noqa: E402
+    BROWSER_CODECS, CODECS)
+
+WINDOW = 'mmvis_memcnp (q ends)'
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__.split('\n\n')[0],
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument(
+        'input', help='video, folder of images, glob pattern (quoted), '
+        'webcam (0 or webcam:0) or stream address')
+    parser.add_argument('config', help='config file')
+    parser.add_argument('checkpoint', help='weights of the same config')
+    parser.add_argument('--out-dir', default='outputs', help='folder')
+    parser.add_argument(
+        '--score-thr', type=float, default=0.3, help='instances that score '
+        'less are not drawn nor written as PNG or MOTS; the json has all')
+    parser.add_argument('--device', default='auto', help='cpu, cuda, cuda:1')
+    parser.add_argument('--png-masks', action='store_true',
+                        help='write a PNG an instance and frame')
+    parser.add_argument('--mots', action='store_true', help='write a MOTS txt')
+    parser.add_argument('--max-frames', type=int, help='stop after so many')
+    parser.add_argument('--no-video', action='store_true',
+                        help='write no mp4')
+    parser.add_argument('--codec', choices=['auto', *CODECS], default='auto',
+                        help='of the mp4; auto: h264 if OpenCV has it, else '
+                        'vp9; mp4v is fast to write but no browser plays it')
+    parser.add_argument('--fps', type=float, help='of the mp4; default: that '
+                        'of the input, else 10')
+    parser.add_argument('--allow-broken', action='store_true', help='keep '
+                        'what comes before the place where a video breaks')
+    parser.add_argument('--show', action='store_true',
+                        help='also show the frames in a window')
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    source = open_source(args.input, args.max_frames, args.allow_broken)
+    if args.show:
+        _check_display()
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore', DeprecationWarning)
+        inferencer = VISInferencer(args.config, args.checkpoint, args.device)
+    codec = args.codec
+    if source.live and codec == 'auto':
+        codec = 'mp4v'  # the only one that keeps up with a camera
+    with VideoOutputs(
+            args.out_dir, source.name, inferencer.classes, args.score_thr,
+            args.fps or source.fps or 10., not args.no_video, codec,
+            args.png_masks, args.mots) as outputs:
+        session = inferencer.session(outputs.sink)
+        try:
+            for frame in tqdm(source, total=source.length, unit='frame',
+                              desc=source.name):
+                picture = outputs.add(frame, session.step(frame)[0])
+                if args.show and _show(picture):
+                    break
+        except KeyboardInterrupt:
+            if not source.live:
+                raise
+        video = session.finish()
+        made = outputs.publish(video)
+        used = outputs.codec
+    print(f'{video.num_frames} frames, {len(video.tracks)} tracks.')
+    for kind, path in sorted(made.items()):
+        note = ''
+        if kind == 'video':
+            plays = ('plays in browsers' if used in BROWSER_CODECS else
+                     'for players such as VLC; browsers do not play it')
+            note = f' ({used}, {plays})'
+        print(f'{kind}: {path}{note}')
+    if 'uncertainty' not in made:
+        print('uncertainty: none, the model predicts no standard deviations '
+              'or found nothing.')
+
+
+def _check_display() -> None:
+    """Refuse --show where no window can open, before any work is done."""
+    try:
+        cv2.namedWindow(WINDOW)
+    except cv2.error as error:
+        raise UserError('--show needs a display and an OpenCV with windows '
+                        '(opencv-python, not -headless): leave it out and '
+                        'watch the mp4.') from error
+
+
+def _show(picture) -> bool:
+    """Show a frame; True when the user wants to end."""
+    cv2.imshow(WINDOW, picture)
+    return cv2.waitKey(1) in (ord('q'), 27)
+
+
+if __name__ == '__main__':
+    try:
+        run_tool(main)
+    except KeyboardInterrupt:
+        print('Error: stopped; nothing was written.', file=sys.stderr)
+        sys.exit(130)

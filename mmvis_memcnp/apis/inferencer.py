@@ -1,0 +1,301 @@
+"""A trained system on anyone's frames."""
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from mmdet.registry import MODELS, TRANSFORMS
+from mmengine.config import Config
+from mmengine.dataset import Compose
+from mmengine.registry import init_default_scope
+from mmengine.structures import InstanceData
+from tqdm import tqdm
+
+from ..compat.checkpoint import load_checkpoint_file
+from ..datasets.classes import dataset_classes, sync_num_classes
+from ..engine.checkpoint_check import compare_keys
+from ..structures import Sink, TrackStore, VideoResult
+from .sources import Source, SourceError, check_frame, open_source
+
+Frames = np.ndarray | Sequence[np.ndarray]
+
+
+class VISInferencer:
+    """Video instance segmentation of videos, frames or streams.
+
+    Frames go through the config's own test pipeline and the model's own
+    preprocessor, so results are those of ``tools/test.py``.
+
+    Args:
+        config (str | Path | Config): Config of a model that follows a video
+            frame by frame.
+        checkpoint (str | Path, optional): Weights. Without them they are
+            random, which a warning says. Defaults to None.
+        device (str): ``'auto'`` takes a GPU if there is one. Defaults to
+            ``'auto'``.
+
+    Attributes:
+        model: The system, in evaluation mode.
+        classes (tuple[str]): Class name of each label.
+
+    Raises:
+        ValueError: If config and checkpoint do not belong together.
+        CheckpointError: If the checkpoint is damaged or unsafe.
+        FileNotFoundError: If a file is missing.
+
+    Examples:
+        >>> inferencer = VISInferencer('config.py', 'weights.pth')
+        >>> video = inferencer('clip.mp4')
+        >>> video.tracks[0].score
+        >>> session = inferencer.session()
+        >>> for frame in camera:
+        ...     result, = session.step(frame)
+        >>> video = session.finish()
+    """
+
+    def __init__(self,
+                 config: str | Path | Config,
+                 checkpoint: str | Path | None = None,
+                 device: str = 'auto') -> None:
+        self.cfg = load_config(config)
+        init_default_scope(self.cfg.get('default_scope', 'mmdet'))
+        sync_num_classes(self.cfg)
+        if device == 'auto':
+            device = 'cuda' if torch.cuda.is_available() else 'cpu'
+        self.device = torch.device(device)
+        self.model: Any = MODELS.build(self.cfg.model)
+        if not hasattr(self.model, 'start'):
+            raise ValueError(f'{type(self.model).__name__} has no sessions: '
+                             'give the config of a model of mmvis_memcnp.')
+        named = dataset_classes(self._dataset()) if self._dataset() else None
+        if checkpoint is None:
+            warnings.warn('No checkpoint was given: the weights are random, '
+                          'and so are the results.', stacklevel=2)
+            self.classes = named or ()
+        else:
+            self.classes = self._load(str(checkpoint), named)
+        self.model.to(self.device).eval()
+        self._transform = Compose(
+            [TRANSFORMS.build(t) for t in self._frame_transforms()])
+
+    def session(self,
+                sink: Sink | None = None,
+                channel_order: str = 'bgr') -> InferenceSession:
+        """Begin a video; any number of them can run side by side.
+
+        Args:
+            sink (Sink, optional): Where results go: ``MemorySink`` (default)
+                or ``FileSink``, with which memory does not grow with time.
+            channel_order (str): ``'bgr'`` (OpenCV's) or ``'rgb'``.
+
+        Returns:
+            InferenceSession: Takes frames, gives results.
+        """
+        return InferenceSession(self, sink, channel_order)
+
+    def stream(
+        self,
+        source: Source,
+        sink: Sink | None = None,
+        max_frames: int | None = None,
+    ) -> Iterator[tuple[np.ndarray, InstanceData]]:
+        """Results while the frames arrive; nothing is kept but the tracks.
+
+        Args:
+            source: See :func:`~mmvis_memcnp.apis.open_source`.
+            sink (Sink, optional): See :meth:`session`.
+            max_frames (int, optional): Stop after so many.
+
+        Yields:
+            tuple: The frame (H, W, 3), uint8, BGR, and its FrameResult.
+        """
+        session = self.session(sink)
+        for frame in open_source(source, max_frames):
+            yield frame, session.step(frame)[0]
+
+    def __call__(self,
+                 source: Source,
+                 sink: Sink | None = None,
+                 max_frames: int | None = None,
+                 progress: bool = False) -> VideoResult:
+        """The tracks of a video.
+
+        Args:
+            source: See :func:`~mmvis_memcnp.apis.open_source`.
+            sink (Sink, optional): See :meth:`session`.
+            max_frames (int, optional): Stop after so many.
+            progress (bool): Show a progress bar. Defaults to False.
+
+        Returns:
+            VideoResult: Tracks with video-level labels and scores.
+        """
+        frames = open_source(source, max_frames)
+        session = self.session(sink)
+        for frame in tqdm(frames, total=frames.length, unit='frame',
+                          disable=not progress):
+            session.step(frame)
+        return session.finish()
+
+    def prepare(self, frames: list[np.ndarray]) -> tuple[torch.Tensor, list]:
+        """What the network gets.
+
+        Args:
+            frames (list[ndarray]): BGR frames (H, W, 3) of one size.
+
+        Returns:
+            tuple: Normalised, padded input (T, 3, H', W') on the device, and
+            for each frame a dict of ``ori_shape``, ``img_shape`` (both
+            (h, w)) and ``scale_factor`` (w, h).
+        """
+        metas, images = [], []
+        for frame in frames:
+            data = self._transform(
+                dict(img=frame, img_shape=frame.shape[:2],
+                     ori_shape=frame.shape[:2], height=frame.shape[0],
+                     width=frame.shape[1]))
+            images.append(np.ascontiguousarray(data['img']))
+            metas.append(dict(ori_shape=data['ori_shape'][:2],
+                              img_shape=data['img_shape'][:2],
+                              scale_factor=data.get('scale_factor', (1., 1.))))
+        clip = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)
+        batch = dict(inputs=[clip], data_samples=None)
+        return self.model.data_preprocessor(batch)['inputs'][0], metas
+
+    def _dataset(self) -> dict | None:
+        loader = self.cfg.get('test_dataloader') or self.cfg.get(
+            'val_dataloader') or {}
+        return loader.get('dataset')
+
+    def _frame_transforms(self) -> list[dict]:
+        """The test pipeline without reading and packing."""
+        dataset = self._dataset()
+        while dataset is not None and 'pipeline' not in dataset:
+            dataset = dataset.get('dataset')
+        if dataset is None:
+            raise ValueError('The config has no test_dataloader with a '
+                             'pipeline, so the size of the network input is '
+                             'not known: add one.')
+        flat: list[dict] = []
+        for step in dataset['pipeline']:
+            flat.extend(step['transforms'] if step['type'] ==
+                        'TransformBroadcaster' else [step])
+        return [t for t in flat if not t['type'].startswith(('Load', 'Pack'))]
+
+    def _load(self, path: str, named: tuple | None) -> tuple[str, ...]:
+        """Load weights strictly; returns the class names."""
+        checkpoint = load_checkpoint_file(path)
+        weights = checkpoint['state_dict']
+        report = compare_keys(weights, self.model.state_dict())
+        meta = (checkpoint.get('meta') or {}).get('dataset_meta') or {}
+        trained = tuple(meta.get('classes') or ())
+        if report.missing or report.unexpected or report.reshaped:
+            if named and trained and len(named) != len(trained):
+                raise ValueError(
+                    f'{path} was trained on {len(trained)} classes and the '
+                    f'config names {len(named)}: give the config that it was '
+                    'trained with.')
+            raise ValueError(
+                f'{path} does not belong to {type(self.model).__name__} of '
+                f'this config: {len(report.missing)} weights are missing, '
+                f'{len(report.unexpected)} are unknown and '
+                f'{len(report.reshaped)} have another shape '
+                f'({_first(report)}); give the config that it was trained '
+                'with.')
+        # Only what no result depends on can be missing now.
+        self.model.load_state_dict(weights, strict=False)
+        if named and trained and named != trained:
+            warnings.warn(
+                f'The config names other classes than {path} was trained on; '
+                "the checkpoint's names are shown.", stacklevel=3)
+        return trained or named or ()
+
+
+class InferenceSession:
+    """One video on its way through a :class:`VISInferencer`.
+
+    Args:
+        inferencer (VISInferencer): The model with its pipeline.
+        sink (Sink, optional): Where results go.
+        channel_order (str): Of the frames, ``'bgr'`` or ``'rgb'``.
+    """
+
+    def __init__(self,
+                 inferencer: VISInferencer,
+                 sink: Sink | None = None,
+                 channel_order: str = 'bgr') -> None:
+        if channel_order not in ('bgr', 'rgb'):
+            raise ValueError(f"channel_order is {channel_order!r}; use 'bgr' "
+                             "or 'rgb'.")
+        self._inferencer = inferencer
+        self._rgb = channel_order == 'rgb'
+        self._session = inferencer.model.start(store=TrackStore(sink))
+        self._size: tuple[int, ...] | None = None
+        self._count = 0
+
+    @torch.no_grad()
+    def step(self, frames: Frames) -> list[InstanceData]:
+        """Take the next frames of the video.
+
+        Args:
+            frames (ndarray | Sequence[ndarray]): One frame (H, W, 3), uint8,
+                or several, which the network takes as one batch.
+
+        Returns:
+            list[InstanceData]: A FrameResult a frame: ``instances_id``,
+            ``bboxes`` (n, 4) xyxy in pixels of the frame, ``scores``,
+            ``labels``, ``masks`` (run-length codes) and, with MemCNP,
+            ``box_sigmas`` (n, 4).
+
+        Raises:
+            SourceError: If a frame is no uint8 colour image or its size is
+                not that of the video.
+        """
+        one = isinstance(frames, np.ndarray) and frames.ndim == 3
+        batch = [frames] if one else list(frames)
+        for index, frame in enumerate(batch, self._count):
+            check_frame(frame, index)
+            size = self._size or batch[0].shape
+            if frame.shape != size:
+                raise SourceError(
+                    f'Frame {index} is {frame.shape[1]}x{frame.shape[0]} '
+                    f'pixels, but the video is {size[1]}x{size[0]} (width x '
+                    'height): begin a new session for another size.')
+        if not batch:
+            return []
+        if self._rgb:
+            batch = [cv2.cvtColor(f, cv2.COLOR_RGB2BGR) for f in batch]
+        inputs, metas = self._inferencer.prepare(batch)
+        for index, meta in enumerate(metas, self._count):
+            meta['frame_id'] = index
+        results = self._session.step(inputs, metas)
+        self._size = batch[0].shape
+        self._count += len(batch)
+        return results
+
+    def finish(self) -> VideoResult:
+        """Tracks of the video so far, with video-level labels and scores."""
+        return self._session.finish()
+
+
+def load_config(config: str | Path | Config) -> Config:
+    """Read a config; one that is a Config already is copied.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+    """
+    if isinstance(config, Config):
+        return config.copy()
+    if not Path(config).is_file():
+        raise FileNotFoundError(f'There is no config at {config}: correct the '
+                                'path.')
+    return Config.fromfile(str(config))
+
+
+def _first(report: Any) -> str:
+    """The first weight that does not fit."""
+    return next(iter([*report.reshaped, *report.missing, *report.unexpected]))

@@ -1,0 +1,216 @@
+"""What a run on a video leaves behind, all of it or nothing."""
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TextIO
+
+import numpy as np
+from mmengine.structures import InstanceData
+from pycocotools import mask as coco_mask
+
+from ..structures import (FileSink, VideoResult, decode_masks, encode_masks,
+                          rle_to_json)
+from ..visualization.files import VideoWriter, write_image
+from ..visualization.overlay import draw_frame
+from ..visualization.uncertainty import plot_uncertainty
+
+
+class VideoOutputs:
+    """Writes pictures and files of a video while its frames pass by.
+
+    Everything goes into a hidden folder inside ``out_dir`` first; only
+    :meth:`publish` gives the files their names. Used as a context manager,
+    the hidden folder is gone afterwards in any case.
+
+    Args:
+        out_dir (str | Path): Folder of the outputs, made if needed.
+        name (str): Stem of their names.
+        classes (Sequence[str]): Names of the labels.
+        score_thr (float): Instances below are neither drawn nor written as
+            PNG or MOTS; the json has all.
+        fps (float): Of the video that is written.
+        video (bool): Write the annotated video.
+        codec (str): See :class:`~mmvis_memcnp.visualization.VideoWriter`.
+        png_masks (bool): Write a PNG (0 and 255) an instance and frame.
+        mots (bool): Write a MOTS txt.
+
+    Attributes:
+        sink (FileSink): Where the session must put its results.
+    """
+
+    def __init__(self,
+                 out_dir: str | Path,
+                 name: str,
+                 classes: Sequence[str] = (),
+                 score_thr: float = 0.3,
+                 fps: float = 10.,
+                 video: bool = True,
+                 codec: str = 'auto',
+                 png_masks: bool = False,
+                 mots: bool = False) -> None:
+        self.out_dir, self.name = Path(out_dir), name
+        self.classes, self.score_thr, self.fps = classes, score_thr, fps
+        self._codec = codec
+        self._with_video, self._with_pngs = video, png_masks
+        self._with_mots = mots
+        self._writer: VideoWriter | None = None
+        self._count = 0
+
+    def __enter__(self) -> 'VideoOutputs':
+        self.out_dir.mkdir(parents=True, exist_ok=True)
+        self._work = Path(tempfile.mkdtemp(prefix='.unfinished-',
+                                           dir=self.out_dir))
+        self.sink = FileSink(str(self._work / 'tracks.bin'))
+        self._mots: TextIO | None = None
+        if self._with_mots:
+            self._mots = open(self._work / 'mots.part', 'w+')
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._close()
+        self.sink.close()
+        shutil.rmtree(self._work, ignore_errors=True)
+
+    def add(self, frame: np.ndarray, result: InstanceData) -> np.ndarray:
+        """Take the next frame.
+
+        Args:
+            frame (np.ndarray): (H, W, 3), uint8, BGR.
+            result (InstanceData): Its FrameResult.
+
+        Returns:
+            np.ndarray: The annotated frame.
+        """
+        picture = draw_frame(frame, result, self.classes, self.score_thr)
+        if self._with_video:
+            if self._writer is None:
+                self._writer = VideoWriter(self._work / 'video.mp4', self.fps,
+                                           frame.shape[:2], self._codec)
+            self._writer.write(picture)
+        if self._with_pngs or self._mots is not None:
+            shown = result[result.scores >= self.score_thr]
+            masks = decode_masks(shown.masks, frame.shape[:2])
+            ids = shown.instances_id.tolist()
+            if self._with_pngs:
+                self._write_pngs(ids, masks)
+            if self._mots is not None:
+                self._spool_mots(ids, masks, shown.scores.numpy())
+        self._count += 1
+        return picture
+
+    def publish(self, video: VideoResult,
+                cat_ids: Sequence[int] | None = None) -> dict[str, Path]:
+        """Write what needs the whole video and give all files their names.
+
+        Args:
+            video (VideoResult): Result of the session.
+            cat_ids (Sequence[int], optional): Category id of each label;
+                label + 1 without, as in YouTube-VIS and OVIS.
+
+        Returns:
+            dict[str, Path]: The outputs by kind: ``video``, ``results``,
+            ``uncertainty``, ``masks``, ``mots``; only those that exist.
+        """
+        if cat_ids is None:
+            labels = [track.label for track in video.tracks]
+            cat_ids = range(1, max(labels, default=0) + 2)
+        made = {}
+        with open(self._work / 'results.json', 'w') as file:
+            write_results(file, video.iter_ytvis(1, cat_ids))
+        made['results'] = self._work / 'results.json', '.json'
+        plot = self._work / 'uncertainty.png'
+        if plot_uncertainty(video, plot, self.classes):
+            made['uncertainty'] = plot, '_uncertainty.png'
+        if self._mots is not None:
+            self._finish_mots(video, cat_ids)
+            made['mots'] = self._work / 'mots.txt', '_mots.txt'
+        self._close()
+        if self._writer is not None:
+            made['video'] = self._work / 'video.mp4', '.mp4'
+        if self._with_pngs:
+            (self._work / 'masks').mkdir(exist_ok=True)
+            made['masks'] = self._work / 'masks', '_masks'
+        return {kind: _move(source, self.out_dir / f'{self.name}{suffix}')
+                for kind, (source, suffix) in made.items()}
+
+    @property
+    def codec(self) -> str | None:
+        """Codec of the video, None before the first frame."""
+        return self._writer.codec if self._writer else None
+
+    def _close(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+        if self._mots is not None:
+            self._mots.close()
+
+    def _write_pngs(self, ids: list[int], masks: np.ndarray) -> None:
+        for identity, mask in zip(ids, masks, strict=True):
+            path = self._work / 'masks' / f'{identity:04d}'
+            write_image(path / f'{self._count:06d}.png',
+                        mask.astype(np.uint8) * 255)
+
+    def _spool_mots(self, ids: list[int], masks: np.ndarray,
+                    scores: np.ndarray) -> None:
+        """Lines without the class, which is known at the end."""
+        assert self._mots is not None
+        apart = separate_masks(masks, scores)
+        for identity, rle in zip(ids, encode_masks(apart), strict=True):
+            if coco_mask.area(rle) > 0:
+                code = rle_to_json(rle)
+                height, width = code['size']
+                self._mots.write(f'{self._count} {identity} {height} {width} '
+                                 f'{code["counts"]}\n')
+
+    def _finish_mots(self, video: VideoResult,
+                     cat_ids: Sequence[int]) -> None:
+        """Frame, class * 1000 + identity, class, height, width, code."""
+        assert self._mots is not None
+        of_track = {track.id: cat_ids[track.label] for track in video.tracks}
+        # More than a thousand identities need a larger factor to stay unique.
+        factor = 10**max(3, len(str(max(of_track, default=0))))
+        self._mots.seek(0)
+        with open(self._work / 'mots.txt', 'w') as file:
+            for line in self._mots:
+                frame, identity, rest = line.split(' ', 2)
+                category = of_track[int(identity)]
+                file.write(f'{frame} {category * factor + int(identity)} '
+                           f'{category} {rest}')
+
+
+def write_results(file: TextIO, entries: Iterator[dict]) -> None:
+    """Write results.json an entry at a time."""
+    file.write('[')
+    for number, entry in enumerate(entries):
+        file.write(',\n' if number else '\n')
+        json.dump(entry, file)
+    file.write('\n]\n')
+
+
+def separate_masks(masks: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Give every pixel to the best mask that claims it, as MOTS demands.
+
+    Args:
+        masks (np.ndarray): (n, H, W), bool.
+        scores (np.ndarray): (n, ).
+
+    Returns:
+        np.ndarray: (n, H, W), bool; no two overlap.
+    """
+    order = np.argsort(-scores, kind='stable')
+    ranked = masks[order]
+    taken = np.logical_or.accumulate(ranked, axis=0)
+    apart = np.empty_like(masks)
+    apart[order[:1]] = ranked[:1]
+    apart[order[1:]] = ranked[1:] & ~taken[:-1]
+    return apart
+
+
+def _move(source: Path, target: Path) -> Path:
+    """Rename into place; a folder that is in the way goes first."""
+    if target.is_dir():
+        shutil.rmtree(target)
+    source.replace(target)
+    return target

@@ -1,0 +1,240 @@
+"""One reader for everything that frames come from."""
+import glob
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, Union
+
+import cv2
+import numpy as np
+
+from ..datasets.transforms.loading import LoadFrame
+
+Source = Union[str, Path, int, np.ndarray, Iterable]
+
+IMAGE_SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp')
+# Containers may count a frame or two that no decoder gives out.
+_UNCERTAIN_FRAMES = 2
+
+
+class SourceError(ValueError):
+    """Frames cannot be read; the message is one sentence with the fix."""
+
+
+@dataclass(frozen=True)
+class FrameSource:
+    """Frames of a video, one at a time.
+
+    Iterating gives arrays (H, W, 3), uint8, BGR, all of one size, and starts
+    from the beginning each time (a webcam, a stream or a generator of arrays
+    goes on instead).
+
+    Attributes:
+        name (str): Short name, fit for naming output files.
+        length (int, optional): Number of frames, None if not known.
+        fps (float, optional): Frames a second, None if not known.
+        live (bool): Whether it ends only when somebody stops it.
+    """
+    name: str
+    length: int | None
+    fps: float | None
+    live: bool
+    _frames: Callable[[], Iterator[np.ndarray]]
+    _max_frames: int | None = None
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        """Frames in order.
+
+        Raises:
+            SourceError: If a frame cannot be read, has another size than the
+                first, or if there is none.
+        """
+        size, count = None, 0
+        for frame in islice(self._frames(), self._max_frames):
+            check_frame(frame, count)
+            if size is not None and frame.shape[:2] != size:
+                raise SourceError(
+                    f'Frame {count} of {self.name} is {_size(frame)} pixels, '
+                    f'but the frames before it are {size[1]}x{size[0]} (width '
+                    'x height): give all frames of a video one size.')
+            size, count = frame.shape[:2], count + 1
+            yield frame
+        if count == 0:
+            raise SourceError(f'{self.name} has no frames: give a video, or '
+                              'a folder of images, that has at least one.')
+
+
+def open_source(source: Source,
+                max_frames: int | None = None,
+                allow_broken: bool = False) -> FrameSource:
+    """Find out what a source is and prepare to read it.
+
+    Args:
+        source: A video file; a folder of images or a glob pattern, in natural
+            order (2 before 10); an image; a webcam as its number or
+            ``'webcam:0'``; the address of a stream (``rtsp://...``); an array
+            (T, H, W, 3) or any iterable of arrays (H, W, 3), uint8, BGR; a
+            list of image files.
+        max_frames (int, optional): Stop after so many.
+        allow_broken (bool): Let a video that breaks off end there instead of
+            raising. Defaults to False.
+
+    Returns:
+        FrameSource: The frames.
+
+    Raises:
+        SourceError: If there is no such thing or nothing in it can be read.
+    """
+    if max_frames is not None and max_frames < 1:
+        raise SourceError(
+            f'max_frames must be at least 1, got {max_frames}.')
+    if isinstance(source, (str, Path, int)):
+        name, length, fps, live, frames = _open_named(source, allow_broken)
+    else:
+        length = len(source) if hasattr(source, '__len__') else None
+        if length == 0:
+            raise SourceError('The list of frames is empty: give at least '
+                              'one.')
+        name, fps, live = 'frames', None, False
+        frames = lambda: map(_load_if_path, source)  # noqa: E731
+    if length is not None and max_frames is not None:
+        length = min(length, max_frames)
+    return FrameSource(name, length, fps, live, frames, max_frames)
+
+
+def check_frame(frame: Any, index: int) -> None:
+    """Refuse what is not a colour frame.
+
+    Args:
+        frame: What should be an array (H, W, 3), uint8.
+        index (int): Number of the frame, for the message.
+
+    Raises:
+        SourceError: If it is not.
+    """
+    if (not isinstance(frame, np.ndarray) or frame.dtype != np.uint8
+            or frame.ndim != 3 or frame.shape[2] != 3 or frame.size == 0):
+        got = (f'{frame.dtype} of shape {frame.shape}' if isinstance(
+            frame, np.ndarray) else f'a {type(frame).__name__}')
+        raise SourceError(f'Frame {index} must be a uint8 array of shape '
+                          f'(H, W, 3), got {got}.')
+
+
+def natural_key(path: Union[str, Path]) -> list:
+    """Sort key that takes digits in a path as numbers: 2 before 10."""
+    parts = re.split(r'(\d+)', str(path))
+    return [(1, int(p), '') if p.isdigit() else (0, 0, p) for p in parts]
+
+
+_Opened = tuple[str, Union[int, None], Union[float, None], bool,
+                Callable[[], Iterator[np.ndarray]]]
+
+
+def _open_named(source: Union[str, Path, int], allow_broken: bool) -> _Opened:
+    """Whatever a path, a pattern, a number or an address stands for."""
+    text = str(source)
+    camera = re.fullmatch(r'(?:webcam:?)?(\d+)|webcam', text)
+    path = Path(text).expanduser()
+    if camera and not path.exists():
+        number = int(camera[1] or 0)
+        return (f'webcam{number}', None, None, True, lambda: _live(
+            number, f'webcam {number}'))
+    if '://' in text:
+        return 'stream', None, None, True, lambda: _live(text, text)
+    if path.is_dir():
+        files = [p for p in path.iterdir()
+                 if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file()]
+        if not files:
+            raise SourceError(
+                f'The folder {text} has no images ('
+                f'{", ".join(s[1:] for s in IMAGE_SUFFIXES)}): give the '
+                'folder that holds the frames.')
+        return _images(path.resolve().name, files)
+    if path.is_file():
+        if path.suffix.lower() in IMAGE_SUFFIXES:
+            return _images(path.stem, [path])
+        return _video(path, allow_broken)
+    if glob.has_magic(text):
+        files = [Path(p) for p in glob.glob(str(path), recursive=True)
+                 if Path(p).suffix.lower() in IMAGE_SUFFIXES]
+        if not files:
+            raise SourceError(f'No image matches {text}: check the pattern.')
+        return _images(files[0].resolve().parent.name, files)
+    raise SourceError(f'There is no video, folder or image at {text}: '
+                      'correct the path.')
+
+
+def _images(name: str, files: list[Path]) -> _Opened:
+    files = sorted(files, key=natural_key)
+    return name, len(files), None, False, lambda: map(_load_if_path, files)
+
+
+def _load_if_path(frame: Union[str, Path, np.ndarray]) -> np.ndarray:
+    """Read a file in the way of the data sets; leave arrays alone."""
+    if not isinstance(frame, (str, Path)):
+        return frame
+    try:
+        return LoadFrame().transform(dict(img_path=str(frame)))['img']
+    except (FileNotFoundError, ValueError) as error:
+        raise SourceError(str(error)) from error
+
+
+def _video(path: Path, allow_broken: bool) -> _Opened:
+    capture = cv2.VideoCapture(str(path))
+    try:
+        if not capture.isOpened():
+            raise SourceError(
+                f'{path} cannot be opened as a video: it is damaged or of a '
+                'kind that OpenCV does not read; convert it to mp4, or give '
+                'a folder of images.')
+        if not capture.grab():
+            raise SourceError(f'{path} has no frame that can be read: it is '
+                              'empty or damaged.')
+        count = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
+        fps = capture.get(cv2.CAP_PROP_FPS)
+    finally:
+        capture.release()
+    return (path.stem, count if count > 0 else None,
+            fps if 0 < fps < 1000 else None, False,
+            lambda: _decode(path, count, allow_broken))
+
+
+def _decode(path: Path, expected: int,
+            allow_broken: bool) -> Iterator[np.ndarray]:
+    capture = cv2.VideoCapture(str(path))
+    try:
+        count = 0
+        while True:
+            good, frame = capture.read()
+            if not good:
+                break
+            count += 1
+            yield frame
+    finally:
+        capture.release()
+    if count < expected - _UNCERTAIN_FRAMES and not allow_broken:
+        raise SourceError(
+            f'{path} breaks off after {count} of {expected} frames: it is '
+            'damaged; repair it, or allow broken videos to keep what comes '
+            'before.')
+
+
+def _live(address: Union[int, str], name: str) -> Iterator[np.ndarray]:
+    capture = cv2.VideoCapture(address)
+    try:
+        if not capture.isOpened():
+            raise SourceError(f'The {name} cannot be opened: check that it is '
+                              'connected and free.')
+        while True:
+            good, frame = capture.read()
+            if not good:
+                return
+            yield frame
+    finally:
+        capture.release()
+
+
+def _size(frame: np.ndarray) -> str:
+    return f'{frame.shape[1]}x{frame.shape[0]}'

@@ -1,0 +1,159 @@
+"""Where the instances of past frames go: memory, or a file on disk."""
+import os
+import struct
+import tempfile
+from typing import BinaryIO, Iterator, NamedTuple, Optional, Protocol
+
+from .masks import RLE
+
+Four = tuple[float, float, float, float]
+
+
+class Record(NamedTuple):
+    """One instance in one frame.
+
+    Attributes:
+        frame (int): Position of the frame in the video, from 0.
+        id (int): Identity.
+        label (int): 0-based class index.
+        score (float): Confidence.
+        bbox (tuple): x1, y1, x2, y2 in pixels of the original frame.
+        sigmas (tuple, optional): Standard deviations of the box sides.
+        rle (dict): COCO run-length code of the mask.
+    """
+    frame: int
+    id: int
+    label: int
+    score: float
+    bbox: Four
+    sigmas: Optional[Four]
+    rle: RLE
+
+
+class Sink(Protocol):
+    """Keeps records; written in the order of the frames."""
+
+    def write(self, record: Record) -> None:
+        """Keep a record."""
+
+    def track(self, track_id: int) -> Iterator[Record]:
+        """Records of one identity, in the order of the frames."""
+
+    def scan(self) -> Iterator[Record]:
+        """All records in the order in which they were written."""
+
+    def close(self) -> None:
+        """Free what the sink holds."""
+
+
+class MemorySink:
+    """Keeps every record in memory: some hundred bytes each."""
+
+    def __init__(self) -> None:
+        self._records: list[Record] = []
+        self._of_track: dict[int, list[Record]] = {}
+
+    def write(self, record: Record) -> None:
+        """Keep a record."""
+        self._records.append(record)
+        self._of_track.setdefault(record.id, []).append(record)
+
+    def track(self, track_id: int) -> Iterator[Record]:
+        """Records of one identity, in the order of the frames."""
+        yield from self._of_track.get(track_id, ())
+
+    def scan(self) -> Iterator[Record]:
+        """All records in the order in which they were written."""
+        yield from self._records
+
+    def close(self) -> None:
+        """Forget the records."""
+        self._records.clear()
+        self._of_track.clear()
+
+
+class FileSink:
+    """Writes every record to a file, so that memory does not grow with time.
+
+    A record on disk points back at the one before it of the same identity.
+    What stays in memory is therefore one file position an identity.
+
+    Args:
+        path (str, optional): File to write, overwritten if it exists; it
+            stays after ``close()``. Without it the file is a temporary one
+            that goes with the sink. Defaults to None.
+    """
+    # position of the identity's previous record, frame, id, label, score,
+    # box, whether sigmas are known, sigmas, mask height and width, length of
+    # the code that follows
+    _header = struct.Struct('<qqqif4f?4fiiI')
+
+    def __init__(self, path: Optional[str] = None) -> None:
+        self._file: BinaryIO
+        if path is None:
+            self._file = tempfile.TemporaryFile(prefix='mmvis_tracks_')
+        else:
+            self._file = open(path, 'w+b')
+        self._end = 0
+        self._last: dict[int, int] = {}
+
+    def write(self, record: Record) -> None:
+        """Append a record to the file."""
+        counts = record.rle['counts']
+        if isinstance(counts, str):
+            counts = counts.encode('utf-8')
+        height, width = record.rle['size']
+        sigmas = record.sigmas or (0., 0., 0., 0.)
+        header = self._header.pack(
+            self._last.get(record.id, -1), record.frame, record.id,
+            record.label, record.score, *record.bbox,
+            record.sigmas is not None, *sigmas, height, width, len(counts))
+        self._file.seek(self._end)
+        self._file.write(header)
+        self._file.write(counts)
+        self._last[record.id] = self._end
+        self._end += len(header) + len(counts)
+
+    def track(self, track_id: int) -> Iterator[Record]:
+        """Records of one identity, in the order of the frames."""
+        positions = []
+        position = self._last.get(track_id, -1)
+        while position >= 0:
+            positions.append(position)
+            self._file.seek(position)
+            position = struct.unpack('<q', self._file.read(8))[0]
+        for position in reversed(positions):
+            yield self._read(position)[0]
+
+    def scan(self) -> Iterator[Record]:
+        """All records in the order in which they were written."""
+        position, end = 0, self._end
+        while position < end:
+            record, position = self._read(position)
+            yield record
+
+    def close(self) -> None:
+        """Close the file; a temporary one is deleted."""
+        self._file.close()
+
+    @property
+    def num_bytes(self) -> int:
+        """Bytes written so far."""
+        return self._end
+
+    @property
+    def path(self) -> Optional[str]:
+        """The file, None for a temporary one."""
+        name = self._file.name
+        return os.fspath(name) if isinstance(name, (str, bytes)) else None
+
+    def _read(self, position: int) -> tuple[Record, int]:
+        """The record at a file position, and the position after it."""
+        self._file.seek(position)
+        (_, frame, track_id, label, score, *numbers, height, width,
+         length) = self._header.unpack(self._file.read(self._header.size))
+        bbox, known, sigmas = numbers[:4], numbers[4], numbers[5:]
+        rle = dict(size=[height, width], counts=self._file.read(length))
+        record = Record(frame, track_id, label, score, tuple(bbox),
+                        tuple(sigmas) if known else None, rle)
+        return record, position + self._header.size + length

@@ -1,0 +1,217 @@
+"""From frame results to the tracks of a video, in bounded memory."""
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Iterator, Optional, Sequence
+
+import torch
+from mmengine.structures import InstanceData
+
+from .frame_result import empty_frame_result, frame_result
+from .masks import RLE, rle_to_json
+from .sinks import MemorySink, Record, Sink
+
+
+@dataclass(frozen=True)
+class Track:
+    """One identity of a video.
+
+    Attributes:
+        id (int): Identity.
+        label (int): 0-based class index: the most frequent label of the
+            frames, the smallest of those on a tie.
+        score (float): Mean of the frame scores.
+        num_frames (int): Length of the video.
+        num_detections (int): Frames in which the identity was found.
+    """
+    id: int
+    label: int
+    score: float
+    num_frames: int
+    num_detections: int
+    _sink: Sink = field(repr=False, compare=False)
+
+    def records(self) -> Iterator[Record]:
+        """What is known of the identity, in the order of the frames."""
+        for record in self._sink.track(self.id):
+            if record.frame >= self.num_frames:
+                return
+            yield record
+
+    @property
+    def segmentations(self) -> list[Optional[RLE]]:
+        """A run-length code or None a frame; read from the sink."""
+        return self._per_frame(lambda record: record.rle)
+
+    @property
+    def frame_scores(self) -> list[Optional[float]]:
+        """A score or None a frame; read from the sink."""
+        return self._per_frame(lambda record: record.score)
+
+    @property
+    def sigmas(self) -> list[Optional[float]]:
+        """Mean standard deviation of the box's sides, or None, a frame."""
+        return self._per_frame(lambda record: sum(record.sigmas) / 4
+                               if record.sigmas is not None else None)
+
+    def _per_frame(self, value) -> list:
+        out = [None] * self.num_frames
+        for record in self.records():
+            out[record.frame] = value(record)
+        return out
+
+
+@dataclass(frozen=True)
+class VideoResult:
+    """The tracks of a video.
+
+    Attributes:
+        num_frames (int): Length of the video.
+        tracks (list[Track]): The identities, in ascending order.
+        ori_shape (tuple[int, int], optional): (H, W) of the frames, None for
+            a video without frames.
+    """
+    num_frames: int
+    tracks: list[Track]
+    ori_shape: Optional[tuple[int, int]] = None
+    _sink: Sink = field(default_factory=MemorySink, repr=False, compare=False)
+
+    def iter_ytvis(self, video_id: int,
+                   cat_ids: Sequence[int]) -> Iterator[dict]:
+        """Entries of results.json, a track at a time.
+
+        Args:
+            video_id (int): The video's id in the ground truth.
+            cat_ids (Sequence[int]): Category id of each label.
+
+        Yields:
+            dict: ``video_id``, ``category_id``, ``score`` and
+            ``segmentations``: a code with str counts or None a frame.
+        """
+        for track in self.tracks:
+            yield dict(
+                video_id=int(video_id),
+                category_id=int(cat_ids[track.label]),
+                score=track.score,
+                segmentations=[
+                    rle if rle is None else rle_to_json(rle)
+                    for rle in track.segmentations
+                ])
+
+    def to_ytvis(self, video_id: int, cat_ids: Sequence[int]) -> list[dict]:
+        """All entries of results.json; see :meth:`iter_ytvis`."""
+        return list(self.iter_ytvis(video_id, cat_ids))
+
+    def iter_frames(self) -> Iterator[InstanceData]:
+        """The FrameResults again, in the order of the frames.
+
+        Tracks that are no longer in ``tracks`` are left out.
+        """
+        kept = {track.id for track in self.tracks}
+        shape = self.ori_shape or (0, 0)
+        frame, batch = 0, []
+        for record in self._sink.scan():
+            while record.frame > frame and frame < self.num_frames:
+                yield _to_frame_result(batch, frame, shape)
+                frame, batch = frame + 1, []
+            if frame >= self.num_frames:
+                return
+            if record.id in kept:
+                batch.append(record)
+        while frame < self.num_frames:
+            yield _to_frame_result(batch, frame, shape)
+            frame, batch = frame + 1, []
+
+
+@dataclass
+class _Running:
+    """What the store remembers of an identity."""
+    total: float = 0.
+    count: int = 0
+    labels: Counter = field(default_factory=Counter)
+
+    def label(self) -> int:
+        most = max(self.labels.values())
+        return min(k for k, n in self.labels.items() if n == most)
+
+
+class TrackStore:
+    """Collects frame results as they arrive.
+
+    Frames are numbered in the order in which they are appended. Masks go to
+    the sink at once; what stays is a sum, a count and a label histogram an
+    identity.
+
+    Args:
+        sink (Sink, optional): :class:`MemorySink` or :class:`FileSink`.
+            Defaults to a new :class:`MemorySink`.
+    """
+
+    def __init__(self, sink: Optional[Sink] = None) -> None:
+        self.sink: Sink = MemorySink() if sink is None else sink
+        self._running: dict[int, _Running] = {}
+        self._num_frames = 0
+        self._shape: Optional[tuple[int, int]] = None
+
+    def __len__(self) -> int:
+        """Number of frames so far."""
+        return self._num_frames
+
+    def append(self, result: InstanceData) -> None:
+        """Add the next frame.
+
+        Args:
+            result (InstanceData): A FrameResult; see
+                :func:`~mmvis_memcnp.structures.frame_result`.
+
+        Raises:
+            ValueError: If an identity occurs twice in the frame.
+        """
+        ids = result.instances_id.tolist()
+        if len(set(ids)) != len(ids):
+            raise ValueError(f'Frame {self._num_frames} holds an identity '
+                             f'twice: {sorted(ids)}.')
+        labels, scores = result.labels.tolist(), result.scores.tolist()
+        boxes = result.bboxes.tolist()
+        sigmas = (result.box_sigmas.tolist() if 'box_sigmas' in result else
+                  [None] * len(ids))
+        for i, track_id in enumerate(ids):
+            running = self._running.setdefault(track_id, _Running())
+            running.total += scores[i]
+            running.count += 1
+            running.labels[labels[i]] += 1
+            self.sink.write(
+                Record(self._num_frames, track_id, labels[i], scores[i],
+                       tuple(boxes[i]), sigmas[i] and tuple(sigmas[i]),
+                       result.masks[i]))
+        if self._shape is None:
+            self._shape = result.metainfo.get('ori_shape')
+        self._num_frames += 1
+
+    def finish(self) -> VideoResult:
+        """The tracks of the frames so far.
+
+        More frames may follow; a result that was given out does not change.
+        """
+        tracks = [
+            Track(track_id, running.label(), running.total / running.count,
+                  self._num_frames, running.count, self.sink)
+            for track_id, running in sorted(self._running.items())
+        ]
+        return VideoResult(self._num_frames, tracks, self._shape, self.sink)
+
+
+def _to_frame_result(records: list[Record], frame: int,
+                     shape: tuple[int, int]) -> InstanceData:
+    """Rebuild the FrameResult that the records came from."""
+    if not records:
+        return empty_frame_result(shape, frame)
+    sigmas = None
+    if records[0].sigmas is not None:
+        sigmas = torch.tensor([record.sigmas for record in records])
+    return frame_result(
+        torch.tensor([record.id for record in records]),
+        torch.tensor([record.bbox for record in records]),
+        torch.tensor([record.score for record in records]),
+        torch.tensor([record.label for record in records]),
+        [record.rle for record in records],
+        ori_shape=shape, frame_id=frame, box_sigmas=sigmas)

@@ -1,0 +1,103 @@
+"""Pictures and videos that are either written whole or not at all."""
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+# In the order of preference: what browsers play comes first.
+CODECS = dict(h264='avc1', vp9='vp09', mp4v='mp4v')
+BROWSER_CODECS = ('h264', 'vp9')
+
+
+@contextmanager
+def replacing(path: str | Path) -> Iterator[Path]:
+    """A temporary name beside ``path`` that becomes ``path`` on success.
+
+    Args:
+        path (str | Path): The file to be; its folder is made if needed.
+
+    Yields:
+        Path: Where to write, with the same suffix. It is removed if the block
+        raises.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f'.{path.stem}-',
+                                    suffix=path.suffix, dir=path.parent)
+    os.close(handle)
+    try:
+        yield Path(name)
+        # mkstemp makes it private; give it what a new file would have.
+        mask = os.umask(0)
+        os.umask(mask)
+        os.chmod(name, 0o666 & ~mask)
+        os.replace(name, path)
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+def write_image(path: str | Path, image: np.ndarray) -> None:
+    """Write a picture.
+
+    Args:
+        path (str | Path): File with a suffix that OpenCV knows.
+        image (np.ndarray): (H, W, 3) or (H, W), uint8, BGR.
+
+    Raises:
+        ValueError: If OpenCV cannot write it.
+    """
+    with replacing(path) as temporary:
+        if not cv2.imwrite(str(temporary), image):
+            raise ValueError(f'{path} cannot be written: use the suffix .png '
+                             'or .jpg.')
+
+
+class VideoWriter:
+    """Writes an mp4, with a codec that browsers play if OpenCV has one.
+
+    Args:
+        path (str | Path): The file.
+        fps (float): Frames a second.
+        shape (tuple[int, int]): (H, W) of the frames. Odd sides get a pixel
+            more, which codecs ask for.
+        codec (str): ``'h264'``, ``'vp9'`` (slow to write), ``'mp4v'`` (fast;
+            for players, not browsers) or ``'auto'``, the first of these that
+            works. Defaults to ``'auto'``.
+
+    Attributes:
+        codec (str): What is used.
+
+    Raises:
+        ValueError: If OpenCV has no such codec.
+    """
+
+    def __init__(self,
+                 path: str | Path,
+                 fps: float,
+                 shape: tuple[int, int],
+                 codec: str = 'auto') -> None:
+        self._pad = shape[0] % 2, shape[1] % 2
+        size = shape[1] + self._pad[1], shape[0] + self._pad[0]
+        for name in CODECS if codec == 'auto' else (codec, ):
+            code = cv2.VideoWriter_fourcc(*CODECS[name])
+            self._writer = cv2.VideoWriter(str(path), code, fps, size)
+            if self._writer.isOpened():
+                self.codec = name
+                return
+        raise ValueError(f'OpenCV cannot write {path} with the codec {codec}: '
+                         'use --codec mp4v, or --no-video.')
+
+    def write(self, frame: np.ndarray) -> None:
+        """Append a frame (H, W, 3), uint8, BGR."""
+        if any(self._pad):
+            frame = cv2.copyMakeBorder(frame, 0, self._pad[0], 0,
+                                       self._pad[1], cv2.BORDER_REPLICATE)
+        self._writer.write(frame)
+
+    def close(self) -> None:
+        """Finish the file."""
+        self._writer.release()

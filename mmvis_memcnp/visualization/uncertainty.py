@@ -1,0 +1,152 @@
+"""Where and when a model is unsure (Fig. 6 of the MemCNP paper)."""
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+from matplotlib.figure import Figure
+
+from ..structures import Track, VideoResult
+from .colors import rgb_of
+from .files import replacing
+from .panels import BLACK, WHITE, fit, grid
+from .text import chip_shape, put_chip
+
+# A plot with more lines than this cannot be read.
+_MAX_LINES = 12
+
+
+def warm(values: np.ndarray, low: float, high: float) -> np.ndarray:
+    """Colour numbers: blue is ``low``, red is ``high``.
+
+    Args:
+        values (np.ndarray): (H, W) numbers.
+        low (float): What is coldest, and all below it.
+        high (float): What is warmest, and all above it.
+
+    Returns:
+        np.ndarray: (H, W, 3), uint8, BGR.
+    """
+    share = (values - low) / max(high - low, 1e-12)
+    levels = np.round(np.clip(share, 0, 1) * 255).astype(np.uint8)
+    return cv2.applyColorMap(levels, cv2.COLORMAP_JET)
+
+
+def spread_map(values: np.ndarray, input_shape: tuple[int, int],
+               img_shape: tuple[int, int],
+               ori_shape: tuple[int, int]) -> np.ndarray:
+    """Bring a map of a pyramid level to the size of the original frame.
+
+    Args:
+        values (np.ndarray): (h, w), a value a cell of the padded input.
+        input_shape (tuple[int, int]): (H, W) of the padded network input.
+        img_shape (tuple[int, int]): (H, W) of the frame inside it.
+        ori_shape (tuple[int, int]): (H, W) of the original frame.
+
+    Returns:
+        np.ndarray: (H, W) of the original frame, float32.
+    """
+    full = cv2.resize(np.float32(values), tuple(input_shape[::-1]),
+                      interpolation=cv2.INTER_LINEAR)
+    inside = full[:img_shape[0], :img_shape[1]]
+    return cv2.resize(inside, tuple(ori_shape[::-1]),
+                      interpolation=cv2.INTER_LINEAR)
+
+
+def draw_uncertainty_maps(images: Sequence[np.ndarray],
+                          maps: Sequence[Sequence[np.ndarray]],
+                          strides: Sequence[int],
+                          height: int = 240) -> np.ndarray:
+    """Frames beside their uncertainty at every level; warm is uncertain.
+
+    Args:
+        images (Sequence[ndarray]): n frames (H, W, 3), uint8, BGR.
+        maps (Sequence[Sequence[ndarray]]): For each frame a map a level, each
+            (H, W) as :func:`spread_map` gives it.
+        strides (Sequence[int]): Input pixels a cell of each level.
+        height (int): Height of a frame in the figure.
+
+    Returns:
+        np.ndarray: A row a frame; all maps share the scale of the bar.
+    """
+    low = min(float(m.min()) for levels in maps for m in levels)
+    high = max(float(m.max()) for levels in maps for m in levels)
+    rows = [[image] + [warm(m, low, high) for m in levels]
+            for image, levels in zip(images, maps, strict=True)]
+    table = grid(rows, column_titles=['frame'] +
+                 [f'stride {s}' for s in strides], height=height)
+    return np.hstack([table, _bar(table.shape[0], low, high, height)])
+
+
+def plot_uncertainty(video: VideoResult,
+                     path: str | Path,
+                     classes: Sequence[str] = (),
+                     fps: float | None = None) -> bool:
+    """Plot the uncertainty of every track over time.
+
+    The value of a frame is the mean standard deviation of the four sides of
+    the box, a fraction of the network input's size. Where a track is absent
+    its line is interrupted. Of many tracks, the longest ones are shown.
+
+    Args:
+        video (VideoResult): Tracks of a video.
+        path (str | Path): Picture to write (png, pdf or svg).
+        classes (Sequence[str]): Names of the labels.
+        fps (float, optional): Makes the axis seconds instead of frames.
+
+    Returns:
+        bool: Whether there was anything to plot: False, and no file, for
+        models without standard deviations.
+    """
+    longest = sorted(video.tracks, key=lambda t: -t.num_detections)
+    shown = sorted(longest[:_MAX_LINES], key=lambda t: t.id)
+    lines = [(track, _series(track)) for track in shown]
+    if all(np.isnan(values).all() for _, values in lines):
+        return False
+    figure = Figure(figsize=(9, 4.2), layout='constrained')
+    axes = figure.subplots()
+    time = np.arange(video.num_frames) / (fps or 1)
+    for track, values in lines:
+        # A lone frame between gaps is no line; the dot shows it.
+        alone = ~np.isnan(values) & np.isnan(
+            np.r_[np.nan, values[:-1]]) & np.isnan(np.r_[values[1:], np.nan])
+        color = rgb_of(track.id)
+        name = classes[track.label] if track.label < len(
+            classes) else f'class {track.label}'
+        axes.plot(time, values, color=color, linewidth=1.6,
+                  label=f'{track.id} {name}')
+        axes.plot(time[alone], values[alone], '.', color=color)
+    axes.set_xlabel('time in s' if fps else 'frame')
+    axes.set_ylabel('mean standard deviation of the box sides\n'
+                    '(fraction of the input size)')
+    axes.grid(alpha=.3)
+    axes.margins(x=.01)
+    rest = len(video.tracks) - len(lines)
+    axes.legend(title=f'the {len(lines)} longest of {len(video.tracks)} '
+                'tracks' if rest else 'track', loc='upper left',
+                bbox_to_anchor=(1, 1), frameon=False)
+    with replacing(path) as temporary:
+        figure.savefig(temporary, dpi=120)
+    return True
+
+
+def _series(track: Track) -> np.ndarray:
+    """A value a frame, NaN where there is none."""
+    return np.array([np.nan if s is None else s for s in track.sigmas])
+
+
+def _bar(total: int, low: float, high: float, height: int) -> np.ndarray:
+    """The colour scale with its ends, ``total`` pixels high."""
+    size = max(11, height // 15)
+    length = min(height, total)
+    ramp = np.linspace(high, low, length)[:, None].repeat(height // 16, 1)
+    texts = [f'{high:.2f}', f'{low:.2f}']
+    chip = chip_shape(texts[0], size)
+    width = ramp.shape[1] + max(chip_shape(t, size)[1] for t in texts)
+    out = np.full((total, width, 3), 255, np.uint8)
+    top = total - length
+    bar = fit(warm(ramp, low, high), length)
+    out[top:, :bar.shape[1]] = bar
+    put_chip(out, texts[0], top, bar.shape[1], size, BLACK, WHITE)
+    put_chip(out, texts[1], total - chip[0], bar.shape[1], size, BLACK, WHITE)
+    return out

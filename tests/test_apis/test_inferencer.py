@@ -1,0 +1,165 @@
+"""The programming interface, on a system whose answers are known."""
+import warnings
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmengine.dataset import Compose
+
+from mmvis_memcnp.apis import SourceError, VISInferencer
+from mmvis_memcnp.structures import FileSink, decode_masks
+from tests.fakes.colour_blobs import CLASSES, clip, config
+
+
+def save(path, inferencer, classes=CLASSES, **changes):
+    weights = {**inferencer.model.state_dict(), **changes}
+    torch.save(dict(state_dict={k: v for k, v in weights.items()
+                                if v is not None},
+                    meta=dict(dataset_meta=dict(classes=classes))), path)
+    return str(path)
+
+
+@pytest.fixture
+def blobs():
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        return VISInferencer(config(), device='cpu')
+
+
+def test_a_video(blobs):
+    video = blobs(clip())
+    assert video.num_frames == 6
+    assert blobs.classes == CLASSES
+    red, green = video.tracks
+    assert (red.label, green.label) == (0, 1)
+    assert (red.score, green.score) == pytest.approx((.9, .8))
+    assert (red.num_detections, green.num_detections) == (6, 3)
+    assert [s is None for s in green.segmentations] == [
+        True, True, False, False, False, True
+    ]
+    masks = decode_masks(red.segmentations, (48, 64))
+    np.testing.assert_array_equal(masks, clip()[..., 2] == 255)
+
+
+def test_stream_and_session_equal_the_video(blobs):
+    frames = clip()
+    wanted = blobs(frames).to_ytvis(1, [1, 2, 3])
+    session = blobs.session()
+    for (frame, result), original in zip(blobs.stream(frames), frames,
+                                         strict=True):
+        np.testing.assert_array_equal(frame, original)
+        mine, = session.step(original)
+        assert mine.masks == result.masks
+        assert torch.equal(mine.instances_id, result.instances_id)
+    assert session.finish().to_ytvis(1, [1, 2, 3]) == wanted
+    chunks = blobs.session()
+    results = chunks.step(frames[:4]) + chunks.step(list(frames[4:]))
+    assert [r.frame_id for r in results] == list(range(6))
+    assert chunks.finish().to_ytvis(1, [1, 2, 3]) == wanted
+    on_disk = blobs(frames, sink=FileSink())
+    assert on_disk.to_ytvis(1, [1, 2, 3]) == wanted
+
+
+def test_two_sessions_side_by_side(blobs):
+    first, second = clip(), clip()[::-1].copy()
+    wanted = [blobs(c).to_ytvis(1, [1, 2, 3]) for c in (first, second)]
+    one, other = blobs.session(), blobs.session()
+    for a, b in zip(first, second, strict=True):
+        one.step(a)
+        other.step(b)
+    assert one.finish().to_ytvis(1, [1, 2, 3]) == wanted[0]
+    assert other.finish().to_ytvis(1, [1, 2, 3]) == wanted[1]
+
+
+def test_channel_order(blobs):
+    rgb = clip()[..., ::-1]
+    session = blobs.session(channel_order='rgb')
+    session.step(rgb)
+    assert session.finish().to_ytvis(1, [1, 2, 3]) == blobs(
+        clip()).to_ytvis(1, [1, 2, 3])
+    with pytest.raises(ValueError, match="'bgr' or 'rgb'"):
+        blobs.session(channel_order='gbr')
+
+
+def test_input_is_that_of_the_test_pipeline(tmp_path):
+    """Same network input as the data set's pipeline and preprocessor."""
+    cfg = config(scale=(100, 70))
+    frame = np.random.default_rng(0).integers(0, 255, (90, 120, 3), np.uint8)
+    path = tmp_path / 'a.png'
+    cv2.imwrite(str(path), frame)
+    with pytest.warns(UserWarning, match='weights are random'):
+        inferencer = VISInferencer(cfg)
+    packed = Compose(cfg.test_dataloader.dataset.pipeline)(
+        dict(img_path=[str(path)], img_id=[0], height=[90], width=[120],
+             video_id=[1], frame_id=[0], video_length=[1],
+             ori_video_length=[1], instances=[[]], key_frame_flags=[True]))
+    wanted = inferencer.model.data_preprocessor(
+        dict(inputs=[packed['inputs']],
+             data_samples=[packed['data_samples']]))
+    got, metas = inferencer.prepare([frame])
+    assert torch.equal(got, wanted['inputs'][0])
+    assert got.shape == (1, 3, 96, 96)  # 70x93 of 90x120, padded to 32
+    meta = wanted['data_samples'][0].video_data_samples[0].metainfo
+    for key in ('img_shape', 'ori_shape', 'scale_factor'):
+        assert tuple(metas[0][key]) == tuple(meta[key]), key
+
+
+def test_results_are_in_pixels_of_the_original(tmp_path):
+    """Twice the size in, network input the same: boxes twice as large."""
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        inferencer = VISInferencer(config(scale=(64, 48)))
+    large = clip(1, 96, 128)
+    large[:] = 90
+    large[0, 16:48, 8:32] = (0, 0, 255)
+    result = inferencer.session().step(large[0])[0]
+    assert result.bboxes.tolist() == [[8, 16, 32, 48]]
+    assert decode_masks(result.masks, (96, 128)).shape == (1, 96, 128)
+
+
+def test_frames_of_one_session_have_one_size(blobs):
+    session = blobs.session()
+    session.step(clip()[0])
+    with pytest.raises(SourceError, match='Frame 1 is 32x32 .* 64x48'):
+        session.step(np.zeros((32, 32, 3), np.uint8))
+    session.step(clip()[1])  # the session is as it was
+    assert session.finish().num_frames == 2
+    assert session.step([]) == []
+
+
+def test_checkpoint(tmp_path, blobs):
+    path = save(tmp_path / 'a.pth', blobs)
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        loaded = VISInferencer(config(), path)
+    for name, value in blobs.model.state_dict().items():
+        assert torch.equal(loaded.model.state_dict()[name], value)
+
+
+def test_checkpoint_of_another_model(tmp_path, blobs):
+    path = save(tmp_path / 'a.pth', blobs, **{'neck.weight': torch.ones(1),
+                                              'backbone.bias': None})
+    with pytest.raises(ValueError, match='1 weights are missing, 1 are unkno'):
+        VISInferencer(config(), path)
+
+
+def test_checkpoint_with_other_classes(tmp_path, blobs):
+    path = save(tmp_path / 'a.pth', blobs, ('a', 'b', 'c'))
+    with pytest.warns(UserWarning, match='names other classes'):
+        assert VISInferencer(config(), path).classes == ('a', 'b', 'c')
+    path = save(tmp_path / 'b.pth', blobs, ('a', 'b'),
+                **{'bbox_head.weight': torch.ones(2, 4),
+                   'bbox_head.bias': torch.ones(2)})
+    with pytest.raises(ValueError, match='trained on 2 classes and the conf'):
+        VISInferencer(config(), path)
+
+
+@pytest.mark.parametrize('cfg, message', [
+    ('nowhere.py', 'no config at nowhere.py'),
+])
+def test_missing_files(cfg, message):
+    with pytest.raises(FileNotFoundError, match=message):
+        VISInferencer(cfg)
+    with pytest.raises(FileNotFoundError, match='no checkpoint at nowhere.pt'):
+        VISInferencer(config(), 'nowhere.pth')

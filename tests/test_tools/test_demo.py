@@ -1,0 +1,213 @@
+"""The demo, end to end, as a user calls it."""
+import contextlib
+import io
+import json
+import os
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from pycocotools import mask as coco_mask
+
+from mmvis_memcnp.apis.outputs import separate_masks
+from tests.fakes.colour_blobs import CLASSES, ColourBlobVIS, clip, config
+
+ROOT = Path(__file__).resolve().parents[2]
+DEMO = ROOT / 'demo' / 'video_demo.py'
+
+
+def run(*args, cwd):
+    """Call it as a program."""
+    return subprocess.run(
+        [sys.executable, str(DEMO), *map(str, args)], capture_output=True,
+        text=True, cwd=cwd,
+        env=dict(os.environ, PYTHONPATH=str(ROOT), OMP_NUM_THREADS='1'))
+
+
+def run_here(*args, cwd):
+    """The same in this process, which saves the imports."""
+    out, err, code = io.StringIO(), io.StringIO(), 0
+    with contextlib.chdir(cwd), contextlib.redirect_stdout(out), \
+            contextlib.redirect_stderr(err), pytest.MonkeyPatch.context() as m:
+        m.setattr(sys, 'argv', [str(DEMO), *map(str, args)])
+        try:
+            runpy.run_path(str(DEMO), run_name='__main__')
+        except SystemExit as end:
+            code = end.code
+    return subprocess.CompletedProcess(args, code or 0, out.getvalue(),
+                                       err.getvalue())
+
+
+def write_model(folder, **model):
+    """Config file and checkpoint of the colour blob system."""
+    cfg = config(**model)
+    cfg.dump(str(folder / 'config.py'))
+    torch.save(dict(state_dict=ColourBlobVIS().state_dict(),
+                    meta=dict(dataset_meta=dict(classes=CLASSES))),
+               folder / 'weights.pth')
+    return folder / 'config.py', folder / 'weights.pth'
+
+
+def write_frames(folder, frames):
+    """Frames as PNG, so that colours are exact."""
+    folder.mkdir()
+    for t, frame in enumerate(frames):
+        cv2.imwrite(str(folder / f'{t}.png'), frame)
+    return folder
+
+
+@pytest.fixture(scope='module')
+def done(tmp_path_factory):
+    """One run with everything on; six frames 64x48."""
+    folder = tmp_path_factory.mktemp('demo')
+    frames = write_frames(folder / 'clip', clip())
+    result = run(frames, *write_model(folder), '--out-dir', 'out',
+                 '--png-masks', '--mots', cwd=folder)
+    return folder / 'out', result
+
+
+def test_says_what_it_made(done):
+    out, result = done
+    assert result.returncode == 0, result.stderr
+    assert '6 frames, 2 tracks.' in result.stdout
+    assert '6/6' in result.stderr  # the progress bar
+    names = {'clip.mp4', 'clip.json', 'clip_uncertainty.png', 'clip_masks',
+             'clip_mots.txt'}
+    assert {p.name for p in out.iterdir()} == names
+    for name in names:
+        assert f'out/{name}' in result.stdout
+
+
+def test_json(done):
+    entries = json.loads((done[0] / 'clip.json').read_text())
+    assert [e['category_id'] for e in entries] == [1, 2]
+    assert [e['video_id'] for e in entries] == [1, 1]
+    assert [e['score'] for e in entries] == pytest.approx([.9, .8])
+    red, green = (e['segmentations'] for e in entries)
+    assert [coco_mask.area(s) for s in red] == [12 * 16] * 6
+    assert [s and coco_mask.area(s) for s in green] == [
+        None, None, 192, 192, 192, None
+    ]
+
+
+def test_video(done):
+    capture = cv2.VideoCapture(str(done[0] / 'clip.mp4'))
+    frames = []
+    while True:
+        good, frame = capture.read()
+        if not good:
+            break
+        frames.append(frame.astype(int))
+    assert len(frames) == 6
+    assert frames[0].shape == (48, 64, 3)
+    # frame 5: ground far from all objects as it was, the object not
+    assert np.abs(frames[5][40:, 40:] - 90).mean() < 12
+    assert np.abs(frames[5][12:22, 28:34] - clip()[5, 12:22, 28:34]
+                  ).mean() > 20
+
+
+def test_png_masks(done):
+    masks = done[0] / 'clip_masks'
+    assert sorted(p.name for p in masks.iterdir()) == ['0000', '0001']
+    assert len(list((masks / '0000').iterdir())) == 6
+    assert sorted(p.name for p in (masks / '0001').iterdir()) == [
+        '000002.png', '000003.png', '000004.png'
+    ]
+    mask = cv2.imread(str(masks / '0001' / '000003.png'), -1)
+    np.testing.assert_array_equal(mask == 255, clip()[3, ..., 1] == 255)
+
+
+def test_mots(done):
+    lines = [line.split(' ') for line in
+             (done[0] / 'clip_mots.txt').read_text().splitlines()]
+    assert len(lines) == 9
+    assert lines[0][:5] == ['0', '1000', '1', '48', '64']
+    assert ['3', '2001', '2', '48', '64'] in [line[:5] for line in lines]
+    code = dict(size=[48, 64], counts=lines[0][5].encode())
+    assert coco_mask.area(code) == 192
+
+
+def test_files_can_be_read_by_others(done):
+    umask = os.umask(0)
+    os.umask(umask)
+    for name in ('clip.mp4', 'clip.json', 'clip_uncertainty.png'):
+        assert (done[0] / name).stat().st_mode & 0o777 == 0o666 & ~umask
+
+
+def test_a_second_run_replaces_and_options_hold(tmp_path):
+    frames = write_frames(tmp_path / 'clip', clip())
+    model = write_model(tmp_path, with_sigmas=False)
+    args = (frames, *model, '--out-dir', 'out')
+    result = run_here(*args, '--png-masks', cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    result = run_here(*args, '--png-masks', '--max-frames', 2, '--no-video',
+                 '--score-thr', .95, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert 'predicts no standard deviations' in result.stdout
+    assert not (tmp_path / 'out' / 'clip_uncertainty.png').exists()
+    entries = json.loads((tmp_path / 'out' / 'clip.json').read_text())
+    assert [len(e['segmentations']) for e in entries] == [2]
+    assert not list((tmp_path / 'out' / 'clip_masks').iterdir())
+
+
+def bad_input(kind, folder):
+    """Arguments of a bad call and what must be said about it."""
+    model = write_model(folder)
+    frames = write_frames(folder / 'clip', clip())
+    if kind == 'missing video':
+        return ('gone.mp4', *model), 'no video, folder or image at gone.mp4'
+    if kind == 'corrupt video':
+        (folder / 'bad.mp4').write_bytes(b'\0' * 500)
+        return (folder / 'bad.mp4', *model), 'bad.mp4 cannot be opened'
+    if kind == 'no frames':
+        (folder / 'empty').mkdir()
+        return (folder / 'empty', *model), 'has no images'
+    if kind == 'cut off image':  # found after three good frames
+        data = (frames / '3.png').read_bytes()
+        (frames / '3.png').write_bytes(data[:len(data) // 2])
+        return (frames, *model), '3.png is cut off'
+    if kind == 'missing config':
+        return (frames, 'gone.py', model[1]), 'no config at gone.py'
+    if kind == 'missing checkpoint':
+        return (frames, model[0], 'gone.pth'), 'no checkpoint at gone.pth'
+    if kind == 'other checkpoint':
+        torch.save(dict(state_dict=dict(a=torch.ones(1))),
+                   folder / 'other.pth')
+        return (frames, model[0], folder / 'other.pth'), 'does not belong to'
+    assert kind == 'no display'
+    return (frames, *model, '--show'), '--show needs a display'
+
+
+@pytest.mark.parametrize('kind', [
+    'missing video', 'corrupt video', 'no frames', 'cut off image',
+    'missing config', 'missing checkpoint', 'other checkpoint', 'no display'
+])
+def test_bad_input(kind, tmp_path):
+    if kind == 'no display' and 'GUI:                           NONE' not in \
+            cv2.getBuildInformation():
+        pytest.skip('this OpenCV may open windows')
+    args, message = bad_input(kind, tmp_path)
+    result = run_here(*args, '--out-dir', 'out', cwd=tmp_path)
+    assert result.returncode == 1
+    last = result.stderr.strip().splitlines()[-1]
+    assert last.startswith('Error: ') and message in last
+    assert 'Traceback' not in result.stderr
+    out = tmp_path / 'out'
+    assert not out.exists() or not list(out.iterdir())
+
+
+def test_masks_are_separated_by_score():
+    masks = np.zeros((3, 1, 4), bool)
+    masks[0, 0, :3] = masks[1, 0, 1:] = masks[2, 0, 2] = True
+    apart = separate_masks(masks, np.array([.5, .9, .7]))
+    np.testing.assert_array_equal(apart[:, 0].astype(int), [
+        [1, 0, 0, 0],  # loses what the second claims
+        [0, 1, 1, 1],  # best: keeps all
+        [0, 0, 0, 0],
+    ])
+    assert separate_masks(masks[:0], np.zeros(0)).shape == (0, 1, 4)
