@@ -88,8 +88,7 @@ class LoadFrame(BaseTransform):
 class LoadVISAnnotations(BaseTransform):
     """Decode the objects of a frame.
 
-    Takes ``instances`` (and removes it: the compressed masks need not travel
-    with the sample), ``height`` and ``width``. Adds, for n objects,
+    Takes ``instances``, ``height`` and ``width``. Adds, for n objects,
     ``gt_bboxes`` float32 (n, 4) xyxy in pixels, ``gt_bboxes_labels`` int64
     (n,), ``gt_instances_ids`` int64 (n,) track ids, ``gt_ignore_flags`` bool
     (n,) and ``gt_masks``, BitmapMasks of (n, H, W).
@@ -100,7 +99,7 @@ class LoadVISAnnotations(BaseTransform):
 
     def transform(self, results: dict) -> dict:
         """Decode ``results['instances']``."""
-        objects = results.pop('instances')
+        objects = results['instances']
         height, width = results['height'], results['width']
         if objects:
             masks = mask_utils.decode([o['mask'] for o in objects])

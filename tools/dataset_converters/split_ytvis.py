@@ -1,0 +1,108 @@
+"""Split a YouTube-VIS style json into train and dev, by video.
+
+Whether a video goes to dev depends on the seed, its id and the number wanted
+alone, so that the split can be made again anywhere. The SHA-256 of the dev
+ids (decimal, ascending, one a line) is printed; --expect-hash refuses any
+other split.
+
+Example:
+
+    python tools/dataset_converters/split_ytvis.py train.json \
+        --train train_split.json --dev dev_split.json --num-dev 200 --seed 0
+"""
+import argparse
+import hashlib
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from mmvis_memcnp.datasets.ytvis_json import FLAVOUR_FIXES, flavour
+
+
+def choose_dev(ids: list[int], num_dev: int, seed: int) -> list[int]:
+    """Ids of the dev videos, ascending.
+
+    Args:
+        ids: All video ids.
+        num_dev: How many to choose.
+        seed: Another seed, another choice.
+
+    Raises:
+        ValueError: If ``num_dev`` leaves one of the sides empty.
+    """
+    if not 0 < num_dev < len(ids):
+        raise ValueError(f'{num_dev} of {len(ids)} videos cannot be split '
+                         'off; both sides need at least one.')
+
+    def lot(video_id: int) -> bytes:
+        return hashlib.sha256(f'{seed}:{video_id}'.encode()).digest()
+
+    return sorted(sorted(ids, key=lot)[:num_dev])
+
+
+def hash_ids(ids: list[int]) -> str:
+    """SHA-256 of a list of ids."""
+    return hashlib.sha256('\n'.join(map(str, ids)).encode()).hexdigest()
+
+
+def select(data: dict, ids: set[int]) -> dict:
+    """The json with the videos of these ids and their tracks alone."""
+    return {
+        **data, 'videos': [v for v in data['videos'] if v['id'] in ids],
+        'annotations': [
+            a for a in data.get('annotations') or [] if a['video_id'] in ids
+        ]
+    }
+
+
+def write_json(data: Any, path: Path) -> None:
+    """Write a json in one go: the file is whole or it is not there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + '.partial')
+    partial.write_text(json.dumps(data), encoding='utf-8')
+    os.replace(partial, path)
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('json', type=Path)
+    parser.add_argument('--train', type=Path, required=True)
+    parser.add_argument('--dev', type=Path, required=True)
+    parser.add_argument('--num-dev', type=int, required=True)
+    parser.add_argument('--seed', type=int, default=0)
+    parser.add_argument('--expect-hash', help='hash that the dev ids must have')
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Split."""
+    args = parse_args()
+    if len({p.resolve() for p in (args.json, args.train, args.dev)}) < 3:
+        sys.exit('The input, --train and --dev must be three files.')
+    try:
+        data = json.loads(args.json.read_text(encoding='utf-8'))
+        if flavour(data) != 'ytvis':
+            raise ValueError(f'it {FLAVOUR_FIXES[flavour(data)]}')
+        ids = [video['id'] for video in data['videos']]
+        if len(set(ids)) < len(ids):
+            raise ValueError('two of its videos have the same id')
+        dev = choose_dev(ids, args.num_dev, args.seed)
+    except (OSError, ValueError) as error:
+        sys.exit(f'{args.json} cannot be split: {error}')
+    digest = hash_ids(dev)
+    if args.expect_hash is not None and digest != args.expect_hash.lower():
+        sys.exit(f'The dev split has the hash {digest}, but '
+                 f'{args.expect_hash} was expected; nothing was written.')
+    write_json(select(data, set(ids) - set(dev)), args.train)
+    write_json(select(data, set(dev)), args.dev)
+    print(f'{len(ids) - len(dev)} videos in {args.train}, {len(dev)} in '
+          f'{args.dev}\nsha256 of the dev ids: {digest}')
+
+
+if __name__ == '__main__':
+    main()
