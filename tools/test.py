@@ -32,6 +32,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--classwise', action='store_true', help='also score each class')
     parser.add_argument(
+        '--show-dir',
+        help='folder for pictures of the results, a folder a video')
+    parser.add_argument(
         '--cfg-options',
         nargs='+',
         action=DictAction,
@@ -82,6 +85,8 @@ def main() -> None:
     preflight.apply_classes(cfg, 'test_dataloader')
     cfg.load_from, cfg.resume = args.checkpoint, False
     preflight.add_hook(cfg, 'CheckpointCheckHook', strict=True)
+    if args.show_dir is not None:
+        preflight.add_hook(cfg, 'DrawResultsHook', out_dir=args.show_dir)
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     Runner.from_cfg(cfg).test()
 

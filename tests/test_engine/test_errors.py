@@ -4,8 +4,12 @@ import pytest
 from torch.utils.data import DataLoader
 
 from mmvis_memcnp.compat.checkpoint import load_checkpoint_file
-from mmvis_memcnp.engine import (ResumableSampler, UserError, run_tool,
-                                 user_message)
+from mmvis_memcnp.engine import (
+    ResumableSampler,
+    UserError,
+    run_tool,
+    user_message,
+)
 
 
 def caught(function):

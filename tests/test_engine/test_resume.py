@@ -6,8 +6,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-import toy_vis  # noqa: F401
 import torch
+import toy_vis  # noqa: F401
 from mmengine.config import Config
 from mmengine.runner import Runner
 

@@ -7,8 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from mmvis_memcnp.engine import (ResumableSampler, SampleIndex, SeededDataset,
-                                 UserError)
+from mmvis_memcnp.engine import (
+    ResumableSampler,
+    SampleIndex,
+    SeededDataset,
+    UserError,
+)
 from mmvis_memcnp.engine.seeding import derive_seed, seed_generators
 
 

@@ -23,6 +23,8 @@ from mmengine.registry import DefaultScope
 from mmengine.visualization import Visualizer
 from torch import nn
 
+import mmvis_memcnp  # noqa: F401, I001  (installs the shims)
+
 # Once here, not in each of the processes that the tests fork.
 register_all_modules(init_default_scope=False)
 
