@@ -8,7 +8,7 @@ uninterrupted run. What they need of a config::
 
     train_cfg = dict(type='ResumableIterTrainLoop', max_iters=..., ...)
     train_dataloader = dict(
-        sampler=dict(type='ResumableSampler', infinite=True), ...)
+        sampler=dict(type='ResumableSampler'), ...)
     default_hooks = dict(checkpoint=dict(type='AtomicCheckpointHook', ...))
 
 Exact on a CUDA device only as far as its kernels are: use
@@ -30,12 +30,16 @@ from .samplers import ResumableSampler
 from .seeding import SeededDataset, derive_seed, seed_generators
 
 
-def _seeded(dataloader: DataLoader | dict) -> DataLoader | dict:
-    """Wrap the dataset of a loader's config in a :class:`SeededDataset`."""
+def _resumable(dataloader: DataLoader | dict,
+               infinite: bool) -> DataLoader | dict:
+    """Complete a loader's config: seeded samples, a stream of its kind."""
     if not isinstance(dataloader, dict):
         return dataloader
+    sampler = dataloader['sampler']
+    if isinstance(sampler, dict) and sampler['type'] == 'ResumableSampler':
+        sampler = {**sampler, 'infinite': infinite}
     dataset = dict(type=SeededDataset, dataset=dataloader['dataset'])
-    return {**dataloader, 'dataset': dataset}
+    return {**dataloader, 'dataset': dataset, 'sampler': sampler}
 
 
 def _check_loader(loader: DataLoader, infinite: bool) -> ResumableSampler:
@@ -111,8 +115,8 @@ class ResumableIterTrainLoop(_ExactIterations, IterBasedTrainLoop):
 
     Args:
         runner: The runner.
-        dataloader: Loader or its config, with an infinite
-            :class:`ResumableSampler`.
+        dataloader: Loader with an infinite :class:`ResumableSampler`, or a
+            config with one, which is made infinite.
         kwargs: ``max_iters``, ``val_begin``, ``val_interval``,
             ``dynamic_intervals`` of mmengine's ``IterBasedTrainLoop``.
 
@@ -122,7 +126,7 @@ class ResumableIterTrainLoop(_ExactIterations, IterBasedTrainLoop):
 
     def __init__(self, runner: Runner, dataloader: DataLoader | dict,
                  **kwargs: Any) -> None:
-        super().__init__(runner, _seeded(dataloader), **kwargs)
+        super().__init__(runner, _resumable(dataloader, True), **kwargs)
         self._sampler = _check_loader(self.dataloader, infinite=True)
 
     def run(self) -> torch.nn.Module:
@@ -156,8 +160,8 @@ class ResumableEpochTrainLoop(_ExactIterations, EpochBasedTrainLoop):
 
     Args:
         runner: The runner.
-        dataloader: Loader or its config, with a finite
-            :class:`ResumableSampler`.
+        dataloader: Loader with a finite :class:`ResumableSampler`, or a
+            config with one, which is made finite.
         kwargs: ``max_epochs``, ``val_begin``, ``val_interval``,
             ``dynamic_intervals`` of mmengine's ``EpochBasedTrainLoop``.
 
@@ -167,7 +171,7 @@ class ResumableEpochTrainLoop(_ExactIterations, EpochBasedTrainLoop):
 
     def __init__(self, runner: Runner, dataloader: DataLoader | dict,
                  **kwargs: Any) -> None:
-        super().__init__(runner, _seeded(dataloader), **kwargs)
+        super().__init__(runner, _resumable(dataloader, False), **kwargs)
         self._sampler = _check_loader(self.dataloader, infinite=False)
 
     def run(self) -> torch.nn.Module:

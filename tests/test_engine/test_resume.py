@@ -32,7 +32,7 @@ def config(work_dir, by_epoch, kill_at=None, num_workers=2, **kwargs):
             batch_size=2,
             num_workers=num_workers,
             dataset=dict(type='ToyClips', size=10),
-            sampler=dict(type='ResumableSampler', infinite=not by_epoch)),
+            sampler=dict(type='ResumableSampler')),
         train_cfg=train_cfg,
         val_dataloader=dict(
             batch_size=1,

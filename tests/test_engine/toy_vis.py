@@ -134,7 +134,7 @@ class ToySession:
 class ToyVIS(BaseModel):
 
     def __init__(self, nan_at=None, num_classes=1, data_preprocessor=None):
-        super().__init__(data_preprocessor or dict(type='ToyPreprocessor'))
+        super().__init__(data_preprocessor or ToyPreprocessor())
         self.backbone = nn.Conv2d(3, 4, 1)
         self.head = nn.Linear(4, num_classes)
         self.nan_at = nan_at

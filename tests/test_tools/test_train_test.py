@@ -21,7 +21,7 @@ log_level = 'WARNING'
 model = dict(type='ToyVIS', num_classes=1)
 train_dataloader = dict(
     batch_size=2, num_workers=0, dataset=dict(type='ToyClips', size=10),
-    sampler=dict(type='ResumableSampler', infinite=True))
+    sampler=dict(type='ResumableSampler', shuffle=True))
 train_cfg = dict(type='ResumableIterTrainLoop', max_iters=4, val_interval=4)
 optim_wrapper = dict(
     type='OptimWrapper', optimizer=dict(type='SGD', lr=0.01))
@@ -152,7 +152,9 @@ def test_amp_without_a_gpu(tool, tmp_path):
 
 @pytest.mark.parametrize('change, sentence', [
     ('train_dataloader.dataset.size=0', 'The training dataset is empty'),
-    ('train_dataloader.sampler.infinite=False', 'needs infinite=True'),
+    ('train_dataloader.sampler.type=DefaultSampler', 'which cannot resume'),
+    ('train_dataloader.batch_size=20 train_dataloader.drop_last=True',
+     'has 10 samples'),
     ('model.nan_at=1', 'stopped at iteration 1: loss_size is nan'),
     ('default_hooks.checkpoint.interval=3 '
      'optim_wrapper.accumulative_counts=2', 'not a multiple of'),
