@@ -1,6 +1,7 @@
 """Hooks, loops and checkpoint handling."""
 from .checkpoint_check import CheckpointCheckHook
 from .checkpoint_hook import AtomicCheckpointHook, AtomicLocalBackend
+from .draw_hook import DrawResultsHook
 from .errors import NonFiniteLossError, UserError, run_tool, user_message
 from .loops import VideoTestLoop, VideoValLoop
 from .nan_stop_hook import NaNStopHook
@@ -10,7 +11,8 @@ from .train_loops import ResumableEpochTrainLoop, ResumableIterTrainLoop
 
 __all__ = [
     'AtomicCheckpointHook', 'AtomicLocalBackend', 'CheckpointCheckHook',
-    'NaNStopHook', 'NonFiniteLossError', 'ResumableEpochTrainLoop',
+    'DrawResultsHook', 'NaNStopHook', 'NonFiniteLossError',
+    'ResumableEpochTrainLoop',
     'ResumableIterTrainLoop', 'ResumableSampler', 'SampleIndex',
     'SeededDataset', 'UserError', 'VideoTestLoop', 'VideoValLoop', 'run_tool',
     'user_message'

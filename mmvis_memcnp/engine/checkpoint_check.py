@@ -1,6 +1,7 @@
 """Does a checkpoint belong to this model?"""
 from __future__ import annotations
 
+import ast
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -117,14 +118,29 @@ def _some(names: list[str], limit: int = 3) -> str:
 
 def _origin(checkpoint: Mapping[str, Any]) -> str:
     """What a checkpoint says about the model it was written from."""
-    text = checkpoint.get('meta', {}).get('cfg', '')
-    match = re.search(r"^model = dict\(.*?^    type='(\w+)'", text,
-                      re.MULTILINE | re.DOTALL)
-    if match:
-        return f'it was saved while training {match.group(1)}'
+    name = _model_type((checkpoint.get('meta') or {}).get('cfg'))
+    if name is not None:
+        return f'it was saved while training {name}'
     parts = Counter(
         name.split('.')[0] for name in checkpoint['state_dict'])
     return f'its parts are {_some([part for part, _ in parts.most_common()])}'
+
+
+def _model_type(text: Any) -> str | None:
+    """``model.type`` of a config's text, which is parsed and never run."""
+    try:
+        statements = ast.parse(text).body
+    except (SyntaxError, TypeError, ValueError):
+        return None
+    for statement in statements:
+        if isinstance(statement, ast.Assign) and \
+                ast.unparse(statement.targets[0]) == 'model' and \
+                isinstance(statement.value, ast.Call):
+            for keyword in statement.value.keywords:
+                if keyword.arg == 'type' and \
+                        isinstance(keyword.value, ast.Constant):
+                    return str(keyword.value.value)
+    return None
 
 
 @HOOKS.register_module()
@@ -154,6 +170,8 @@ class CheckpointCheckHook(Hook):
         Raises:
             UserError: The checkpoint does not belong to the model.
         """
+        # mmengine runs this text as Python when it resumes.
+        (checkpoint.get('meta') or {}).pop('config', None)
         model = runner.model
         model = model.module if is_model_wrapper(model) else model
         name = type(model).__name__

@@ -67,6 +67,8 @@ class AtomicCheckpointHook(CheckpointHook):
             :class:`AtomicLocalBackend`.
     """
 
+    backend_args: dict | None
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if self.backend_args is None and self.file_client_args is None:

@@ -29,8 +29,9 @@ def user_message(error: BaseException) -> str | None:
     A :class:`UserError` always has one. So has a ``ValueError``,
     ``FileNotFoundError`` or ``CheckpointError`` that was raised by a line of
     this package: its code raises those for bad input. The same kinds raised
-    inside a library are defects and keep their traceback. An error that a data loading worker
-    handed over carries its traceback as text, which is read in the same way.
+    inside a library are defects and keep their traceback. An error that a
+    data loading worker handed over carries its traceback as text, which is
+    read in the same way.
 
     Args:
         error: What was caught.

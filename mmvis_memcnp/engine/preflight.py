@@ -70,6 +70,29 @@ def check_checkpoint_path(path: str, option: str) -> None:
         raise UserError(f'There is no checkpoint at {path}: correct {option}.')
 
 
+def datasets(cfg: Config, loader: str) -> Iterator[dict]:
+    """The innermost dataset configs of a data loader, under any wrappers.
+
+    Args:
+        cfg: The config.
+        loader: Key of the data loader, which may be absent.
+
+    Yields:
+        Configs that may be changed in place.
+    """
+    yield from _innermost((cfg.get(loader) or {}).get('dataset'))
+
+
+def _innermost(cfg: Any) -> Iterator[dict]:
+    if not isinstance(cfg, dict):
+        return
+    inner = cfg.get('datasets') or [cfg.get('dataset')]
+    if inner == [None]:
+        yield cfg
+    for child in inner:
+        yield from _innermost(child)
+
+
 def check_annotations(cfg: Config, *loaders: str) -> None:
     """Refuse annotation files that do not exist.
 
@@ -80,9 +103,8 @@ def check_annotations(cfg: Config, *loaders: str) -> None:
     Raises:
         UserError: A file is missing.
     """
-    for name in loaders:
-        loader = cfg.get(name) or {}
-        for dataset in _datasets(loader.get('dataset')):
+    for loader in loaders:
+        for dataset in datasets(cfg, loader):
             path = dataset.get('ann_file')
             if not isinstance(path, str) or not path or '://' in path:
                 continue
@@ -91,18 +113,7 @@ def check_annotations(cfg: Config, *loaders: str) -> None:
             if not osp.isfile(path):
                 raise UserError(
                     f'There is no annotation file at {path}: correct ann_file '
-                    f'or data_root of {name}.dataset.')
-
-
-def _datasets(cfg: Any) -> Iterator[Mapping]:
-    """The innermost dataset configs under wrappers."""
-    if not isinstance(cfg, Mapping):
-        return
-    inner = cfg.get('datasets') or [cfg.get('dataset')]
-    if inner == [None]:
-        yield cfg
-    for child in inner:
-        yield from _datasets(child)
+                    f'or data_root of {loader}.dataset.')
 
 
 def apply_classes(cfg: Config, loader: str) -> None:
@@ -117,12 +128,11 @@ def apply_classes(cfg: Config, loader: str) -> None:
     Raises:
         UserError: Datasets that are read together differ in their classes.
     """
-    lists = {
-        tuple(dataset['metainfo']['classes'])
-        for dataset in _datasets((cfg.get(loader) or {}).get('dataset'))
-        if isinstance((dataset.get('metainfo') or {}).get('classes'),
-                      (list, tuple))
-    }
+    lists = set()
+    for dataset in datasets(cfg, loader):
+        classes = (dataset.get('metainfo') or {}).get('classes')
+        if isinstance(classes, (list, tuple)):
+            lists.add(tuple(classes))
     if len(lists) > 1:
         raise UserError(
             f'The datasets of {loader} have {len(lists)} different class '

@@ -29,7 +29,7 @@ class ResumableSampler(Sampler):
         seed: Seed of the order and of the samples' own randomness, the same
             on all ranks. Drawn and shared if None.
         infinite: Never end (iteration-based training) or end after an epoch
-            (epoch-based training).
+            (epoch-based training). The resumable training loops set it.
 
     Raises:
         UserError: The dataset is empty.

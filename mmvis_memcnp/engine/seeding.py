@@ -62,7 +62,7 @@ class SampleIndex(int):
         self.seed = seed
         return self
 
-    def __getnewargs__(self) -> tuple[int, int]:
+    def __getnewargs__(self) -> tuple:  # type: ignore[override]
         # The index goes to the workers by pickle.
         return int(self), self.seed
 

@@ -8,7 +8,7 @@ uninterrupted run. What they need of a config::
 
     train_cfg = dict(type='ResumableIterTrainLoop', max_iters=..., ...)
     train_dataloader = dict(
-        sampler=dict(type='ResumableSampler', infinite=True), ...)
+        sampler=dict(type='ResumableSampler'), ...)
     default_hooks = dict(checkpoint=dict(type='AtomicCheckpointHook', ...))
 
 Exact on a CUDA device only as far as its kernels are: use
@@ -30,16 +30,20 @@ from .samplers import ResumableSampler
 from .seeding import SeededDataset, derive_seed, seed_generators
 
 
-def _seeded(dataloader: DataLoader | dict) -> DataLoader | dict:
-    """Wrap the dataset of a loader's config in a :class:`SeededDataset`."""
+def _resumable(dataloader: DataLoader | dict,
+               infinite: bool) -> DataLoader | dict:
+    """Complete a loader's config: seeded samples, a stream of its kind."""
     if not isinstance(dataloader, dict):
         return dataloader
+    sampler = dataloader['sampler']
+    if isinstance(sampler, dict) and sampler['type'] == 'ResumableSampler':
+        sampler = {**sampler, 'infinite': infinite}
     dataset = dict(type=SeededDataset, dataset=dataloader['dataset'])
-    return {**dataloader, 'dataset': dataset}
+    return {**dataloader, 'dataset': dataset, 'sampler': sampler}
 
 
-def _check_loader(loader: DataLoader, infinite: bool) -> None:
-    """Refuse a loader that cannot be started in the middle."""
+def _check_loader(loader: DataLoader, infinite: bool) -> ResumableSampler:
+    """The sampler of a loader that can be started in the middle."""
     sampler = loader.sampler
     if not isinstance(sampler, ResumableSampler):
         raise UserError(
@@ -59,6 +63,7 @@ def _check_loader(loader: DataLoader, infinite: bool) -> None:
             f'The training dataset has {sampler.size} samples, too few for '
             f'one batch of {loader.batch_size} on each of '
             f'{sampler.world_size} processes: lower the batch size.')
+    return sampler
 
 
 class _ExactIterations:
@@ -66,7 +71,12 @@ class _ExactIterations:
 
     runner: Runner
     dataloader: DataLoader
+    _sampler: ResumableSampler
     _iter: int
+
+    def _seek(self, iterations: int) -> None:
+        """Start the next pass of the loader after so many batches."""
+        self._sampler.seek(iterations * (self.dataloader.batch_size or 1))
 
     def _base_seed(self) -> int:
         """Seed of the run, the same on every rank.
@@ -81,9 +91,9 @@ class _ExactIterations:
 
     def _begin(self) -> None:
         """Take over what a checkpoint brought, and say what does not fit."""
-        self.dataloader.sampler.seed = self._base_seed()
+        self._sampler.seed = self._base_seed()
         hub = self.runner.message_hub
-        now = self.dataloader.batch_size * get_world_size()
+        now = (self.dataloader.batch_size or 1) * get_world_size()
         before = hub.get_info('samples_per_iter')
         if self._iter > 0 and before not in (None, now):
             self.runner.logger.warning(
@@ -105,8 +115,8 @@ class ResumableIterTrainLoop(_ExactIterations, IterBasedTrainLoop):
 
     Args:
         runner: The runner.
-        dataloader: Loader or its config, with an infinite
-            :class:`ResumableSampler`.
+        dataloader: Loader with an infinite :class:`ResumableSampler`, or a
+            config with one, which is made infinite.
         kwargs: ``max_iters``, ``val_begin``, ``val_interval``,
             ``dynamic_intervals`` of mmengine's ``IterBasedTrainLoop``.
 
@@ -116,8 +126,8 @@ class ResumableIterTrainLoop(_ExactIterations, IterBasedTrainLoop):
 
     def __init__(self, runner: Runner, dataloader: DataLoader | dict,
                  **kwargs: Any) -> None:
-        super().__init__(runner, _seeded(dataloader), **kwargs)
-        _check_loader(self.dataloader, infinite=True)
+        super().__init__(runner, _resumable(dataloader, True), **kwargs)
+        self._sampler = _check_loader(self.dataloader, infinite=True)
 
     def run(self) -> torch.nn.Module:
         """Train; the same order of hooks as mmengine's loop."""
@@ -126,8 +136,7 @@ class ResumableIterTrainLoop(_ExactIterations, IterBasedTrainLoop):
         if self._iter > 0:
             # The iterator made with the loop has begun to read from the
             # start, perhaps with another seed.
-            self.dataloader.sampler.seek(self._iter *
-                                         self.dataloader.batch_size)
+            self._seek(self._iter)
             self.dataloader_iterator = _InfiniteDataloaderIterator(
                 self.dataloader)
         runner.call_hook('before_train')
@@ -151,8 +160,8 @@ class ResumableEpochTrainLoop(_ExactIterations, EpochBasedTrainLoop):
 
     Args:
         runner: The runner.
-        dataloader: Loader or its config, with a finite
-            :class:`ResumableSampler`.
+        dataloader: Loader with a finite :class:`ResumableSampler`, or a
+            config with one, which is made finite.
         kwargs: ``max_epochs``, ``val_begin``, ``val_interval``,
             ``dynamic_intervals`` of mmengine's ``EpochBasedTrainLoop``.
 
@@ -162,8 +171,8 @@ class ResumableEpochTrainLoop(_ExactIterations, EpochBasedTrainLoop):
 
     def __init__(self, runner: Runner, dataloader: DataLoader | dict,
                  **kwargs: Any) -> None:
-        super().__init__(runner, _seeded(dataloader), **kwargs)
-        _check_loader(self.dataloader, infinite=False)
+        super().__init__(runner, _resumable(dataloader, False), **kwargs)
+        self._sampler = _check_loader(self.dataloader, infinite=False)
 
     def run(self) -> torch.nn.Module:
         """Train."""
@@ -181,7 +190,7 @@ class ResumableEpochTrainLoop(_ExactIterations, EpochBasedTrainLoop):
                 'size, number of processes and dataset it was trained with.')
         self.runner.call_hook('before_train_epoch')
         self.runner.model.train()
-        self.dataloader.sampler.seek(done * self.dataloader.batch_size)
+        self._seek(done)
         for idx, data_batch in enumerate(self.dataloader, done):
             self.run_iter(idx, data_batch)
         self.runner.call_hook('after_train_epoch')

@@ -14,10 +14,25 @@ import numpy as np
 import torch
 from mmdet.registry import DATASETS, HOOKS, METRICS, MODELS
 from mmdet.structures import DetDataSample, TrackDataSample
+from mmdet.utils import register_all_modules
 from mmengine.evaluator import BaseMetric
 from mmengine.hooks import Hook
+from mmengine.logging import MessageHub, MMLogger
 from mmengine.model import BaseDataPreprocessor, BaseModel
+from mmengine.registry import DefaultScope
+from mmengine.visualization import Visualizer
 from torch import nn
+
+import mmvis_memcnp  # noqa: F401, I001  (installs the shims)
+
+# Once here, not in each of the processes that the tests fork.
+register_all_modules(init_default_scope=False)
+
+
+def forget_runs():
+    """Drop mmengine's global objects, which it names by the second."""
+    for kind in (DefaultScope, MMLogger, MessageHub, Visualizer):
+        kind._instance_dict.clear()
 
 
 def clip(video_id, frame_ids, pixels):
@@ -119,7 +134,7 @@ class ToySession:
 class ToyVIS(BaseModel):
 
     def __init__(self, nan_at=None, num_classes=1, data_preprocessor=None):
-        super().__init__(data_preprocessor or dict(type='ToyPreprocessor'))
+        super().__init__(data_preprocessor or ToyPreprocessor())
         self.backbone = nn.Conv2d(3, 4, 1)
         self.head = nn.Linear(4, num_classes)
         self.nan_at = nan_at

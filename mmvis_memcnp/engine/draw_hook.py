@@ -1,0 +1,61 @@
+"""Pictures of the results while a model is tested."""
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+from mmdet.registry import HOOKS
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+from ..visualization.files import write_image
+from ..visualization.overlay import draw_frame
+from .errors import UserError
+
+
+@HOOKS.register_module()
+class DrawResultsHook(Hook):
+    """Write each tested frame with its instances drawn on it.
+
+    The pictures are ``<out_dir>/<video id>/<name of the frame>.jpg``; each is
+    written as its frame is done. What a model decides when a video ends (such
+    as tracks dropped as noise) is not in them.
+
+    Args:
+        out_dir: Folder for the pictures, made if needed.
+        score_thr: Leave out what scores less in a frame.
+    """
+
+    def __init__(self, out_dir: str, score_thr: float = 0.3) -> None:
+        self.out_dir = Path(out_dir)
+        self.score_thr = score_thr
+
+    def after_test_iter(self,
+                        runner: Runner,
+                        batch_idx: int,
+                        data_batch: Any = None,
+                        outputs: Any = None) -> None:
+        """Draw a frame.
+
+        Args:
+            runner: The runner; its visualizer knows the class names.
+            batch_idx: Number of the frame.
+            data_batch: Batch of this one frame.
+            outputs: List of its FrameResult.
+
+        Raises:
+            UserError: The frame's image cannot be read.
+        """
+        meta = data_batch['data_samples'][0].video_data_samples[0].metainfo
+        path = Path(meta['img_path'])
+        image = cv2.imread(str(path))
+        if image is None:
+            raise UserError(f'The frame {path} cannot be read: check that the '
+                            'file is still there and is an image.')
+        classes = (runner.visualizer.dataset_meta or {}).get('classes', ())
+        picture = draw_frame(
+            image, outputs[0], classes, score_thr=self.score_thr)
+        write_image(
+            self.out_dir / str(meta['video_id']) / f'{path.stem}.jpg',
+            picture)

@@ -1,0 +1,8 @@
+"""Runs that begin in the same second must not share their log."""
+import pytest
+from toy_vis import forget_runs
+
+
+@pytest.fixture(autouse=True)
+def separate_runs():
+    forget_runs()

@@ -1,0 +1,257 @@
+"""tools/train.py and tools/test.py as a user meets them."""
+import importlib.util
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from mmvis_memcnp.compat.checkpoint import load_checkpoint_file
+
+ROOT = Path(__file__).resolve().parents[2]
+TOYS = ROOT / 'tests' / 'test_engine'
+
+CONFIG = """
+custom_imports = dict(imports=['mmvis_memcnp', 'toy_vis'])
+default_scope = 'mmdet'
+log_level = 'WARNING'
+model = dict(type='ToyVIS', num_classes=1)
+train_dataloader = dict(
+    batch_size=2, num_workers=0, dataset=dict(type='ToyClips', size=10),
+    sampler=dict(type='ResumableSampler', shuffle=True))
+train_cfg = dict(type='ResumableIterTrainLoop', max_iters=4, val_interval=4)
+optim_wrapper = dict(
+    type='OptimWrapper', optimizer=dict(type='SGD', lr=0.01))
+val_dataloader = dict(
+    batch_size=1, num_workers=0, dataset=dict(type='ToyVideos'),
+    sampler=dict(type='VideoFrameSampler'))
+val_cfg = dict(type='VideoValLoop')
+val_evaluator = dict(type='ToyMetric')
+test_dataloader = val_dataloader
+test_cfg = dict(type='VideoTestLoop', chunk=2)
+test_evaluator = val_evaluator
+default_hooks = dict(
+    checkpoint=dict(type='AtomicCheckpointHook', by_epoch=False, interval=2))
+"""
+
+
+@pytest.fixture
+def tool(tmp_path, monkeypatch, capsys):
+    """Runs a tool in an empty folder; returns (exit code, stderr)."""
+    monkeypatch.syspath_prepend(str(TOYS))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv('MMVIS_TRACEBACK', raising=False)
+    (tmp_path / 'toy.py').write_text(CONFIG)
+
+    from toy_vis import forget_runs
+
+    def run(name, *args):
+        forget_runs()
+        spec = importlib.util.spec_from_file_location(
+            f'{name}_tool', ROOT / 'tools' / f'{name}.py')
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        monkeypatch.setattr(sys, 'argv', [name, *map(str, args)])
+        try:
+            module.run_tool(module.main)
+            code = 0
+        except SystemExit as end:
+            code = end.code
+        return code, capsys.readouterr().err
+
+    return run
+
+
+@pytest.fixture(scope='module')
+def trained(tmp_path_factory):
+    """Checkpoint of a model with one class."""
+    sys.path.insert(0, str(TOYS))
+    from toy_vis import ToyVIS
+    path = tmp_path_factory.mktemp('trained') / 'one_class.pth'
+    torch.save(dict(state_dict=ToyVIS().state_dict()), path)
+    return path
+
+
+def options(*values):
+    return ['--cfg-options', *values]
+
+
+def written(folder):
+    """What a failed tool may not leave behind."""
+    return sorted(
+        str(path.relative_to(folder)) for path in folder.rglob('*')
+        if path.name != 'toy.py' and '__pycache__' not in path.parts)
+
+
+def test_train_resume_and_test(tool, tmp_path):
+    assert tool('train', 'toy.py', '--seed', 7) == (0, '')
+    work_dir = tmp_path / 'work_dirs' / 'toy'
+    note = work_dir / 'last_checkpoint'
+    assert Path(note.read_text()).name == 'iter_4.pth'
+    logs = ''.join(p.read_text() for p in work_dir.rglob('*.json'))
+    assert logs
+
+    more = options('train_cfg.max_iters=6')
+    assert tool('train', 'toy.py', '--resume', *more)[0] == 0
+    last = load_checkpoint_file(work_dir / 'iter_6.pth')
+    assert last['meta']['seed'] == 7
+    assert int(last['state_dict']['steps']) == 6
+    assert tool('test', 'toy.py', work_dir / 'iter_6.pth')[0] == 0
+
+
+def test_seed_is_in_the_log(tool, tmp_path):
+    more = options('log_level=INFO', 'train_cfg.max_iters=1')
+    assert tool('train', 'toy.py', '--seed', 13, '--deterministic',
+                '--work-dir', 'out', *more)[0] == 0
+    torch.use_deterministic_algorithms(False)
+    log, = (tmp_path / 'out').rglob('*.log')
+    assert 'seed: 13\n' in log.read_text()
+    assert 'deterministic: True\n' in log.read_text()
+
+
+def test_resume_without_a_checkpoint_starts(tool, tmp_path):
+    more = options('train_cfg.max_iters=2')
+    assert tool('train', 'toy.py', '--resume', '--work-dir', 'out',
+                *more)[0] == 0
+    assert (tmp_path / 'out' / 'iter_2.pth').is_file()
+
+
+@pytest.mark.parametrize('args, sentence', [
+    (['no.py'], 'There is no config at no.py'),
+    (['toy.py', *options('a.b.c=1', 'model=3', 'model.x=2')],
+     'The config toy.py cannot be read'),
+    (['toy.py', '--resume', 'no.pth'],
+     'There is no checkpoint at no.pth: correct --resume'),
+    (['toy.py', *options('load_from=no.pth')],
+     'There is no checkpoint at no.pth: correct load_from'),
+    (['toy.py', *options('train_dataloader.dataset.ann_file=no.json',
+                         'train_dataloader.dataset.data_root=some')],
+     'There is no annotation file at some/no.json'),
+    (['toy.py', *options('val_dataloader.dataset.ann_file=no.json')],
+     'or data_root of val_dataloader.dataset'),
+    (['toy.py', '--seed', '-1'], '--seed must lie in'),
+])
+def test_train_refuses_before_writing(tool, tmp_path, args, sentence):
+    code, err = tool('train', *args)
+    assert code == 1
+    assert err.startswith('Error: ') and err.count('\n') == 1
+    assert sentence in err
+    assert written(tmp_path) == []
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason='needs no GPU')
+def test_amp_without_a_gpu(tool, tmp_path):
+    assert tool('train', 'toy.py', '--amp') == (
+        1, 'Error: --amp needs a CUDA device and PyTorch sees none: train '
+        'without --amp here, in single precision.\n')
+    assert written(tmp_path) == []
+
+
+@pytest.mark.parametrize('change, sentence', [
+    ('train_dataloader.dataset.size=0', 'The training dataset is empty'),
+    ('train_dataloader.sampler.type=DefaultSampler', 'which cannot resume'),
+    ('train_dataloader.batch_size=20 train_dataloader.drop_last=True',
+     'has 10 samples'),
+    ('model.nan_at=1', 'stopped at iteration 1: loss_size is nan'),
+    ('default_hooks.checkpoint.interval=3 '
+     'optim_wrapper.accumulative_counts=2', 'not a multiple of'),
+])
+def test_train_stops_with_a_sentence(tool, tmp_path, change, sentence):
+    code, err = tool('train', 'toy.py', *options(*change.split()))
+    assert code == 1
+    assert err.startswith('Error: ') and err.count('\n') == 1
+    assert sentence in err
+    assert not list(tmp_path.rglob('*.pth'))
+
+
+@pytest.mark.parametrize('args, sentence', [
+    (['no.py', 'x.pth'], 'There is no config at no.py'),
+    (['toy.py', 'no.pth'], 'There is no checkpoint at no.pth'),
+    (['toy.py', 'toy.py', '--out', 'a.txt'], '--out must name a .json'),
+    (['toy.py', 'toy.py', '--ann-file', 'no.json'],
+     'There is no annotation file at '),
+])
+def test_test_refuses_before_writing(tool, tmp_path, args, sentence):
+    code, err = tool('test', *args)
+    assert code == 1
+    assert err.startswith('Error: ') and err.count('\n') == 1
+    assert sentence in err
+    assert written(tmp_path) == []
+
+
+def test_checkpoint_of_another_model(tool, tmp_path):
+    other = dict(
+        state_dict={
+            f'sem_seg_head.layer{i}.weight': torch.zeros(2)
+            for i in range(30)
+        },
+        meta=dict(cfg="x = 1\nmodel = dict(\n    depth=2,\n"
+                  "    type='Mask2FormerVIS')\n"))
+    torch.save(other, tmp_path / 'other.pth')
+    code, err = tool('test', 'toy.py', 'other.pth')
+    assert code == 1 and err.count('\n') == 1
+    assert 'does not belong to this ToyVIS: 5 weights are missing' in err
+    assert '30 weights are not of this model' in err
+    assert 'saved while training Mask2FormerVIS' in err
+    code, err = tool('train', 'toy.py', *options('load_from=other.pth'))
+    assert code == 1 and err.count('\n') == 1
+    assert 'only 0 of its 30 weights belong to ToyVIS' in err
+    assert not list(tmp_path.rglob('iter_*.pth'))
+
+
+def test_another_number_of_classes(tool, tmp_path, trained):
+    three = options('model.num_classes=3', f'load_from={trained}')
+    assert tool('train', 'toy.py', *three)[0] == 0
+    log, = (tmp_path / 'work_dirs' / 'toy').rglob('*.log')
+    assert ('another number of classes; these weights keep their initial '
+            'values: head.weight, head.bias.') in log.read_text()
+    weights = load_checkpoint_file(
+        tmp_path / 'work_dirs' / 'toy' / 'iter_4.pth')['state_dict']
+    assert weights['head.weight'].shape == (3, 4)
+
+    code, err = tool('test', 'toy.py', trained,
+                     *options('model.num_classes=3'))
+    assert code == 1 and err.count('\n') == 1
+    assert 'head.weight (1, 4) instead of (3, 4)' in err
+
+
+def test_class_list_of_the_data_sets_the_model(tool, tmp_path):
+    classes = options("train_dataloader.dataset.metainfo.classes=('a','b')")
+    assert tool('train', 'toy.py', *classes)[0] == 0
+    weights = load_checkpoint_file(
+        tmp_path / 'work_dirs' / 'toy' / 'iter_4.pth')['state_dict']
+    assert weights['head.weight'].shape == (2, 4)
+
+
+class Malicious:
+
+    def __reduce__(self):
+        return os.system, ('touch harmed', )
+
+
+def test_malicious_checkpoint_is_not_executed(tool, tmp_path):
+    (tmp_path / 'evil.pth').write_bytes(pickle.dumps(Malicious()))
+    code, err = tool('test', 'toy.py', 'evil.pth')
+    assert code == 1 and err.count('\n') == 1
+    assert 'evil.pth' in err
+    assert not (tmp_path / 'harmed').exists()
+
+
+def test_command_line(tmp_path):
+    """The real thing, once: exit status and stderr of a process."""
+    environment = {
+        **os.environ, 'PYTHONPATH': f'{ROOT}{os.pathsep}{TOYS}',
+        'OMP_NUM_THREADS': '1'
+    }
+    done = subprocess.run(
+        [sys.executable, str(ROOT / 'tools' / 'train.py'), 'no.py'],
+        cwd=tmp_path, env=environment, capture_output=True, text=True,
+        timeout=60)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == (
+        'Error: There is no config at no.py: give the path of a file in '
+        'configs/.')
+    assert 'Traceback' not in done.stderr

@@ -1,0 +1,95 @@
+"""Test a model: score its videos, or write them for a server."""
+import argparse
+import os
+from collections.abc import Iterator
+
+from mmengine.config import Config, DictAction
+from mmengine.runner import Runner
+
+from mmvis_memcnp.engine import UserError, preflight, run_tool
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config', help='config file')
+    parser.add_argument('checkpoint', help='weights to test')
+    parser.add_argument(
+        '--work-dir',
+        help='folder of the log (default: work_dirs/<name of the config>)')
+    parser.add_argument(
+        '--ann-file',
+        help='YouTube-VIS style json to test on instead of the one in the '
+        'config; it may be without annotations')
+    parser.add_argument(
+        '--out',
+        metavar='RESULTS.json',
+        help='also write the tracks in the form of the YouTube-VIS servers')
+    parser.add_argument(
+        '--format-only',
+        action='store_true',
+        help='score nothing, write the tracks and the archive to submit')
+    parser.add_argument(
+        '--classwise', action='store_true', help='also score each class')
+    parser.add_argument(
+        '--show-dir',
+        help='folder for pictures of the results, a folder a video')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        metavar='KEY=VALUE',
+        help='override values of the config, such as '
+        'test_dataloader.num_workers=4')
+    preflight.add_launcher_options(parser)
+    return parser.parse_args()
+
+
+def metrics(cfg: Config) -> Iterator[dict]:
+    """The configs of the metrics that know of tracks and ground truth."""
+    evaluator = cfg.get('test_evaluator') or []
+    for metric in [evaluator] if isinstance(evaluator, dict) else evaluator:
+        if metric.get('type') == 'VISMetric':
+            yield metric
+
+
+def apply_options(cfg: Config, args: argparse.Namespace) -> None:
+    """Write the options that concern data and scores into the config."""
+    if args.out is not None and not args.out.endswith('.json'):
+        raise UserError(f'--out must name a .json file, got {args.out}.')
+    if args.ann_file is not None:
+        # Relative paths of a config are taken from its data_root.
+        path = os.path.abspath(args.ann_file)
+        for dataset in preflight.datasets(cfg, 'test_dataloader'):
+            dataset['ann_file'] = path
+        for metric in metrics(cfg):
+            metric['ann_file'] = path
+    for metric in metrics(cfg):
+        if args.out is not None:
+            metric['outfile_prefix'] = args.out.removesuffix('.json')
+        if args.format_only:
+            metric['format_only'] = True
+        if args.classwise:
+            metric['classwise'] = True
+
+
+def main() -> None:
+    """Test."""
+    args = parse_args()
+    cfg = preflight.load_config(args.config, args.cfg_options)
+    cfg.launcher = args.launcher
+    preflight.set_work_dir(cfg, args.config, args.work_dir)
+    apply_options(cfg, args)
+    preflight.check_checkpoint_path(args.checkpoint, 'the path')
+    preflight.check_annotations(cfg, 'test_dataloader')
+    preflight.apply_classes(cfg, 'test_dataloader')
+    cfg.load_from, cfg.resume = args.checkpoint, False
+    preflight.add_hook(cfg, 'CheckpointCheckHook', strict=True)
+    if args.show_dir is not None:
+        preflight.add_hook(cfg, 'DrawResultsHook', out_dir=args.show_dir)
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    Runner.from_cfg(cfg).test()
+
+
+if __name__ == '__main__':
+    run_tool(main)
