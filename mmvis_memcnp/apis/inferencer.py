@@ -72,7 +72,8 @@ class VISInferencer:
         if not hasattr(self.model, 'start'):
             raise ValueError(f'{type(self.model).__name__} has no sessions: '
                              'give the config of a model of mmvis_memcnp.')
-        named = dataset_classes(self._dataset()) if self._dataset() else None
+        dataset = self._dataset()
+        named = dataset_classes(dataset) if dataset else None
         if checkpoint is None:
             warnings.warn('No checkpoint was given: the weights are random, '
                           'and so are the results.', stacklevel=2)
@@ -255,8 +256,9 @@ class InferenceSession:
             SourceError: If a frame is no uint8 colour image or its size is
                 not that of the video.
         """
-        one = isinstance(frames, np.ndarray) and frames.ndim == 3
-        batch = [frames] if one else list(frames)
+        batch: list[np.ndarray] = list(frames)
+        if isinstance(frames, np.ndarray) and frames.ndim == 3:
+            batch = [frames]
         for index, frame in enumerate(batch, self._count):
             check_frame(frame, index)
             size = self._size or batch[0].shape

@@ -10,8 +10,13 @@ import numpy as np
 from mmengine.structures import InstanceData
 from pycocotools import mask as coco_mask
 
-from ..structures import (FileSink, VideoResult, decode_masks, encode_masks,
-                          rle_to_json)
+from ..structures import (
+    FileSink,
+    VideoResult,
+    decode_masks,
+    encode_masks,
+    rle_to_json,
+)
 from ..visualization.files import VideoWriter, write_image
 from ..visualization.overlay import draw_frame
 from ..visualization.uncertainty import plot_uncertainty

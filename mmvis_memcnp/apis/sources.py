@@ -1,7 +1,7 @@
 """One reader for everything that frames come from."""
 import glob
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -94,7 +94,7 @@ def open_source(source: Source,
     if isinstance(source, (str, Path, int)):
         name, length, fps, live, frames = _open_named(source, allow_broken)
     else:
-        length = len(source) if hasattr(source, '__len__') else None
+        length = len(source) if isinstance(source, Sized) else None
         if length == 0:
             raise SourceError('The list of frames is empty: give at least '
                               'one.')

@@ -172,6 +172,11 @@ class CheckpointCheckHook(Hook):
         """
         # mmengine runs this text as Python when it resumes.
         (checkpoint.get('meta') or {}).pop('config', None)
+        if runner._resume and not {'meta', 'optimizer'} <= set(checkpoint):
+            raise UserError(
+                'The checkpoint given to --resume holds weights alone, not '
+                'the state of a training: start a new one from them with '
+                '--cfg-options load_from=CHECKPOINT.')
         model = runner.model
         model = model.module if is_model_wrapper(model) else model
         name = type(model).__name__

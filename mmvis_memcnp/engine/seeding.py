@@ -98,3 +98,10 @@ class SeededDataset:
         if name == 'dataset' or name.startswith('__'):
             raise AttributeError(name)
         return getattr(self.dataset, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # Hooks replace, for instance, the dataset's pipeline.
+        if name == 'dataset':
+            super().__setattr__(name, value)
+        else:
+            setattr(self.dataset, name, value)

@@ -34,6 +34,11 @@ def _resumable(dataloader: DataLoader | dict,
                infinite: bool) -> DataLoader | dict:
     """Complete a loader's config: seeded samples, a stream of its kind."""
     if not isinstance(dataloader, dict):
+        if not isinstance(dataloader.dataset, SeededDataset):
+            raise UserError(
+                'The training loader was built without SeededDataset around '
+                'its dataset, so its samples would not repeat on resume: '
+                'wrap the dataset, or give the config of the loader.')
         return dataloader
     sampler = dataloader['sampler']
     if isinstance(sampler, dict) and sampler['type'] == 'ResumableSampler':

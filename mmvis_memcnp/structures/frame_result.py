@@ -42,7 +42,7 @@ def frame_result(instances_id: Tensor,
         ValueError: If the lengths differ.
     """
     count = len(instances_id)
-    fields = dict(
+    fields: dict = dict(
         instances_id=_cpu(instances_id, torch.int64, (count, )),
         bboxes=_cpu(bboxes, torch.float32, (count, 4)),
         scores=_cpu(scores, torch.float32, (count, )),

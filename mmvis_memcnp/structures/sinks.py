@@ -1,5 +1,4 @@
 """Where the instances of past frames go: memory, or a file on disk."""
-import os
 import struct
 import tempfile
 from typing import BinaryIO, Iterator, NamedTuple, Optional, Protocol
@@ -140,12 +139,6 @@ class FileSink:
     def num_bytes(self) -> int:
         """Bytes written so far."""
         return self._end
-
-    @property
-    def path(self) -> Optional[str]:
-        """The file, None for a temporary one."""
-        name = self._file.name
-        return os.fspath(name) if isinstance(name, (str, bytes)) else None
 
     def _read(self, position: int) -> tuple[Record, int]:
         """The record at a file position, and the position after it."""

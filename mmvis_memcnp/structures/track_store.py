@@ -108,7 +108,8 @@ class VideoResult:
         """
         kept = {track.id for track in self.tracks}
         shape = self.ori_shape or (0, 0)
-        frame, batch = 0, []
+        frame = 0
+        batch: list[Record] = []
         for record in self._sink.scan():
             while record.frame > frame and frame < self.num_frames:
                 yield _to_frame_result(batch, frame, shape)
@@ -172,8 +173,9 @@ class TrackStore:
                              f'twice: {sorted(ids)}.')
         labels, scores = result.labels.tolist(), result.scores.tolist()
         boxes = result.bboxes.tolist()
-        sigmas = (result.box_sigmas.tolist() if 'box_sigmas' in result else
-                  [None] * len(ids))
+        sigmas: list = [None] * len(ids)
+        if 'box_sigmas' in result:
+            sigmas = [tuple(four) for four in result.box_sigmas.tolist()]
         for i, track_id in enumerate(ids):
             running = self._running.setdefault(track_id, _Running())
             running.total += scores[i]
@@ -181,7 +183,7 @@ class TrackStore:
             running.labels[labels[i]] += 1
             self.sink.write(
                 Record(self._num_frames, track_id, labels[i], scores[i],
-                       tuple(boxes[i]), sigmas[i] and tuple(sigmas[i]),
+                       tuple(boxes[i]), sigmas[i],
                        result.masks[i]))
         if self._shape is None:
             self._shape = result.metainfo.get('ori_shape')

@@ -5,8 +5,12 @@ from .files import VideoWriter, replacing, write_image
 from .memory import draw_memory
 from .overlay import corner_ellipses, draw_frame, draw_video, place_chips
 from .selection import LevelSelection, draw_selections
-from .uncertainty import (draw_uncertainty_maps, plot_uncertainty, spread_map,
-                          warm)
+from .uncertainty import (
+                          draw_uncertainty_maps,
+                          plot_uncertainty,
+                          spread_map,
+                          warm,
+)
 
 __all__ = [
     'LevelSelection', 'VideoWriter', 'color_of', 'corner_ellipses',

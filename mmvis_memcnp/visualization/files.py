@@ -83,7 +83,7 @@ class VideoWriter:
         self._pad = shape[0] % 2, shape[1] % 2
         size = shape[1] + self._pad[1], shape[0] + self._pad[0]
         for name in CODECS if codec == 'auto' else (codec, ):
-            code = cv2.VideoWriter_fourcc(*CODECS[name])
+            code = cv2.VideoWriter.fourcc(*CODECS[name])
             self._writer = cv2.VideoWriter(str(path), code, fps, size)
             if self._writer.isOpened():
                 self.codec = name

@@ -126,8 +126,8 @@ def place_chips(boxes: np.ndarray, sizes: Sequence[tuple[int, int]],
         top, bottom = round(float(box[1])), round(float(box[3]))
         wanted = [top - height, top, bottom - height, bottom]
         tops = [t for t in wanted if 0 <= t <= last]
-        tops += sorted(range(0, last + 1, max(1, height // 2)),
-                       key=lambda t, top=top: abs(t - top))
+        steps = np.arange(0, last + 1, max(1, height // 2))
+        tops += steps[np.abs(steps - top).argsort(kind='stable')].tolist()
         rects = [(t, left, t + height, left + width) for t in tops]
         free = (r for r in rects if not any(_meet(r, p) for p in placed))
         placed.append(next(free, rects[0]))

@@ -65,7 +65,8 @@ def put_chip(image: np.ndarray, text: str, top: int, left: int, size: int,
     pad = size // 10, size // 3
     alpha[pad[0]:pad[0] + mask.shape[0],
           pad[1]:pad[1] + mask.shape[1], 0] = mask
-    chip = (1 - alpha) * np.float32(background) + alpha * np.float32(color)
+    ink, ground = (np.array(c, np.float32) for c in (color, background))
+    chip = (1 - alpha) * ground + alpha * ink
     y0, x0 = max(top, 0), max(left, 0)
     y1 = min(top + height, image.shape[0])
     x1 = min(left + width, image.shape[1])

@@ -46,7 +46,7 @@ def spread_map(values: np.ndarray, input_shape: tuple[int, int],
     Returns:
         np.ndarray: (H, W) of the original frame, float32.
     """
-    full = cv2.resize(np.float32(values), tuple(input_shape[::-1]),
+    full = cv2.resize(values.astype(np.float32), tuple(input_shape[::-1]),
                       interpolation=cv2.INTER_LINEAR)
     inside = full[:img_shape[0], :img_shape[1]]
     return cv2.resize(inside, tuple(ori_shape[::-1]),

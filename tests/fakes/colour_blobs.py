@@ -12,9 +12,8 @@ from mmdet.registry import MODELS
 from mmengine.config import Config
 from mmengine.model import BaseModel
 from mmengine.structures import InstanceData
-from torch import nn
-
 from mmvis_memcnp.models.vis.base import OnlineVIS
+from torch import nn
 
 CLASSES = ('red blob', 'green blob', 'blue blob')
 
@@ -124,3 +123,12 @@ def write_video(path, frames, codec='MJPG', fps=10):
         writer.write(frame)
     writer.release()
     return str(path)
+
+
+def write_model(folder, **model):
+    """Config file and checkpoint; returns their paths."""
+    config(**model).dump(str(folder / 'config.py'))
+    torch.save(dict(state_dict=ColourBlobVIS().state_dict(),
+                    meta=dict(dataset_meta=dict(classes=CLASSES))),
+               folder / 'weights.pth')
+    return folder / 'config.py', folder / 'weights.pth'

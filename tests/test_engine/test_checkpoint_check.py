@@ -57,7 +57,7 @@ def load(strict, model, checkpoint, num_classes):
     said = []
     logger = SimpleNamespace(info=said.append, warning=said.append)
     runner = SimpleNamespace(
-        model=model, logger=logger,
+        model=model, logger=logger, _resume=False,
         cfg=Config(dict(model=dict(num_classes=num_classes))))
     CheckpointCheckHook(strict).after_load_checkpoint(runner, checkpoint)
     return said

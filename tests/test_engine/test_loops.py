@@ -51,7 +51,7 @@ def test_config(work_dir, dataset=None, sampler='VideoFrameSampler',
             log_level='ERROR'))
 
 
-test_config.__test__ = False  # A helper, for all its name.
+test_config.__test__ = False  # Makes a config; no test.
 
 
 def run(cfg):

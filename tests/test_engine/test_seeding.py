@@ -119,5 +119,7 @@ def test_seeded_dataset_draws_by_the_index():
 def test_seeded_dataset_is_a_view():
     dataset = pickle.loads(pickle.dumps(SeededDataset(Noise())))
     assert (len(dataset), dataset.name) == (3, 'noise')
+    dataset.name = 'quiet'
+    assert dataset.dataset.name == 'quiet'
     with pytest.raises(AttributeError):
         _ = dataset.other

@@ -6,9 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from mmvis_memcnp.structures import (FileSink, MemorySink, TrackStore,
-                                     decode_masks, empty_frame_result,
-                                     encode_masks, frame_result)
+from mmvis_memcnp.structures import (
+    FileSink,
+    MemorySink,
+    TrackStore,
+    decode_masks,
+    empty_frame_result,
+    encode_masks,
+    frame_result,
+)
 
 SIZE = (4, 4)
 
@@ -24,7 +30,7 @@ def frame(*instances, sigmas=True):
     """FrameResult of (id, label, score, mask, sigma) rows."""
     if not instances:
         return empty_frame_result(SIZE)
-    ids, labels, scores, masks, sigma = zip(*instances)
+    ids, labels, scores, masks, sigma = zip(*instances, strict=True)
     boxes = torch.tensor([[m.any(0).argmax(), m.any(1).argmax()] for m in masks
                           ]).repeat(1, 2) + torch.tensor([0, 0, 2, 2])
     return frame_result(
@@ -98,7 +104,7 @@ class TestTrackStore:
         frames = [frame()] + three_frames() + [frame(), frame()]
         back = list(fill(sink, frames).finish().iter_frames())
         assert [result.frame_id for result in back] == list(range(6))
-        for old, new in zip(frames, back):
+        for old, new in zip(frames, back, strict=True):
             for key in ('instances_id', 'labels', 'scores', 'bboxes'):
                 assert torch.equal(old[key], new[key]), key
             assert old.masks == new.masks
@@ -155,7 +161,8 @@ def test_file_equals_memory():
     on_disk = fill(FileSink(), frames).finish()
     assert memory.tracks == on_disk.tracks
     assert memory.to_ytvis(3, [1, 2, 3]) == on_disk.to_ytvis(3, [1, 2, 3])
-    for one, other in zip(memory.tracks, on_disk.tracks):
+    for one, other in zip(memory.tracks, on_disk.tracks,
+                          strict=True):
         assert one.frame_scores == other.frame_scores
         assert one.sigmas == other.sigmas
 
@@ -214,4 +221,5 @@ def test_frame_result_checks_lengths_and_dtypes():
     assert result.bboxes.dtype == result.scores.dtype == torch.float32
     assert result.frame_id == 9 and result.ori_shape == SIZE
     with pytest.raises(ValueError, match='one entry an instance'):
-        frame_result([1, 2], torch.zeros(2, 4), [.5], [1, 1], [], ori_shape=SIZE)
+        frame_result([1, 2], torch.zeros(2, 4), [.5], [1, 1], [],
+                     ori_shape=SIZE)

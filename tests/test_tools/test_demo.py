@@ -1,9 +1,6 @@
 """The demo, end to end, as a user calls it."""
-import contextlib
-import io
 import json
 import os
-import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +12,8 @@ import torch
 from pycocotools import mask as coco_mask
 
 from mmvis_memcnp.apis.outputs import separate_masks
-from tests.fakes.colour_blobs import CLASSES, ColourBlobVIS, clip, config
+from tests.fakes.colour_blobs import clip, write_model
+from tests.fakes.programs import run_program
 
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = ROOT / 'demo' / 'video_demo.py'
@@ -31,26 +29,7 @@ def run(*args, cwd):
 
 def run_here(*args, cwd):
     """The same in this process, which saves the imports."""
-    out, err, code = io.StringIO(), io.StringIO(), 0
-    with contextlib.chdir(cwd), contextlib.redirect_stdout(out), \
-            contextlib.redirect_stderr(err), pytest.MonkeyPatch.context() as m:
-        m.setattr(sys, 'argv', [str(DEMO), *map(str, args)])
-        try:
-            runpy.run_path(str(DEMO), run_name='__main__')
-        except SystemExit as end:
-            code = end.code
-    return subprocess.CompletedProcess(args, code or 0, out.getvalue(),
-                                       err.getvalue())
-
-
-def write_model(folder, **model):
-    """Config file and checkpoint of the colour blob system."""
-    cfg = config(**model)
-    cfg.dump(str(folder / 'config.py'))
-    torch.save(dict(state_dict=ColourBlobVIS().state_dict(),
-                    meta=dict(dataset_meta=dict(classes=CLASSES))),
-               folder / 'weights.pth')
-    return folder / 'config.py', folder / 'weights.pth'
+    return run_program(DEMO, *args, cwd=cwd)
 
 
 def write_frames(folder, frames):

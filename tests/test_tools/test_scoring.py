@@ -5,6 +5,9 @@ bright, so it is right in every pixel.
 """
 import importlib.util
 import json
+import os
+import socket
+import subprocess
 import sys
 import zipfile
 from pathlib import Path
@@ -83,7 +86,8 @@ def test_tool(tmp_path, monkeypatch, capfd):
     monkeypatch.delenv('MMVIS_TRACEBACK', raising=False)
     write_data(tmp_path / 'data', squares=[0, 1, 2])
     (tmp_path / 'bright.py').write_text(CONFIG)
-    torch.save(dict(state_dict={}), tmp_path / 'none.pth')
+    torch.save(dict(state_dict=dict(threshold=torch.tensor(128.))),
+               tmp_path / 'bright.pth')
     from toy_vis import forget_runs
     spec = importlib.util.spec_from_file_location(
         'test_tool', ROOT / 'tools' / 'test.py')
@@ -93,7 +97,7 @@ def test_tool(tmp_path, monkeypatch, capfd):
     def run(*args):
         forget_runs()
         monkeypatch.setattr(
-            sys, 'argv', ['test.py', 'bright.py', 'none.pth', *args])
+            sys, 'argv', ['test.py', 'bright.py', 'bright.pth', *args])
         try:
             module.run_tool(module.main)
             code = 0
@@ -155,6 +159,37 @@ def test_format_only(test_tool, tmp_path):
     assert code == 0, said
     assert (tmp_path / 'results' / 'sub.zip').is_file()
     assert 'AP' not in scores(tmp_path)
+
+
+def test_launcher_of_two_processes(test_tool, tmp_path):
+    paths = [ROOT, ROOT / 'tests' / 'test_tools']
+    with socket.socket() as free:
+        free.bind(('127.0.0.1', 0))
+        port = free.getsockname()[1]
+    environment = {
+        **os.environ, 'OMP_NUM_THREADS': '1', 'PORT': str(port),
+        'PYTHONPATH': os.pathsep.join(map(str, paths)),
+        'PATH': f'{Path(sys.executable).parent}:{os.environ["PATH"]}'
+    }
+    done = subprocess.run(
+        ['bash', str(ROOT / 'tools' / 'dist_test.sh'), 'bright.py',
+         'bright.pth', '2', '--out', 'results/all.json'],
+        cwd=tmp_path, env=environment, capture_output=True, text=True,
+        timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert scores(tmp_path)['AP'] == 1
+    entries = json.loads((tmp_path / 'results' / 'all.json').read_text())
+    assert [e['video_id'] for e in entries] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    'script', ['dist_train', 'dist_test', 'slurm_train', 'slurm_test'])
+def test_launchers_tell_their_usage(script):
+    path = ROOT / 'tools' / f'{script}.sh'
+    done = subprocess.run(
+        ['bash', str(path)], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert f'tools/{script}.sh' in done.stderr
 
 
 def test_truncated_frame_is_named(test_tool, tmp_path):

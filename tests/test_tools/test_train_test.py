@@ -218,6 +218,12 @@ def test_another_number_of_classes(tool, tmp_path, trained):
     assert 'head.weight (1, 4) instead of (3, 4)' in err
 
 
+def test_weights_alone_cannot_be_resumed(tool, tmp_path, trained):
+    code, err = tool('train', 'toy.py', '--resume', trained)
+    assert code == 1 and err.count('\n') == 1
+    assert 'holds weights alone' in err
+
+
 def test_class_list_of_the_data_sets_the_model(tool, tmp_path):
     classes = options("train_dataloader.dataset.metainfo.classes=('a','b')")
     assert tool('train', 'toy.py', *classes)[0] == 0

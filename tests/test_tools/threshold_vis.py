@@ -1,7 +1,8 @@
-"""A model without weights that works: objects are bright."""
+"""A model that works untrained: objects are bright."""
 import torch
 from mmdet.registry import MODELS
 from mmengine.model import BaseModel
+from torch import nn
 
 import mmvis_memcnp  # noqa: F401
 from mmvis_memcnp.structures import TrackStore, encode_masks
@@ -10,14 +11,15 @@ from mmvis_memcnp.structures.frame_result import frame_result
 
 class ThresholdSession:
 
-    def __init__(self):
+    def __init__(self, threshold):
+        self.threshold = threshold
         self.store = TrackStore()
 
     def step(self, frames, metas):
         results = []
         for frame, meta in zip(frames, metas, strict=True):
             height, width = meta['img_shape']
-            mask = frame[:, :height, :width].mean(0) > 128
+            mask = frame[:, :height, :width].mean(0) > self.threshold
             rows, columns = mask.nonzero().T
             box = torch.stack([
                 columns.min(), rows.min(), columns.max() + 1, rows.max() + 1
@@ -41,8 +43,12 @@ class ThresholdSession:
 @MODELS.register_module()
 class ThresholdVIS(BaseModel):
 
+    def __init__(self, data_preprocessor):
+        super().__init__(data_preprocessor)
+        self.threshold = nn.Parameter(torch.tensor(128.))
+
     def start(self, video_meta=None):
-        return ThresholdSession()
+        return ThresholdSession(self.threshold)
 
     def forward(self, inputs, data_samples=None, mode='tensor'):
         raise NotImplementedError
