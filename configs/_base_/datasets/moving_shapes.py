@@ -14,9 +14,10 @@ train_pipeline = [
         transforms=[
             dict(type='LoadFrame'),
             dict(type='LoadVISAnnotations'),
+            # Never above 128x192, so that every batch is padded to that.
             dict(
                 type='RandomResize',
-                scale=[(168, 112), (216, 144)],
+                scale=[(144, 96), (192, 128)],
                 keep_ratio=True),
             dict(type='RandomFlip', prob=0.5),
         ]),
@@ -36,7 +37,7 @@ train_dataloader = dict(
     batch_size=8,
     num_workers=2,
     persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=True),
+    sampler=dict(type='ResumableSampler'),
     dataset=dict(
         type=dataset_type,
         data_root=data_root,

@@ -1,5 +1,5 @@
 # A short schedule from scratch.
-train_cfg = dict(type='IterBasedTrainLoop', max_iters=4000, val_interval=4000)
+train_cfg = dict(type='ResumableIterTrainLoop', max_iters=4000, val_interval=4000)
 param_scheduler = [
     dict(
         type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=200),

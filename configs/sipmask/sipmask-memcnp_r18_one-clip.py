@@ -1,0 +1,67 @@
+# Over-fits one clip, to show that model, losses, data and scores fit together:
+# tools/benchmark/overfit_clip.py. The same frames are trained on and tested.
+_base_ = [
+    '../_base_/models/sipmask-memcnp_r18_small.py',
+    '../_base_/schedules/small_cpu.py', '../_base_/default_runtime.py'
+]
+data_root = 'data/one_clip/'
+classes = ('person', 'backpack')
+scale = (432, 240)
+
+model = dict(bbox_head=dict(num_classes=2))
+
+train_dataloader = dict(
+    batch_size=2,
+    num_workers=1,
+    persistent_workers=True,
+    sampler=dict(type='ResumableSampler'),
+    dataset=dict(
+        type='VISDataset',
+        metainfo=dict(classes=classes),
+        data_root=data_root,
+        ann_file='instances.json',
+        data_prefix=dict(img_path='JPEGImages'),
+        clip_sampler=dict(type='KeyRefSampler', frame_range=10),
+        pipeline=[
+            dict(
+                type='TransformBroadcaster',
+                share_random_params=True,
+                transforms=[
+                    dict(type='LoadFrame'),
+                    dict(type='LoadVISAnnotations'),
+                    dict(type='Resize', scale=scale, keep_ratio=True),
+                    dict(type='RandomFlip', prob=0.5)
+                ]),
+            dict(type='PackTrackInputs')
+        ]))
+val_dataloader = dict(
+    batch_size=1,
+    num_workers=1,
+    persistent_workers=True,
+    drop_last=False,
+    sampler=dict(type='VideoFrameSampler'),
+    dataset=dict(
+        type='VISDataset',
+        metainfo=dict(classes=classes),
+        data_root=data_root,
+        ann_file='instances.json',
+        data_prefix=dict(img_path='JPEGImages'),
+        test_mode=True,
+        pipeline=[
+            dict(
+                type='TransformBroadcaster',
+                transforms=[
+                    dict(type='LoadFrame'),
+                    dict(type='Resize', scale=scale, keep_ratio=True)
+                ]),
+            dict(type='PackTrackInputs')
+        ]))
+test_dataloader = val_dataloader
+val_evaluator = dict(type='VISMetric', ann_file=f'{data_root}instances.json')
+test_evaluator = val_evaluator
+val_cfg = dict(type='VideoValLoop')
+test_cfg = dict(type='VideoTestLoop')
+
+default_hooks = dict(
+    checkpoint=dict(by_epoch=False, interval=500, max_keep_ckpts=2))
+log_processor = dict(by_epoch=False)
