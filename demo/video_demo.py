@@ -16,11 +16,11 @@ os.environ.setdefault('OPENCV_LOG_LEVEL', 'OFF')
 os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '-8')
 
 import cv2  # noqa: E402
-from mmvis_memcnp.engine.errors import UserError, run_tool  # noqa: E402
 from tqdm import tqdm  # noqa: E402
 
 from mmvis_memcnp.apis import VISInferencer, open_source  # noqa: E402
 from mmvis_memcnp.apis.outputs import VideoOutputs  # noqa: E402
+from mmvis_memcnp.engine.errors import UserError, run_tool  # noqa: E402
 from mmvis_memcnp.visualization.files import BROWSER_CODECS, CODECS  # noqa: E402
 
 WINDOW = 'mmvis_memcnp (q ends)'

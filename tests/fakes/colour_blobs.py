@@ -12,8 +12,9 @@ from mmdet.registry import MODELS
 from mmengine.config import Config
 from mmengine.model import BaseModel
 from mmengine.structures import InstanceData
-from mmvis_memcnp.models.vis.base import OnlineVIS
 from torch import nn
+
+from mmvis_memcnp.models.vis.base import OnlineVIS
 
 CLASSES = ('red blob', 'green blob', 'blue blob')
 

@@ -19,10 +19,10 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
-from mmvis_memcnp.engine.errors import UserError, run_tool
 from tqdm import tqdm
 
 from mmvis_memcnp.apis import VISInferencer, open_source
+from mmvis_memcnp.engine.errors import UserError, run_tool
 from mmvis_memcnp.structures import FileSink, TrackStore
 
 PARTS = ('read', 'network', 'association', 'output')

@@ -21,12 +21,12 @@ import torch
 import torch.nn.functional as F
 from mmdet.registry import MODELS
 from mmengine.registry import init_default_scope
-from mmvis_memcnp.datasets.classes import sync_num_classes
-from mmvis_memcnp.engine.errors import UserError, run_tool
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from mmvis_memcnp.apis import load_config
+from mmvis_memcnp.datasets.classes import sync_num_classes
+from mmvis_memcnp.engine.errors import UserError, run_tool
 
 
 def build_model(path: str | Path) -> nn.Module:

@@ -6,9 +6,9 @@ box are proportional to the standard deviations of its sides.
 import argparse
 
 import numpy as np
-from mmvis_memcnp.engine.errors import UserError, run_tool
 
 from mmvis_memcnp.apis import VISInferencer, open_source
+from mmvis_memcnp.engine.errors import UserError, run_tool
 from mmvis_memcnp.visualization import draw_frame, write_image
 from mmvis_memcnp.visualization.panels import grid
 

@@ -7,9 +7,9 @@ import argparse
 
 import numpy as np
 import torch
-from mmvis_memcnp.engine.errors import UserError, run_tool
 
 from mmvis_memcnp.apis import VISInferencer, read_frames
+from mmvis_memcnp.engine.errors import UserError, run_tool
 from mmvis_memcnp.visualization import draw_memory, write_image
 
 

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from mmdet.registry import TASK_UTILS
 from mmengine.structures import InstanceData
-from mmvis_memcnp.engine.errors import UserError, run_tool
 
 from mmvis_memcnp.apis import VISInferencer, read_frames
+from mmvis_memcnp.engine.errors import UserError, run_tool
 from mmvis_memcnp.visualization import (
     LevelSelection,
     draw_selections,

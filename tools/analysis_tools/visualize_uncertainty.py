@@ -6,9 +6,9 @@ that each point of a level predicts; warm is uncertain.
 import argparse
 
 import torch
-from mmvis_memcnp.engine.errors import UserError, run_tool
 
 from mmvis_memcnp.apis import VISInferencer, read_frames
+from mmvis_memcnp.engine.errors import UserError, run_tool
 from mmvis_memcnp.visualization import (
     draw_uncertainty_maps,
     spread_map,
