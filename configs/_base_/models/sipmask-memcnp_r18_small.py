@@ -12,10 +12,12 @@ model = dict(
         norm_cfg=dict(type='BN', requires_grad=True),
         norm_eval=False,
         style='pytorch'),
-    neck=dict(in_channels=[16, 32, 64, 128], out_channels=64, num_outs=4),
+    neck=dict(in_channels=[16, 32, 64, 128], out_channels=64, num_outs=3),
     bbox_head=dict(
         num_classes=6,
         in_channels=64,
         feat_channels=64,
+        stacked_convs=2,
+        strides=(8, 16, 32),
         norm_cfg=dict(type='GN', num_groups=16),
         memcnp=dict(feat_dims=64, hidden_dims=64, rate=0.99)))

@@ -17,14 +17,14 @@ model = dict(
         norm_cfg=dict(type='BN', requires_grad=True),
         norm_eval=False,
         style='pytorch'),
-    neck=dict(in_channels=[16, 32, 64, 128], out_channels=64, num_outs=4),
+    neck=dict(in_channels=[16, 32, 64, 128], out_channels=64, num_outs=3),
     bbox_head=dict(
         num_classes=6,
         in_channels=64,
         feat_channels=64,
-        stacked_convs=3,
-        strides=(8, 16, 32, 64),
-        regress_ranges=((-1, 24), (24, 48), (48, 96), (96, 1e8)),
+        stacked_convs=2,
+        strides=(8, 16, 32),
+        regress_ranges=((-1, 32), (32, 64), (64, 1e8)),
         norm_cfg=dict(type='GN', num_groups=16),
         basis_channels=32,
         track_channels=64))
