@@ -5,8 +5,9 @@ MMVIS_BUILD_OPS=auto  (default) build them if PyTorch is visible and a
 MMVIS_BUILD_OPS=1     build them or fail
 MMVIS_BUILD_OPS=0     do not try
 
-PyTorch is visible with ``pip install --no-build-isolation``. FORCE_CUDA=1
-builds the CUDA operators on a machine without a GPU.
+PyTorch is visible with ``pip install --no-build-isolation -e .``; an isolated
+build, pip's default, goes on without. FORCE_CUDA=1 builds the CUDA operators
+on a machine without a GPU.
 """
 import importlib.util
 import os
