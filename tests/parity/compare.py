@@ -10,8 +10,14 @@ import numpy as np
 from pycocotools import mask as mask_utils
 from scipy.optimize import linear_sum_assignment
 
-from tests.parity.entries import (Entry, ManifestError, apply_stat,
-                                  check_dims, expand, parse_index)
+from tests.parity.entries import (
+    Entry,
+    ManifestError,
+    apply_stat,
+    check_dims,
+    expand,
+    parse_index,
+)
 from tests.parity.fixture import Fixture
 
 _RELATIVE = ('float', 'count')
@@ -320,7 +326,7 @@ def _decode_results(ours: List[Dict[str, Any]],
     found = []
     for results in (ours, theirs):
         table = np.zeros(len(results), dtype)
-        for row, result in zip(table, results):
+        for row, result in zip(table, results, strict=False):
             for name in ('video_id', 'category_id', 'score'):
                 row[name] = result[name]
             for t, rle in enumerate(result['segmentations']):

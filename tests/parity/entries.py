@@ -147,7 +147,7 @@ def check_dims(shape: Tuple[int, ...], entry: Entry, table: Dict[str, int],
     names = [n for n in entry.fill(entry.spec['dims']).split(',') if n]
     if len(names) != len(shape):
         raise ValueError(f'shape {tuple(shape)} has not the axes {names}')
-    for axis, (name, size) in enumerate(zip(names, shape)):
+    for axis, (name, size) in enumerate(zip(names, shape, strict=False)):
         wanted = int(name) if name.isdigit() else table.get(name)
         if wanted not in (None, size) and not (axis == 0 and skip_first):
             raise ValueError(f'axis {axis} ({name}) has size {size}, '

@@ -6,8 +6,13 @@ import pytest
 from pycocotools import mask as mask_utils
 
 from tests.parity.compare import Comparer, difference
-from tests.parity.entries import (ManifestError, apply_stat, check_dims,
-                                  expand, parse_index)
+from tests.parity.entries import (
+    ManifestError,
+    apply_stat,
+    check_dims,
+    expand,
+    parse_index,
+)
 from tests.parity.fixture import Fixture
 
 

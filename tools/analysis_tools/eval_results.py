@@ -10,13 +10,18 @@ from typing import Any, Dict, Iterable, List, Optional
 
 from tqdm import tqdm
 
-from mmvis_memcnp.evaluation.functional import (GroundTruth, ResultTrack,
-                                                TrackingCounts,
-                                                average_precision,
-                                                check_results, count_tracks,
-                                                format_table, read_results,
-                                                read_video_ids,
-                                                reduce_results)
+from mmvis_memcnp.evaluation.functional import (
+    GroundTruth,
+    ResultTrack,
+    TrackingCounts,
+    average_precision,
+    check_results,
+    count_tracks,
+    format_table,
+    read_results,
+    read_video_ids,
+    reduce_results,
+)
 
 
 def parse_args() -> argparse.Namespace:

@@ -1,15 +1,26 @@
 """Pure NumPy scores, free of any framework."""
-from .calibration import (Calibration, Sparsification, calibration,
-                          sparsification)
+from .calibration import (
+                          Calibration,
+                          Sparsification,
+                          calibration,
+                          sparsification,
+)
 from .ground_truth import GroundTruth, GTTrack, read_video_ids
 from .mot import TrackingCounts, box_iou, count_tracking, count_tracks
 from .report import HEADLINE, format_table, headline
-from .results import (ResultTrack, check_results, read_results,
-                      reduce_results)
+from .results import ResultTrack, check_results, read_results, reduce_results
 from .rle import areas, intersections, stack_boxes, tight_boxes, to_rle
 from .track_iou import Cell, reduce_video
-from .ytvis_ap import (AREA_RANGES, IOU_THRS, MAX_DET_LIMITS, RECALL_THRS,
-                       STAT_NAMES, APResult, average_precision, match)
+from .ytvis_ap import (
+                          AREA_RANGES,
+                          IOU_THRS,
+                          MAX_DET_LIMITS,
+                          RECALL_THRS,
+                          STAT_NAMES,
+                          APResult,
+                          average_precision,
+                          match,
+)
 
 __all__ = [
     'APResult', 'AREA_RANGES', 'Calibration', 'Cell', 'GTTrack', 'GroundTruth',

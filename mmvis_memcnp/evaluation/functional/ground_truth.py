@@ -150,6 +150,6 @@ def stack_areas(tracks: List[List[Optional[RLE]]]) -> np.ndarray:
     """Areas of several tracks: int64 (n, longest), zero padded."""
     longest = max((len(t) for t in tracks), default=0)
     found = np.zeros((len(tracks), longest), np.int64)
-    for row, track in zip(found, tracks):
+    for row, track in zip(found, tracks, strict=False):
         row[:len(track)] = areas(track)
     return found

@@ -78,7 +78,7 @@ def stack_boxes(tracks: Sequence[Sequence[Optional[RLE]]],
                 frames: int) -> np.ndarray:
     """Tight boxes of several tracks: float64 (n, frames, 4), see above."""
     found = np.full((len(tracks), frames, 4), np.nan)
-    for row, track in zip(found, tracks):
+    for row, track in zip(found, tracks, strict=False):
         row[:len(track)] = tight_boxes(track[:frames])
     return found
 
@@ -87,7 +87,7 @@ def _sizes(tracks: Sequence[Sequence[Optional[RLE]]],
            frames: int) -> np.ndarray:
     """Frame sizes (n, frames) coded as one integer; -1 absent, -2 ended."""
     found = np.full((len(tracks), frames), -2, np.int64)
-    for row, track in zip(found, tracks):
+    for row, track in zip(found, tracks, strict=False):
         for t, rle in enumerate(track[:frames]):
             row[t] = rle['size'][0] << 32 | rle['size'][1] if rle else -1
     return found

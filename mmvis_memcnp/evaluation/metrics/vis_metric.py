@@ -8,11 +8,24 @@ from mmdet.registry import METRICS
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 
-from ..functional import (Cell, GroundTruth, TrackingCounts,
-                          average_precision, count_tracks, format_table,
-                          headline, read_video_ids, reduce_video)
-from .results_writer import (Piece, ResultsSpool, result_entry,
-                             write_results, write_submission)
+from ..functional import (
+    Cell,
+    GroundTruth,
+    TrackingCounts,
+    average_precision,
+    count_tracks,
+    format_table,
+    headline,
+    read_video_ids,
+    reduce_video,
+)
+from .results_writer import (
+    Piece,
+    ResultsSpool,
+    result_entry,
+    write_results,
+    write_submission,
+)
 
 VideoIds = Union[str, Sequence[int]]
 _DEFAULT_PREFIX = 'work_dirs/vis_results'

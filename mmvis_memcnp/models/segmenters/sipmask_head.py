@@ -9,8 +9,7 @@ from ...structures.ground_truth import GroundTruth
 from ..layers import FeatureAlign, jitter_boxes, sides_to_boxes
 from ..layers.masks import prototype_logits, vectors_at
 from .dense_head import DenseHead, DenseOutputs, flatten_level
-from .sipmask_loss import (MaskLoss, fcos_targets, iou_loss,
-                           match_cross_entropy)
+from .sipmask_loss import MaskLoss, fcos_targets, iou_loss, match_cross_entropy
 
 INF = 1e8
 

@@ -1,12 +1,18 @@
 """SipMask with MemCNP, as released."""
 import torch
 
+from mmvis_memcnp.converters import MEMCNP_SIPMASK
 from tests.parity import official_parts  # noqa: F401
 from tests.parity.fixture import Fixture
-from tests.parity.systems.dense import (CONFIGS, Results, build_model,
-                                        gradient_norms, inference, loss_batch,
-                                        to_numpy)
-from mmvis_memcnp.converters import MEMCNP_SIPMASK
+from tests.parity.systems.dense import (
+    CONFIGS,
+    Results,
+    build_model,
+    gradient_norms,
+    inference,
+    loss_batch,
+    to_numpy,
+)
 
 CONFIG = CONFIGS / 'sipmask' / 'sipmask-memcnp_{}_official.py'
 

@@ -4,9 +4,14 @@ from typing import Any, Dict, Iterator, List, Tuple
 import numpy as np
 from pycocotools import mask as mask_utils
 
-from mmvis_memcnp.evaluation.functional import (GroundTruth, TrackingCounts,
-                                                count_tracking, count_tracks,
-                                                read_results, stack_boxes)
+from mmvis_memcnp.evaluation.functional import (
+    GroundTruth,
+    TrackingCounts,
+    count_tracking,
+    count_tracks,
+    read_results,
+    stack_boxes,
+)
 from tests.parity.fixture import Fixture
 
 Counts = Dict[str, TrackingCounts]

@@ -1,8 +1,14 @@
 """Plain SipMask-VIS."""
 from tests.parity.fixture import Fixture
-from tests.parity.systems.dense import (CONFIGS, Results, build_model,
-                                        gradient_norms, inference, loss_batch,
-                                        to_numpy)
+from tests.parity.systems.dense import (
+    CONFIGS,
+    Results,
+    build_model,
+    gradient_norms,
+    inference,
+    loss_batch,
+    to_numpy,
+)
 
 CONFIG = CONFIGS / 'sipmask' / 'sipmask_{}_official.py'
 

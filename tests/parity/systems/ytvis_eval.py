@@ -3,11 +3,16 @@ from typing import Any, Dict, Tuple
 
 import numpy as np
 
-from mmvis_memcnp.evaluation.functional import (AREA_RANGES, IOU_THRS,
-                                                MAX_DET_LIMITS, RECALL_THRS,
-                                                GroundTruth,
-                                                average_precision,
-                                                read_results, reduce_results)
+from mmvis_memcnp.evaluation.functional import (
+    AREA_RANGES,
+    IOU_THRS,
+    MAX_DET_LIMITS,
+    RECALL_THRS,
+    GroundTruth,
+    average_precision,
+    read_results,
+    reduce_results,
+)
 from tests.parity.entries import ManifestError
 from tests.parity.fixture import Fixture
 

@@ -1,8 +1,11 @@
 import numpy as np
 import pytest
 
-from mmvis_memcnp.evaluation.functional import (TrackingCounts, box_iou,
-                                                count_tracking)
+from mmvis_memcnp.evaluation.functional import (
+    TrackingCounts,
+    box_iou,
+    count_tracking,
+)
 
 A, B, FAR = (0, 0, 2, 2), (10, 0, 2, 2), (50, 50, 2, 2)
 NONE = (np.nan, ) * 4

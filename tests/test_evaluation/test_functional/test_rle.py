@@ -2,9 +2,13 @@ import numpy as np
 import pytest
 from pycocotools import mask as mask_utils
 
-from mmvis_memcnp.evaluation.functional import (areas, intersections,
-                                                stack_boxes, tight_boxes,
-                                                to_rle)
+from mmvis_memcnp.evaluation.functional import (
+    areas,
+    intersections,
+    stack_boxes,
+    tight_boxes,
+    to_rle,
+)
 from mmvis_memcnp.evaluation.functional.ground_truth import stack_areas
 
 from ..toy import rle, rows

@@ -3,11 +3,17 @@ import json
 import numpy as np
 import pytest
 
-from mmvis_memcnp.evaluation.functional import (STAT_NAMES, Cell, GroundTruth,
-                                                average_precision,
-                                                check_results, match,
-                                                read_results, read_video_ids,
-                                                reduce_results)
+from mmvis_memcnp.evaluation.functional import (
+    STAT_NAMES,
+    Cell,
+    GroundTruth,
+    average_precision,
+    check_results,
+    match,
+    read_results,
+    read_video_ids,
+    reduce_results,
+)
 
 from ..toy import annotation, ground_truth, result, rle, rows
 
@@ -218,7 +224,7 @@ def test_real_clip_against_the_official_numbers(shared_dir):
              score=.9 - .01 * i, segmentations=list(a['segmentations']))
         for i, a in enumerate(gt['annotations'])
     ]
-    for name, entries in zip(names, (results, None)):
+    for name, entries in zip(names, (results, None), strict=False):
         entries = entries or exchanged(results)
         stats = list(score(gt, entries).stats().values())
         assert np.round(stats, 6).tolist() == expected[name]
