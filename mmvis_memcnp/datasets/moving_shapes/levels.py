@@ -50,7 +50,7 @@ LEVELS = {
     'easy':
     Level(
         num_objects=(2, 4),
-        radius=(0.14, 0.22),
+        radius=(0.16, 0.26),
         speed=0.025,
         spin=4.,
         growth=1.2,
@@ -60,8 +60,8 @@ LEVELS = {
         look_alikes=0,
         camouflage=0.,
         distance=40.,
-        contrast=45.,
-        background_contrast=25.,
+        contrast=18.,
+        background_contrast=10.,
         light=0.1,
         shutter=0.3,
         pan=0.,
