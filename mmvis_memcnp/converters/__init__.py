@@ -1,4 +1,6 @@
 """Official checkpoints to the key names of this package."""
+from collections.abc import Iterable
+
 from .base import KeyMap, check_against
 from .sipmask import MEMCNP_SIPMASK, SIPMASK
 
@@ -6,4 +8,12 @@ from .sipmask import MEMCNP_SIPMASK, SIPMASK
 KEY_MAPS: dict[str, KeyMap] = dict(
     sipmask=SIPMASK, memcnp_sipmask=MEMCNP_SIPMASK)
 
-__all__ = ['KEY_MAPS', 'KeyMap', 'check_against']
+
+def guess_system(names: Iterable[str]) -> str | None:
+    """The system whose checkpoints hold tensors of these names, if known."""
+    names = set(names)
+    return next((system for system, key_map in KEY_MAPS.items()
+                 if key_map.marker in names), None)
+
+
+__all__ = ['KEY_MAPS', 'KeyMap', 'check_against', 'guess_system']

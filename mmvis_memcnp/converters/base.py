@@ -9,6 +9,8 @@ class KeyMap:
     """Ordered rules from official key names to the names of this package.
 
     Args:
+        marker: a tensor name that of all official code bases only this one
+            has.
         rules: ``(pattern, replacement)`` for :func:`re.sub`, matched at the
             start of a key; the first rule that matches is applied, keys that
             no rule matches keep their names.
@@ -16,8 +18,10 @@ class KeyMap:
     """
 
     def __init__(self,
+                 marker: str,
                  rules: tuple[tuple[str, str], ...] = (),
                  ignored: str | None = None) -> None:
+        self.marker = marker
         self.rules = [(re.compile(p), r) for p, r in rules]
         self.ignored = re.compile(ignored) if ignored else None
 

@@ -39,34 +39,41 @@ def collect_ground_truth(samples: list[DetDataSample],
 
     Returns:
         The padded ground truth.
+
+    Raises:
+        ValueError: if the masks are not padded to the batch's size.
     """
     counts = [len(s.gt_instances) for s in samples]
     batch, most = len(samples), max(1, *counts)
-    boxes = torch.zeros(batch, most, 4)
-    labels = torch.zeros(batch, most, dtype=torch.long)
-    ids = torch.full((batch, most), -1, dtype=torch.long)
-    masks: Tensor | None = None
+    # On the device from the start: annotations may be there already, and
+    # fetching them would make the host wait for it.
+    boxes = torch.zeros(batch, most, 4, device=device)
+    labels = torch.zeros(batch, most, dtype=torch.long, device=device)
+    ids = torch.full((batch, most), -1, dtype=torch.long, device=device)
+    valid = torch.zeros(batch, most, dtype=torch.bool, device=device)
+    masks = None
+    if with_masks:
+        masks = torch.zeros(
+            batch, most, *samples[0].batch_input_shape, dtype=torch.bool)
     for b, (sample, n) in enumerate(zip(samples, counts, strict=True)):
         gt = sample.gt_instances
         if n == 0:
             continue
-        boxes[b, :n] = get_box_tensor(gt.bboxes).float().cpu()
-        labels[b, :n] = torch.as_tensor(gt.labels).cpu()
+        boxes[b, :n] = get_box_tensor(gt.bboxes)
+        labels[b, :n] = torch.as_tensor(gt.labels)
         # An id is unique within its video only.
-        ids[b, :n] = torch.as_tensor(gt.instances_ids).cpu() * batch + b
-        if with_masks:
+        ids[b, :n] = torch.as_tensor(gt.instances_ids) * batch + b
+        valid[b, :n] = True
+        if masks is not None:
             own = gt.masks.to_tensor(torch.bool, 'cpu')
-            if masks is None:
-                masks = torch.zeros(
-                    batch, most, *own.shape[1:], dtype=torch.bool)
+            if own.shape[1:] != masks.shape[2:]:
+                raise ValueError(
+                    f'Masks of {tuple(own.shape[1:])} pixels came with inputs '
+                    f'of {tuple(masks.shape[2:])}: set pad_mask=True in the '
+                    'data preprocessor.')
             masks[b, :n] = own
-    if with_masks and masks is None:
-        masks = torch.zeros(
-            batch, most, *samples[0].batch_input_shape, dtype=torch.bool)
-    valid = torch.arange(most) < torch.tensor(counts)[:, None]
-    return GroundTruth(*(None if t is None else t.to(
-        device, non_blocking=True) for t in (boxes, labels, ids, valid,
-                                             masks)))
+    return GroundTruth(boxes, labels, ids, valid,
+                       None if masks is None else masks.to(device))
 
 
 def clip_frames(samples: list[TrackDataSample],

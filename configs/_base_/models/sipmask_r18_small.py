@@ -16,7 +16,12 @@ model = dict(
         out_indices=(0, 1, 2, 3),
         norm_cfg=dict(type='BN', requires_grad=True),
         norm_eval=False,
-        style='pytorch'),
+        style='pytorch',
+        # Made by tools/benchmark/pretrain_backbone.py.
+        init_cfg=dict(
+            type='Pretrained',
+            checkpoint='{{ fileDirname }}/../../../demo/weights/'
+            'r18_movingshapes.pth')),
     neck=dict(in_channels=[16, 32, 64, 128], out_channels=64, num_outs=3),
     bbox_head=dict(
         num_classes=6,

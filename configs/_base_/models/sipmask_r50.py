@@ -53,4 +53,5 @@ model = dict(
             score_weight=1.,
             iou_weight=2.,
             label_weight=10.),
-        memory=dict(type='LatestMemory', max_tracks=None)))
+        # Bounds what a long video costs; the released code prunes there too.
+        memory=dict(type='LatestMemory', max_tracks=500)))

@@ -1,7 +1,7 @@
 """Building blocks."""
 from .boxes import (
                     aligned_iou,
-                    centerness,
+                    centreness,
                     distances_to_sides,
                     jitter_boxes,
                     level_points,
@@ -12,7 +12,7 @@ from .fast_nms import fast_nms
 from .feature_align import FeatureAlign
 
 __all__ = [
-    'FeatureAlign', 'aligned_iou', 'centerness', 'distances_to_sides',
+    'FeatureAlign', 'aligned_iou', 'centreness', 'distances_to_sides',
     'fast_nms', 'jitter_boxes', 'level_points', 'pairwise_iou',
     'sides_to_boxes'
 ]

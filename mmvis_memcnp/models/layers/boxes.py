@@ -2,6 +2,8 @@
 import torch
 from torch import Tensor
 
+EPS = 1e-9
+
 
 def pairwise_iou(boxes1: Tensor, boxes2: Tensor, offset: float = 0.) -> Tensor:
     """IoU of every box of one set with every box of another.
@@ -68,21 +70,20 @@ def sides_to_boxes(points: Tensor, distances: Tensor) -> Tensor:
         [points - distances[..., :2], points + distances[..., 2:]], -1)
 
 
-def centerness(distances: Tensor) -> Tensor:
-    """Centre-ness of FCOS, sqrt(min(l,r)/max(l,r) * min(t,b)/max(t,b)).
+def centreness(distances: Tensor) -> Tensor:
+    """Centre-ness of FCOS (eq 3), sqrt(min(l,r)/max(l,r)*min(t,b)/max(t,b)).
 
     Args:
         distances: (..., 4) left, top, right, bottom.
 
     Returns:
-        (...) in [0, 1]; 0 outside the box.
+        (...) in [0, 1]: 1 at the centre, 0 on and beyond a side.
     """
-    horizontal = distances[..., 0::2].clamp(min=0)
-    vertical = distances[..., 1::2].clamp(min=0)
-    ratio = (horizontal.amin(-1) / horizontal.amax(-1).clamp(min=1e-9) *
-             (vertical.amin(-1) / vertical.amax(-1).clamp(min=1e-9)))
-    # sqrt has an infinite slope at 0; nothing is learnt through targets.
-    return ratio.sqrt()
+    left, top, right, bottom = distances.clamp(min=0).unbind(-1)
+    horizontal = torch.minimum(left, right) / (
+        torch.maximum(left, right) + EPS)
+    vertical = torch.minimum(top, bottom) / (torch.maximum(top, bottom) + EPS)
+    return (horizontal * vertical).sqrt()
 
 
 def level_points(sizes: list[tuple[int, int]], strides: list[int],

@@ -18,7 +18,8 @@ def prototype_logits(basis: Tensor, coefficients: Tensor,
     """
     batch, channels, height, width = basis.shape
     total, sets, _ = coefficients.shape
-    counts = torch.bincount(image_index, minlength=batch)
+    counts = image_index.new_zeros(batch).index_add_(
+        0, image_index, torch.ones_like(image_index))
     slot = torch.arange(
         total, device=basis.device) - (counts.cumsum(0) - counts)[image_index]
     # One product for all images needs the same number of instances in each.

@@ -189,7 +189,7 @@ class MemCNPLoss(nn.Module):
             return total / (supports > 0).sum().clamp(min=1)
         if num_images is None:
             raise ValueError("reduction='image_sum' needs num_images.")
-        return total / max(num_images, 1)
+        return total / torch.as_tensor(num_images).clamp(min=1)
 
     def terms(self,
               mu: Tensor,

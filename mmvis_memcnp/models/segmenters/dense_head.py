@@ -83,6 +83,9 @@ class DenseHead(BaseModule):
         if clip_boxes not in ('image', 'input'):
             raise ValueError(
                 f"clip_boxes is {clip_boxes!r}; use 'image' or 'input'.")
+        if len(strides) < 3:
+            raise ValueError(f'{len(strides)} strides are too few: masks and '
+                             'track vectors are fused of three levels.')
         self.num_classes = num_classes
         self.in_channels = in_channels
         self.feat_channels = feat_channels
@@ -133,6 +136,27 @@ class DenseHead(BaseModule):
         """Points (H * W, 2) of each level, x and y in input pixels."""
         return level_points([m.shape[-2:] for m in maps], self.strides,
                             maps[0].device)
+
+    def priors(self, points: list[Tensor]) -> tuple[Tensor, Tensor]:
+        """Points as the assigners take them.
+
+        Args:
+            points: (N_l, 2) of each level, as :meth:`points` gives them.
+
+        Returns:
+            (N, 4) x, y and the stride twice, in input pixels; (N,) int64
+            level.
+        """
+        strides = [
+            p.new_full((len(p), 2), s)
+            for p, s in zip(points, self.strides, strict=True)
+        ]
+        levels = [
+            torch.full((len(p), ), i, device=p.device)
+            for i, p in enumerate(points)
+        ]
+        return (torch.cat([torch.cat(points), torch.cat(strides)], 1),
+                torch.cat(levels))
 
     def mask_probabilities(self, outs: DenseOutputs, image: int,
                            boxes: Tensor, coefficients: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ from ...structures.ground_truth import GroundTruth
 from ..layers import (
     FeatureAlign,
     aligned_iou,
+    centreness,
     distances_to_sides,
     jitter_boxes,
     sides_to_boxes,
@@ -17,7 +18,6 @@ from ..layers.masks import prototype_logits, vectors_at
 from ..memcnp.bank import memory_target
 from ..memcnp.distribution import distances_to_boxes, split_distribution
 from ..memcnp.losses import target_uncertainty
-from ..task_modules.point_geometry import centreness
 from .dense_head import DenseHead, DenseOutputs, flatten_level
 from .sipmask_loss import MaskLoss, match_cross_entropy
 
@@ -236,16 +236,10 @@ class MemCNPSipMaskHead(DenseHead):
                         1)[..., 0].float()
 
         inside, ctr_target = self._centreness(points, sizes, key_gt)
-        stride = torch.cat([
-            points.new_full((n, ), s)
-            for n, s in zip(counts, self.strides, strict=True)
-        ])
         picked = self.assigner.assign_batch(
-            torch.cat([points, stride[:, None], stride[:, None]], 1),
-            torch.repeat_interleave(
-                torch.arange(len(counts), device=points.device),
-                torch.tensor(counts, device=points.device)),
-            key_gt.boxes, key_gt.valid,
+            *self.priors(levels),
+            key_gt.boxes,
+            key_gt.valid,
             sigmas=None if sigma is None else sigma.detach(),
             centreness_map=ctr_target)
         image, point = picked.pos.nonzero(as_tuple=True)
@@ -253,7 +247,7 @@ class MemCNPSipMaskHead(DenseHead):
         labels = key_gt.labels[image, gt]
         with_gt = key_gt.valid.any(1)
         frames = with_gt.sum().clamp(min=1)
-        per_frame = torch.bincount(image, minlength=len(cls)).clamp(min=1)
+        per_frame = picked.pos.sum(1).clamp(min=1)
 
         classes = torch.full_like(picked.gt_index, self.num_classes)
         classes[image, point] = labels
@@ -264,8 +258,10 @@ class MemCNPSipMaskHead(DenseHead):
 
         pos_boxes, pos_gt = boxes[image, point], key_gt.boxes[image, gt]
         share = 1 / (per_frame * frames)[image]
+        # The second term is the zero that keeps a batch without a positive
+        # on the graph.
         losses['loss_bbox'] = (self.loss_bbox(pos_boxes, pos_gt) *
-                               share).sum()
+                               share).sum() + pos_boxes.sum() * 0
         bce = F.binary_cross_entropy_with_logits(
             ctr, ctr_target, reduction='none') * inside
         losses['loss_centerness'] = (

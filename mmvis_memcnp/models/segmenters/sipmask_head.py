@@ -8,8 +8,9 @@ from ...ops import crop_split, crop_split_gt
 from ...structures.ground_truth import GroundTruth
 from ..layers import FeatureAlign, jitter_boxes, sides_to_boxes
 from ..layers.masks import prototype_logits, vectors_at
+from ..task_modules import FCOSPointAssigner
 from .dense_head import DenseHead, DenseOutputs, flatten_level
-from .sipmask_loss import MaskLoss, fcos_targets, iou_loss, match_cross_entropy
+from .sipmask_loss import MaskLoss, iou_loss, match_cross_entropy
 
 INF = 1e8
 
@@ -50,8 +51,9 @@ class SipMaskHead(DenseHead):
             raise ValueError(
                 f'regress_ranges has {len(regress_ranges)} entries for '
                 f'{len(strides)} strides: give one range for each level.')
-        self.regress_ranges = regress_ranges
-        self.center_radius = center_radius
+        self.assigner = FCOSPointAssigner(
+            regress_ranges, center_sampling=True, radius=center_radius,
+            box_offset=self.box_offset)
         self.ref_jitter = ref_jitter
         self.basis_channels = basis_channels
         width = self.feat_channels
@@ -96,7 +98,10 @@ class SipMaskHead(DenseHead):
         basis = F.relu(self.sip_mask_lat0(self._fuse(reg_feats)))
         basis = F.relu(self.sip_mask_lat(basis))
         basis = F.interpolate(
-            basis, scale_factor=4, mode='bilinear', align_corners=False)
+            basis,
+            scale_factor=self.strides[0] // self.mask_stride,
+            mode='bilinear',
+            align_corners=False)
         boxes = [
             sides_to_boxes(points, flatten_level(d).float())
             for points, d in zip(
@@ -108,7 +113,8 @@ class SipMaskHead(DenseHead):
     def mask_probabilities(self, outs: DenseOutputs, image: int,
                            boxes: Tensor, coefficients: Tensor) -> Tensor:
         """See :meth:`DenseHead.mask_probabilities`."""
-        index = torch.full((len(boxes), ), 0, device=boxes.device)
+        index = torch.zeros(
+            len(boxes), dtype=torch.long, device=boxes.device)
         logits = self._quarters(outs.basis[image:image + 1], boxes,
                                 coefficients, index)
         inside = crop_split_gt(
@@ -141,10 +147,9 @@ class SipMaskHead(DenseHead):
         """
         outs = self(key_feats)
         ref_track = self(ref_feats).track_map
-        points = self.points(outs.cls_scores)
-        gt_index, ctr_target = fcos_targets(points, self.strides,
-                                            self.regress_ranges,
-                                            self.center_radius, key_gt)
+        picked = self.assigner.assign_batch(
+            *self.priors(self.points(outs.cls_scores)), key_gt.boxes,
+            key_gt.valid)
         cls = torch.cat([flatten_level(x) for x in outs.cls_scores], 1)
         boxes = torch.cat(outs.boxes, 1)
         ctr = torch.cat([flatten_level(x) for x in outs.centernesses],
@@ -152,9 +157,9 @@ class SipMaskHead(DenseHead):
         cofs = torch.cat([flatten_level(x) for x in outs.coefficients], 1)
 
         batch = len(cls)
-        image, point = (gt_index >= 0).nonzero(as_tuple=True)
-        gt = gt_index[image, point]
-        target = torch.full_like(gt_index, self.num_classes)
+        image, point = picked.pos.nonzero(as_tuple=True)
+        gt = picked.gt_index[image, point]
+        target = torch.full_like(picked.gt_index, self.num_classes)
         target[image, point] = key_gt.labels[image, gt]
         loss_cls = self.loss_cls(
             cls.flatten(0, 1).float(),
@@ -162,7 +167,7 @@ class SipMaskHead(DenseHead):
             avg_factor=len(gt) + batch)
 
         pos_boxes, pos_gt = boxes[image, point], key_gt.boxes[image, gt]
-        weight = ctr_target[image, point]
+        weight = picked.centreness[image, point]
         losses = dict(
             loss_cls=loss_cls,
             loss_bbox=iou_loss(pos_boxes, pos_gt, weight),
@@ -175,7 +180,7 @@ class SipMaskHead(DenseHead):
             lambda keep, used: self._quarters(
                 outs.basis, used, cofs[image, point][keep], image[keep]),
             pos_boxes, pos_gt, probs, image, gt, key_gt,
-            outs.basis.shape[-2:], 2)
+            outs.basis.shape[-2:], self.mask_stride)
 
         vectors = vectors_at(outs.track_map,
                              (pos_boxes[:, :2] + pos_boxes[:, 2:]).detach() /

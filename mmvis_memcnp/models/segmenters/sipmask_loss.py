@@ -1,4 +1,4 @@
-"""Targets and losses of SipMask-VIS."""
+"""Losses of SipMask-VIS."""
 from collections.abc import Callable
 
 import torch
@@ -7,60 +7,9 @@ from torch import Tensor, nn
 
 from ...ops import crop_split_gt
 from ...structures.ground_truth import GroundTruth
-from ..layers import aligned_iou, centerness, distances_to_sides
+from ..layers import aligned_iou
 from ..layers.masks import half_resolution
-
-
-def fcos_targets(points: list[Tensor], strides: list[int],
-                 regress_ranges: tuple[tuple[float, float], ...],
-                 center_radius: float,
-                 gt: GroundTruth) -> tuple[Tensor, Tensor]:
-    """Ground truth of every point, as FCOS with centre sampling.
-
-    A point is positive for a box if it lies within ``center_radius`` strides
-    of the box centre and inside the box, and if the longest of its four
-    distances lies in the range of its level. The smallest box wins.
-
-    Args:
-        points: (N_l, 2) points of each level in input pixels.
-        strides: stride of each level.
-        regress_ranges: lowest and highest distance of each level.
-        center_radius: in strides.
-        gt: objects of B frames.
-
-    Returns:
-        (B, N) index of the object, -1 for background; (B, N) centre-ness
-        target, 0 for background.
-    """
-    xy = torch.cat(points)
-    radius = torch.cat([
-        xy.new_full((len(p), ), center_radius * s)
-        for p, s in zip(points, strides, strict=True)
-    ])
-    ranges = torch.cat([
-        xy.new_tensor(r).expand(len(p), 2)
-        for p, r in zip(points, regress_ranges, strict=True)
-    ])
-    boxes = gt.boxes[:, None]  # B, 1, G, 4
-    sides = distances_to_sides(xy[:, None], boxes)  # B, N, G, 4
-    middle = (boxes[..., :2] + boxes[..., 2:]) / 2
-    reach = radius[:, None, None]
-    core = torch.cat([
-        torch.maximum(middle - reach, boxes[..., :2]),
-        torch.minimum(middle + reach, boxes[..., 2:])
-    ], -1)
-    longest = sides.amax(-1)
-    positive = (distances_to_sides(xy[:, None], core).amin(-1) > 0) & (
-        longest >= ranges[:, None, 0]) & (
-            longest <= ranges[:, None, 1]) & gt.valid[:, None]
-    area = (gt.boxes[..., 2:] - gt.boxes[..., :2] + 1).prod(-1)[:, None]
-    area = torch.where(positive, area, torch.inf)
-    smallest, index = area.min(-1)
-    chosen = sides.gather(2, index[..., None, None].expand(-1, -1, 1,
-                                                           4))[:, :, 0]
-    background = smallest.isinf()
-    return (index.masked_fill(background, -1),
-            centerness(chosen).masked_fill(background, 0))
+from ..memcnp.segments import segment_count
 
 
 def iou_loss(boxes: Tensor, targets: Tensor, weight: Tensor) -> Tensor:
@@ -110,8 +59,8 @@ class MaskLoss(nn.Module):
         """Mean over the images of the batch.
 
         Args:
-            logits_of: given (P,) bool of the positives kept and their (K, 4)
-                boxes in input pixels, their logits (h, w, K).
+            logits_of: given the indices (K,) of the positives kept and their
+                (K, 4) boxes in input pixels, their logits (h, w, K).
             boxes: (P, 4) predictions in input pixels.
             targets: (P, 4) ground-truth boxes in input pixels.
             probs: (P,) probability of the target class.
@@ -129,8 +78,9 @@ class MaskLoss(nn.Module):
             upper = scaled.new_tensor([canvas[1], canvas[0]] * 2)
             scaled = torch.minimum(scaled.clamp(min=0), upper)
         side = scaled[:, 2:] - scaled[:, :2]
-        keep = (side.amin(-1) > self.min_side) & (
-            side.prod(-1) > self.min_area)
+        # As indices: a bool mask would be searched anew at every use.
+        keep = ((side.amin(-1) > self.min_side) &
+                (side.prod(-1) > self.min_area)).nonzero()[:, 0]
         scaled, side = scaled[keep], side[keep]
         image_index, gt_index = image_index[keep], gt_index[keep]
         weight = probs[keep].float() * aligned_iou(
@@ -173,7 +123,7 @@ def match_cross_entropy(vectors: Tensor, ref_vectors: Tensor, ids: Tensor,
     same = (ids[:, None] == ref_ids) & (ref_ids >= 0)
     target = torch.where(same.any(1), same.int().argmax(1) + 1, 0)
     loss = F.cross_entropy(logits, target, reduction='none')
-    counts = torch.bincount(image_index, minlength=batch).clamp(min=1)
+    counts = segment_count(image_index, batch, loss.dtype).clamp(min=1)
     hit = (logits.argmax(1) == target).float()
     return dict(
         loss_match=(loss / counts[image_index]).sum() / batch,

@@ -9,7 +9,6 @@ from .point_assigner import PointAssigner, PointAssignment, PointBatch
 from .point_geometry import (
     PointTargets,
     SmallestBoxTarget,
-    centreness,
     pad_boxes,
 )
 from .uss_assigner import USSAssigner
@@ -17,6 +16,5 @@ from .uss_assigner import USSAssigner
 __all__ = [
     'CentreRadiusAssigner', 'FCOSPointAssigner', 'ObjectBoxAssigner',
     'PointAssigner', 'PointAssignment', 'PointBatch', 'PointTargets',
-    'SmallestBoxTarget', 'USSAssigner', 'YOLOCellAssigner', 'centreness',
-    'pad_boxes'
+    'SmallestBoxTarget', 'USSAssigner', 'YOLOCellAssigner', 'pad_boxes'
 ]

@@ -1,10 +1,10 @@
 """Selections by location alone: the alternatives of the paper's Table 9."""
 from typing import Sequence, Tuple
 
-import torch
 from mmdet.registry import TASK_UTILS
 from torch import Tensor
 
+from ..layers import distances_to_sides
 from .point_assigner import PointAssigner, PointBatch
 from .point_geometry import nearest_centre, smallest_of
 
@@ -23,10 +23,13 @@ class LocationAssigner(PointAssigner):
     points are negatives.
     """
 
+    #: Added to the sides of boxes whose areas are compared.
+    box_offset = 0.
+
     def select(self, batch: PointBatch) -> Tuple[Tensor, Tensor, Tensor]:
         """See :class:`PointAssigner`."""
         allowed = self.allowed(batch) & batch.valid[:, None]
-        own = smallest_of(allowed, batch.boxes)
+        own = smallest_of(allowed, batch.boxes, self.box_offset)
         return own >= 0, own < 0, own
 
     def allowed(self, batch: PointBatch) -> Tensor:
@@ -70,7 +73,7 @@ class ObjectBoxAssigner(LocationAssigner):
 
 @TASK_UTILS.register_module()
 class FCOSPointAssigner(LocationAssigner):
-    """Points inside a box whose farthest edge is in their level's range.
+    """Points strictly inside a box whose farthest edge is in their level's range.
 
     Args:
         regress_ranges (Sequence[tuple[float, float]]): A level's range of
@@ -79,29 +82,34 @@ class FCOSPointAssigner(LocationAssigner):
         center_sampling (bool): Take only points within ``radius`` strides of
             the centre in x and y. Defaults to False.
         radius (float): Defaults to 1.5.
+        box_offset (float): 1 if a box includes its last pixel: its area is
+            (w + 1) * (h + 1). Defaults to 0.
     """
 
     def __init__(self,
                  regress_ranges: Sequence[Tuple[float, float]] = (
                      (-1, 64), (64, 128), (128, 256), (256, 1e8)),
                  center_sampling: bool = False,
-                 radius: float = 1.5) -> None:
+                 radius: float = 1.5,
+                 box_offset: float = 0.) -> None:
+        self.box_offset = box_offset
         self.regress_ranges = tuple(tuple(r) for r in regress_ranges)
         self.center_sampling = center_sampling
         self.radius = radius
 
     def allowed(self, batch: PointBatch) -> Tensor:
         """See :class:`LocationAssigner`."""
-        dx, dy = centre_offsets(batch)
-        width = (batch.boxes[..., 2] - batch.boxes[..., 0])[:, None]
-        height = (batch.boxes[..., 3] - batch.boxes[..., 1])[:, None]
-        farthest = torch.maximum(dx.abs() + width / 2, dy.abs() + height / 2)
+        sides = distances_to_sides(batch.points[:, :, None],
+                                   batch.boxes[:, None])
+        farthest = sides.amax(-1)
         ranges = farthest.new_tensor(self.regress_ranges)[batch.levels]
-        allowed = (farthest >= ranges[:, :1]) & (farthest <= ranges[:, 1:])
+        allowed = (farthest >= ranges[:, :1]) & (farthest <= ranges[:, 1:]) & (
+            sides.amin(-1) > 0)
         if self.center_sampling:
+            dx, dy = centre_offsets(batch)
             reach = self.radius * batch.strides[..., None]
             allowed &= (dx.abs() < reach) & (dy.abs() < reach)
-        return allowed & batch.contains
+        return allowed
 
 
 @TASK_UTILS.register_module()

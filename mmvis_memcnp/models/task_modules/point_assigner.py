@@ -7,9 +7,9 @@ from mmdet.models.task_modules.assigners import AssignResult, BaseAssigner
 from mmengine.structures import InstanceData
 from torch import Tensor
 
+from ..layers import centreness
 from .point_geometry import (
     as_batch,
-    centreness,
     edge_distances,
     inside_boxes,
     smallest_of,

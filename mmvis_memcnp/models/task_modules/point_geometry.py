@@ -5,7 +5,7 @@ import torch
 from mmdet.registry import TASK_UTILS
 from torch import Tensor
 
-EPS = 1e-9
+from ..layers import distances_to_sides
 
 
 class PointTargets(NamedTuple):
@@ -13,24 +13,6 @@ class PointTargets(NamedTuple):
     gt_index: Tensor  # (B, N) int64, -1 in an image without ground truth
     ltrb: Tensor  # (B, N, 4) pixel distances to its edges, negative outside
     inside: Tensor  # (B, N) bool, whether the point lies in that box
-
-
-def centreness(ltrb: Tensor) -> Tensor:
-    """Centreness of points in boxes (FCOS, eq 3).
-
-    Args:
-        ltrb (Tensor): Shape (..., 4), distances to the left, top, right and
-            bottom edge.
-
-    Returns:
-        Tensor: Shape (...), in [0, 1]: 1 at the centre, 0 on and beyond an
-        edge.
-    """
-    left, top, right, bottom = ltrb.clamp(min=0).unbind(-1)
-    horizontal = torch.minimum(left, right) / (
-        torch.maximum(left, right) + EPS)
-    vertical = torch.minimum(top, bottom) / (torch.maximum(top, bottom) + EPS)
-    return (horizontal * vertical).sqrt()
 
 
 def inside_boxes(points: Tensor, boxes: Tensor,
@@ -53,18 +35,20 @@ def inside_boxes(points: Tensor, boxes: Tensor,
     return (x > x1) & (y > y1) & (x < x2) & (y < y2)
 
 
-def smallest_of(allowed: Tensor, boxes: Tensor) -> Tensor:
+def smallest_of(allowed: Tensor, boxes: Tensor,
+                offset: float = 0.) -> Tensor:
     """The smallest allowed box of each point, by area, first one on ties.
 
     Args:
         allowed (Tensor): Shape (B, N, G) bool.
         boxes (Tensor): Shape (B, G, 4).
+        offset (float): Added to each width and height; 1 if a box includes
+            its last pixel. Defaults to 0.
 
     Returns:
         Tensor: Shape (B, N) int64, -1 where no box is allowed.
     """
-    areas = ((boxes[..., 2] - boxes[..., 0]) *
-             (boxes[..., 3] - boxes[..., 1]))[:, None]
+    areas = (boxes[..., 2:] - boxes[..., :2] + offset).prod(-1)[:, None]
     candidates = torch.where(allowed, areas, torch.inf)
     return candidates.argmin(-1).masked_fill(~allowed.any(-1), -1)
 
@@ -103,7 +87,7 @@ def edge_distances(points: Tensor, boxes: Tensor, gt_index: Tensor) -> Tensor:
     """
     index = gt_index.clamp(min=0)[..., None].expand(-1, -1, 4)
     own = boxes.gather(1, index)
-    ltrb = torch.cat((points - own[..., :2], own[..., 2:] - points), dim=-1)
+    ltrb = distances_to_sides(points, own)
     return ltrb.masked_fill(gt_index[..., None] < 0, 0)
 
 

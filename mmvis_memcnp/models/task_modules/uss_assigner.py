@@ -5,8 +5,9 @@ import torch
 from mmdet.registry import TASK_UTILS
 from torch import Tensor
 
+from ..layers import centreness
 from .point_assigner import PointAssigner, PointBatch
-from .point_geometry import centreness, edge_distances, nearest_centre
+from .point_geometry import edge_distances, nearest_centre
 
 
 def top_of_group(scores: Tensor, group: Tensor, topk: int) -> Tensor:

@@ -5,27 +5,8 @@ from mmdet.registry import TASK_UTILS
 from mmengine.structures import InstanceData
 from torch import Tensor
 
+from ..layers import pairwise_iou
 from .state import TrackState
-
-
-def pairwise_iou(boxes1: Tensor, boxes2: Tensor, offset: float) -> Tensor:
-    """IoU of every pair; a side is ``x2 - x1 + offset`` long.
-
-    Args:
-        boxes1 (Tensor): Shape (n, 4), xyxy.
-        boxes2 (Tensor): Shape (m, 4), xyxy.
-        offset (float): 1 for boxes whose far edges are pixel indices.
-
-    Returns:
-        Tensor: Shape (n, m), 0 for a pair without area.
-    """
-    left_top = torch.maximum(boxes1[:, None, :2], boxes2[:, :2])
-    right_bottom = torch.minimum(boxes1[:, None, 2:], boxes2[:, 2:])
-    overlap = (right_bottom - left_top + offset).clamp(min=0).prod(-1)
-    area1 = (boxes1[:, 2:] - boxes1[:, :2] + offset).prod(-1)
-    area2 = (boxes2[:, 2:] - boxes2[:, :2] + offset).prod(-1)
-    union = area1[:, None] + area2 - overlap
-    return torch.where(union > 0, overlap / union, 0.)
 
 
 @TASK_UTILS.register_module()

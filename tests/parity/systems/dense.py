@@ -16,10 +16,38 @@ from torch import Tensor, nn
 
 from mmvis_memcnp.converters import KEY_MAPS, check_against
 from mmvis_memcnp.structures.ground_truth import GroundTruth
+from tests.parity.entries import ManifestError
 from tests.parity.fixture import Fixture
 
 CONFIGS = Path(__file__).resolve().parents[3] / 'configs'
 Results = dict[tuple[str, str, str], Any]
+
+
+#: What the systems here cannot be told: a manifest that says something else
+#: is refused rather than answered with other numbers.
+FIXED = dict(
+    arch=dict(deform_groups=4),
+    test=dict(mask_thr=0.5, nms='fast, per class', whole_video=False,
+              video_score='mean of frame scores', video_label='majority'),
+    train=dict(dropout=0.0, loss_weights='all 1, plain sum'))
+
+
+def check_fixed(run: dict, **more: dict) -> None:
+    """Refuse a run block with a setting that is not supported.
+
+    Args:
+        run: of the manifest.
+        more: for each block, the only supported value of further settings.
+
+    Raises:
+        ManifestError: naming the setting.
+    """
+    for block, fixed in FIXED.items():
+        for key, value in {**fixed, **more.get(block, {})}.items():
+            if run[block][key] != value:
+                raise ManifestError(
+                    f'{block}.{key} is {run[block][key]!r}; supported: '
+                    f'{value!r}')
 
 
 class Recorder:
@@ -72,6 +100,23 @@ def build_model(fixture: Fixture, part: str, config: Path,
                    'score_weight', 'iou_weight', 'label_weight')})
     model_cfg.neck.update(
         num_outs=arch['fpn_outs'], out_channels=arch['channels'])
+    if arch['vit']:
+        vit = arch['vit']
+        model_cfg.neck.in_channels = [vit['dim']] * len(vit['out_blocks'])
+        model_cfg.backbone.update(
+            patch_size=vit['patch'],
+            embed_dims=vit['dim'],
+            depth=vit['depth'],
+            num_heads=vit['heads'],
+            out_blocks=tuple(vit['out_blocks']),
+            out_scales=tuple(vit['out_scales']),
+            reset_cls_after=tuple(vit['reset_cls_after']),
+            pos_grid=tuple(vit['pos_grid']),
+            norm_eps=vit['ln_eps'])
+    else:
+        model_cfg.backbone.update(
+            style=arch['backbone_style'],
+            frozen_stages=arch['backbone_frozen_stages'])
     if overrides:
         cfg.merge_from_dict(dict(model=overrides))
     model = MODELS.build(copy.deepcopy(cfg.model))
@@ -83,6 +128,13 @@ def build_model(fixture: Fixture, part: str, config: Path,
     check_against(model, state)
     model.load_state_dict(state, strict=True)
     return model
+
+
+def loss_features(model: nn.Module, key: Tensor,
+                  ref: Tensor) -> tuple[tuple[Tensor, ...], ...]:
+    """Pyramids of key and reference frames, with gradients."""
+    model.train()
+    return model.extract_feat(key), model.extract_feat(ref)
 
 
 def inference(fixture: Fixture, model: nn.Module,
@@ -144,7 +196,8 @@ def inference(fixture: Fixture, model: nn.Module,
             out[part, file, f't{t}_{name}'] = to_numpy(value)
     tracks = session.finish().tracks
     out[part, file, 'video_scores'] = np.array([x.score for x in tracks])
-    out[part, file, 'video_cats'] = np.array([x.label + 1 for x in tracks])
+    out[part, file, 'video_cats'] = np.array(
+        [x.label + fixture.run['targets']['label_base'] for x in tracks])
     out[part, file, 'video_obj_ids'] = np.array([x.id for x in tracks])
     out[part, file, 'video_present'] = np.array(
         [[s is not None for s in x.segmentations] for x in tracks])
@@ -230,7 +283,8 @@ def gradient_norms(model: nn.Module, total: Tensor,
         official_names: official name of each parameter's name.
     """
     model.zero_grad(set_to_none=True)
-    total.backward()
+    # Pyramids may serve several cases.
+    total.backward(retain_graph=True)
     return {
         official_names[name]:
         -1. if p.grad is None else float(p.grad.double().norm())

@@ -1,5 +1,9 @@
 """SipMask with MemCNP, as released."""
+from pathlib import Path
+
 import torch
+from mmdet.registry import TASK_UTILS
+from torch import nn
 
 from mmvis_memcnp.converters import MEMCNP_SIPMASK
 from tests.parity import official_parts  # noqa: F401
@@ -8,9 +12,11 @@ from tests.parity.systems.dense import (
     CONFIGS,
     Results,
     build_model,
+    check_fixed,
     gradient_norms,
     inference,
     loss_batch,
+    loss_features,
     to_numpy,
 )
 
@@ -21,78 +27,107 @@ def compute(fixture: Fixture) -> Results:
     """Every array of a fixture of SipMask with MemCNP."""
     run = fixture.run
     arch, test, train = run['arch'], run['test'], run['train']
+    memory = arch['memory']
+    check_fixed(
+        run,
+        arch=dict(
+            crop_split=1,
+            mask_basis_channels=arch['channels'],
+            track_channels=arch['channels']),
+        train=dict(zero_loss_match_at_zero_accuracy=True))
     config = CONFIG.with_name(CONFIG.name.format(
         arch['backbone'].replace('_', '-')))
-    items = arch['memory']['items']
     head: dict = dict(
         memcnp=dict(
-            num_items=items,
-            feat_dims=arch['memory']['item_dim'] - 4,
-            hidden_dims=arch['memory']['mlp'][1],
+            num_items=memory['items'],
+            feat_dims=arch['channels'],
+            target_dims=memory['item_dim'] - arch['channels'],
+            hidden_dims=memory['mlp'][1],
             rate=train['memory_rate'],
             decay_unused=train['memory_decays_unused']),
         vector_rounding=test['tracker']['vector_at'].split('(')[0],
         clip_boxes=dict(padded_hw='input')[test['clamp_boxes_to']])
     model = build_model(fixture, 'inference', config, dict(bbox_head=head))
     out = inference(fixture, model, _watch)
-    for case, options in train['cases'].items():
-        training = dict(
-            head,
-            ref_jitter=0.,
+    out.update(_all_losses(fixture, config, head))
+    return out
+
+
+def _all_losses(fixture: Fixture, config: Path, head: dict) -> Results:
+    """Losses of every case: they differ in the assigner alone.
+
+    So the model is built once and the pyramids are computed once; only the
+    memory changes in a case, and is put back before the next.
+    """
+    train, arch = fixture.run['train'], fixture.run['arch']
+    images = len(fixture.run['targets']['pairs'])
+    training = dict(
+        head,
+        ref_jitter=0.,
+        temperature=train['contrast_temperature'],
+        point_targets=dict(type='OfficialBoxTarget'),
+        loss_track=dict(
+            _delete_=True,
+            type='OfficialContrastiveTrackingLoss',
             temperature=train['contrast_temperature'],
-            assigner=_assigner(options['assigner'], train),
-            point_targets=dict(type='OfficialBoxTarget'),
-            loss_track=dict(
-                _delete_=True,
-                type='OfficialContrastiveTrackingLoss',
-                temperature=train['contrast_temperature'],
-                topk=train['contrast_topk_negatives'],
-                num_images=len(fixture.run['targets']['pairs'])),
-            loss_cls=dict(
-                type='OfficialFocalLoss',
-                images=len(fixture.run['targets']['pairs']),
-                num_classes=arch['num_classes']),
-            loss_cnp=dict(rule=train['cnp_rule'].lower()))
-        out.update(_losses(fixture, case, config, training))
+            topk=train['contrast_topk_negatives'],
+            num_images=images),
+        loss_cls=dict(
+            type='OfficialFocalLoss',
+            images=images,
+            num_classes=arch['num_classes']),
+        loss_cnp=dict(rule=train['cnp_rule'].lower()))
+    overrides: dict = dict(bbox_head=training)
+    if arch['vit']:  # the same values; nothing is computed twice
+        overrides['backbone'] = dict(with_cp=False)
+    model = build_model(fixture, 'losses', config, overrides)
+    batch = loss_batch(fixture)
+    feats = loss_features(model, *batch[:2])
+    items = model.bbox_head.memcnp.bank.items
+    before = items.detach().clone()
+    out: Results = {}
+    for case, options in train['cases'].items():
+        with torch.no_grad():
+            items.copy_(before)
+        model.bbox_head.assigner = TASK_UTILS.build(
+            _assigner(options['assigner'], train))
+        out.update(_losses(fixture, case, model, feats, batch))
     return out
 
 
 def _assigner(mode: str, train: dict) -> dict:
     if mode == 'uncert':
-        return dict(type='USSAssigner', topk=train['uss_topk'])
+        return dict(
+            type='USSAssigner', topk=train['uss_topk'], candidates='nearest')
     if mode == 'none':
         return dict(
-            _delete_=True,
             type='CentreRadiusAssigner',
             radius=train['assigner_none_radius_strides'],
             unit='stride')
     # Measured on the half-resolution canvas.
     return dict(
-        _delete_=True,
         type='CentreRadiusAssigner',
         radius=2 * train['objbox_radius_half_res_px'],
         unit='pixel')
 
 
-def _losses(fixture: Fixture, case: str, config, head: dict) -> Results:
-    model = build_model(fixture, 'losses', config, dict(bbox_head=head))
-    model.train()
-    key, ref, key_gt, ref_gt = loss_batch(fixture)
+def _losses(fixture: Fixture, case: str, model: nn.Module, feats: tuple,
+            batch: tuple) -> Results:
+    key_gt, ref_gt = batch[2:]
+    head = model.bbox_head
     seen: dict = {}
-    assign = model.bbox_head.assigner.assign_batch
+    assign = head.assigner.assign_batch
 
     def spy(*args, **kwargs):
         seen['picked'] = assign(*args, **kwargs)
         return seen['picked']
 
-    model.bbox_head.assigner.assign_batch = spy
-    model.bbox_head.loss_cnp.register_forward_pre_hook(
+    head.assigner.assign_batch = spy
+    hook = head.loss_cnp.register_forward_pre_hook(
         lambda _m, _a, kwargs: seen.update(cnp=kwargs), with_kwargs=True)
-    losses = model.bbox_head.loss(
-        model.extract_feat(key), model.extract_feat(ref), key_gt, ref_gt)
-    if fixture.run['train']['zero_loss_match_at_zero_accuracy']:
-        losses['loss_match'] = losses['loss_match'] * (
-            losses['match_acc'] != 0)
+    losses = head.loss(*feats, key_gt, ref_gt)
+    hook.remove()
+    losses['loss_match'] = losses['loss_match'] * (losses['match_acc'] != 0)
     total = sum(v for k, v in losses.items() if k.startswith('loss'))
 
     part, file = 'losses', 'losses.npz'
@@ -101,7 +136,7 @@ def _losses(fixture: Fixture, case: str, config, head: dict) -> Results:
         out[part, file, f'{case}/{name}'] = to_numpy(value)
     picked = seen['picked']
     image, point = picked.pos.nonzero(as_tuple=True)
-    for b in range(len(key)):
+    for b in range(len(key_gt.boxes)):
         own = image == b
         points = point[own]
         gts = picked.gt_index[b, points]

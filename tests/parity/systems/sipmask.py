@@ -4,9 +4,11 @@ from tests.parity.systems.dense import (
     CONFIGS,
     Results,
     build_model,
+    check_fixed,
     gradient_norms,
     inference,
     loss_batch,
+    loss_features,
     to_numpy,
 )
 
@@ -16,9 +18,16 @@ CONFIG = CONFIGS / 'sipmask' / 'sipmask_{}_official.py'
 def compute(fixture: Fixture) -> Results:
     """Every array of a SipMask fixture."""
     arch, train = fixture.run['arch'], fixture.run['train']
+    check_fixed(
+        fixture.run,
+        arch=dict(crop_split=2, memory=None),
+        test=dict(clamp_boxes_to='image_hw - 1'),
+        train=dict(cases=None))
     config = CONFIG.with_name(CONFIG.name.format(
         arch['backbone'].replace('_', '-')))
     head = dict(
+        vector_rounding=fixture.run['test']['tracker']['vector_at'].split(
+            '(')[0],
         basis_channels=arch['mask_basis_channels'],
         track_channels=arch['track_channels'],
         center_radius=train['center_radius'],
@@ -29,10 +38,9 @@ def compute(fixture: Fixture) -> Results:
 
     head['ref_jitter'] = 0.
     model = build_model(fixture, 'losses', config, dict(bbox_head=head))
-    model.train()
     key, ref, key_gt, ref_gt = loss_batch(fixture)
-    losses = model.bbox_head.loss(
-        model.extract_feat(key), model.extract_feat(ref), key_gt, ref_gt)
+    losses = model.bbox_head.loss(*loss_features(model, key, ref), key_gt,
+                                  ref_gt)
     total = sum(v for k, v in losses.items() if k.startswith('loss'))
     part, file = 'losses', 'losses.npz'
     for name, value in dict(losses, loss=total).items():

@@ -7,6 +7,7 @@ from mmdet.models.task_modules.prior_generators import MlvlPointGenerator
 from mmdet.registry import TASK_UTILS
 from mmengine.structures import InstanceData
 
+from mmvis_memcnp.models.layers import centreness
 from mmvis_memcnp.models.task_modules import (
     CentreRadiusAssigner,
     FCOSPointAssigner,
@@ -14,7 +15,6 @@ from mmvis_memcnp.models.task_modules import (
     SmallestBoxTarget,
     USSAssigner,
     YOLOCellAssigner,
-    centreness,
     pad_boxes,
 )
 from mmvis_memcnp.models.task_modules.uss_assigner import top_of_group

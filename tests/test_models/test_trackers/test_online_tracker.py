@@ -6,12 +6,8 @@ import torch
 from mmdet.registry import MODELS
 from mmengine.structures import InstanceData
 
-from mmvis_memcnp.models.layers import fast_nms
-from mmvis_memcnp.models.trackers import (
-    CueAssociation,
-    TrackState,
-    pairwise_iou,
-)
+from mmvis_memcnp.models.layers import fast_nms, pairwise_iou
+from mmvis_memcnp.models.trackers import CueAssociation, TrackState
 from mmvis_memcnp.models.trackers.online_tracker import claim
 
 

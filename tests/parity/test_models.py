@@ -1,0 +1,122 @@
+"""Models give the stored outputs of the official codes."""
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.parity.entries import ManifestError
+from tests.parity.fixture import Fixture
+from tests.parity.run_fixture import load_system, run
+
+DATA = Path(__file__).resolve().parents[1] / 'data' / 'parity'
+FIXTURES = ['memcnp_r50_ytvis', 'memcnp_units', 'memcnp_vit_ytvis',
+            'sipmask_r50_ytvis']
+
+
+@pytest.mark.parametrize('name', FIXTURES)
+def test_official_outputs(name, capsys):
+    assert run(str(DATA / name)) == 0
+    lines = [x for x in capsys.readouterr().out.splitlines()
+             if x.startswith(('ok', 'FAIL'))]
+    assert len(lines) > 80 and all(x.startswith('ok') for x in lines)
+
+
+@pytest.fixture
+def copy(tmp_path):
+    """A copy of a fixture of SipMask that may be damaged."""
+    return Path(shutil.copytree(DATA / 'sipmask_r50_ytvis', tmp_path / 'f'))
+
+
+def test_one_altered_value_fails_that_array_alone(copy, capsys):
+    path = copy / 'outputs.npz'
+    with np.load(path) as stored:
+        arrays = dict(stored)
+    arrays['t1_dets'][0, 2] += 1.
+    np.savez(path, **arrays)
+    assert run(str(copy)) == 1
+    failed = [x for x in capsys.readouterr().out.splitlines() if 'FAIL' in x]
+    assert len(failed) == 1 and 't1_dets' in failed[0]
+
+
+@pytest.mark.parametrize('system, block, key, value', [
+    ('sipmask_r50_ytvis', 'test', 'mask_thr', 0.4),
+    ('sipmask_r50_ytvis', 'arch', 'crop_split', 3),
+    ('sipmask_r50_ytvis', 'arch', 'deform_groups', 2),
+    ('memcnp_r50_ytvis', 'arch', 'crop_split', 2),
+    ('memcnp_r50_ytvis', 'arch', 'track_channels', 128),
+    ('memcnp_r50_ytvis', 'train', 'zero_loss_match_at_zero_accuracy', False),
+])
+def test_settings_out_of_reach_are_refused(system, block, key, value):
+    fixture = Fixture(DATA / system)
+    fixture.run[block][key] = value
+    with pytest.raises(ManifestError, match=f'{block}.{key}'):
+        load_system(fixture.run['system'])(fixture)
+
+
+SMALL = {
+    'sipmask_r50_ytvis': dict(mask_basis_channels=4, track_channels=12),
+    'memcnp_r50_ytvis': dict(
+        mask_basis_channels=64, track_channels=64, fpn_outs=4,
+        memory=dict(items=9, item_dim=68, mlp=[68, 64, 64])),
+    'memcnp_vit_ytvis': dict(
+        mask_basis_channels=64, track_channels=64,
+        vit=dict(patch=16, dim=24, depth=4, heads=3, out_blocks=[1, 2, 3],
+                 out_scales=[2., 1., .5], ln_eps=1e-6, reset_cls_after=[1],
+                 pos_grid=[5, 7]),
+        memory=dict(items=9, item_dim=68, mlp=[68, 64, 64]))
+}
+
+
+@pytest.mark.parametrize('name', SMALL)
+def test_sizes_come_from_the_manifest(name, monkeypatch):
+    """Other sizes build and run; the model, not the manifest, names the
+    tensors here."""
+    from mmvis_memcnp.converters import KEY_MAPS
+    from tests.data.seeded_weights import seeded_array
+    from tests.parity.systems import dense
+
+    fixture = Fixture(DATA / name)
+    fixture.run['arch'].update(SMALL[name], num_classes=7, channels=64,
+                               stacked_convs=2)
+    fixture.run['test'].update(max_per_img=3, score_thr=0.)
+    for item in fixture.run['inputs']:
+        item['frames'] = [[4, 130, 150, 5]]
+        item.update(padded_hw=[160, 160])
+        if item['ori_hw']:
+            item['ori_hw'] = [130, 150]
+    fixture.run['test']['image_hw'] = [130, 150]
+    fixture.npz('losses.npz').update({
+        k: np.full_like(v, 7) for k, v in fixture.npz('losses.npz').items()
+        if k.startswith('target/labels')})
+    monkeypatch.setattr(dense, 'check_against', lambda model, state: None)
+    monkeypatch.setattr(
+        KEY_MAPS[fixture.run['system']], 'convert', lambda state: state)
+    load = dense.MODELS.build
+
+    def seeded(cfg):
+        model = load(cfg)
+        state = model.state_dict()
+        monkeypatch.setattr(fixture, 'weights', lambda part: {
+            k: seeded_array(k, v.shape, str(v.dtype)[6:], 3)
+            for k, v in state.items()})
+        return model
+
+    monkeypatch.setattr(dense.MODELS, 'build', seeded)
+    out = load_system(fixture.run['system'])(fixture)
+    assert out['inference', 'outputs.npz', 't0_cls0'].shape[1] == 7
+    assert out['inference', 'outputs.npz', 't0_dets'].shape[0] == 3
+    assert all(np.isfinite(v).all() for v in out.values())
+
+
+def test_the_product_does_not_use_the_tests():
+    package = DATA.parents[2] / 'mmvis_memcnp'
+    users = [p.name for p in package.rglob('*.py')
+             if 'tests.' in p.read_text() or 'from tests' in p.read_text()]
+    assert users == []
+
+
+def test_manifests_are_whole():
+    for name in FIXTURES:
+        assert json.loads((DATA / name / 'manifest.json').read_text())['run']

@@ -1,0 +1,201 @@
+"""Sessions: streams, chunks, whole videos, two videos at a time."""
+import pytest
+import torch
+from mmdet.registry import MODELS
+from mmengine.structures import InstanceData
+from pycocotools import mask as coco_mask
+
+from tests.fakes.colour_blobs import ColourBlobVIS
+from tests.fakes.tiny_sipmask import batch, tiny_model, video
+
+TRACKER = dict(type='OnlineTracker', association=dict(type='CueAssociation'),
+               memory=dict(type='LatestMemory'))
+
+
+@pytest.fixture
+def blobs():
+    """Finds pure colours, follows them with the real tracker."""
+    model = ColourBlobVIS(with_sigmas=False)
+    model.tracker = MODELS.build(TRACKER)
+    return model
+
+
+def paint(*colours, size=(24, 32)):
+    """Frame (1, 3, H, W) with an 8 x 8 square a colour, and its meta."""
+    frame = torch.full((1, 3, *size), 90.)
+    for c in colours:
+        frame[0, :, 4:12, 2 + 10 * c:10 + 10 * c] = 0
+        frame[0, c, 4:12, 2 + 10 * c:10 + 10 * c] = 255
+    return frame, dict(img_shape=size, ori_shape=size, scale_factor=(1., 1.))
+
+
+def follow(session, frames):
+    return [session.step(f, [m])[0].instances_id.tolist() for f, m in frames]
+
+
+def test_objects_leave_and_come_back(blobs):
+    session = blobs.start()
+    frames = [paint(0, 1), paint(1), paint(), paint(2), paint(0, 1, 2)]
+    assert follow(session, frames) == [[0, 1], [1], [], [2], [0, 1, 2]]
+    result = session.finish()
+    assert [[s is not None for s in t.segmentations] for t in result.tracks
+            ] == [[1, 0, 0, 0, 1], [1, 1, 0, 0, 1], [0, 0, 0, 1, 1]]
+    assert [t.label for t in result.tracks] == [0, 1, 2]
+    assert [t.score for t in result.tracks] == pytest.approx([.9, .8, .7])
+    assert coco_mask.area(result.tracks[0].segmentations[0]) == 64
+
+
+def test_two_sessions_do_not_meet(blobs):
+    one, two = blobs.start(), blobs.start(dict(name='second'))
+    assert two.video_meta == dict(name='second')
+    assert follow(one, [paint(0, 1)]) == [[0, 1]]
+    assert follow(two, [paint(1), paint(2)]) == [[0], [1]]
+    assert follow(one, [paint(2), paint(1)]) == [[2], [1]]
+    assert [t.label for t in one.finish().tracks] == [0, 1, 2]
+    assert [t.label for t in two.finish().tracks] == [1, 2]
+
+
+@pytest.mark.parametrize('frames', [[paint()] * 3, []])
+def test_nothing_found(blobs, frames):
+    session = blobs.start()
+    follow(session, frames)
+    result = session.finish()
+    assert result.num_frames == len(frames) and result.tracks == []
+    assert result.to_ytvis(1, [1, 2, 3]) == []
+
+
+def test_later_of_two_claims_keeps_the_identity(blobs):
+    """The tracker may give one id twice; the last one holds."""
+    session = blobs.start()
+    session.model.tracker.step = lambda *_: type(
+        'R', (), dict(ids=torch.tensor([4, -1, 5, 4])))
+    out = session.associate(InstanceData(scores=torch.arange(4.)))
+    assert out.instances_id.tolist() == [5, 4]
+    assert out.scores.tolist() == [2, 3]
+
+
+def test_frames_and_metas_must_be_as_many(blobs):
+    frame, meta = paint(0)
+    with pytest.raises(ValueError, match='1 frames came with 2 metas'):
+        blobs.start().step(frame, [meta, meta])
+
+
+@pytest.mark.parametrize('mode, shape, message', [
+    ('loss', (2, 3, 8, 8), r'\(N, T, 3, H, W\)'),
+    ('train', (1, 2, 3, 8, 8), "'train'"),
+])
+def test_bad_calls_are_named(blobs, mode, shape, message):
+    with pytest.raises(ValueError, match=message):
+        blobs(torch.zeros(shape), [], mode=mode)
+
+
+# -- the real network -------------------------------------------------------
+HOSTS = {
+    'sipmask': dict(kind='sipmask'),
+    'memcnp': dict(),
+    'without memory': dict(memcnp=None, loss_cnp=None,
+                           assigner=dict(type='FCOSPointAssigner'))
+}
+
+
+@pytest.fixture(params=HOSTS)
+def model(request):
+    return tiny_model(**HOSTS[request.param]).eval()
+
+
+def metas(sample):
+    return [f.metainfo for f in sample.video_data_samples]
+
+
+def answers(result):
+    return result.to_ytvis(1, [1, 2, 3])
+
+
+@pytest.mark.parametrize('num_frames', [1, 3])
+def test_predict_is_a_session(model, num_frames):
+    inputs, samples = batch(model, video(num_frames), training=False)
+    session = model.start()
+    for t, meta in enumerate(metas(samples[0])):
+        session.step(inputs[0, t:t + 1], [meta])
+    expected = session.finish()
+    predicted = model(inputs, samples, mode='predict')[0].pred_tracks
+    assert predicted.num_frames == num_frames and len(predicted.tracks) > 0
+    assert answers(predicted) == answers(expected)
+
+
+def test_predict_of_two_videos_is_each_alone(model):
+    clips = [video(2), video(2, seed=1)]
+    both = model(*batch(model, *clips, training=False), mode='predict')
+    for seed, sample in enumerate(both):
+        alone, = model(*batch(model, video(2, seed=seed), training=False),
+                       mode='predict')
+        assert answers(alone.pred_tracks) == answers(sample.pred_tracks)
+
+
+def test_a_chunk_is_its_frames(model):
+    inputs, (sample, ) = batch(model, video(3), training=False)
+    one, chunk = model.start(), model.start()
+    single = [one.step(inputs[0, t:t + 1], [meta])[0]
+              for t, meta in enumerate(metas(sample))]
+    for a, b in zip(single, chunk.step(inputs[0], metas(sample)),
+                    strict=True):
+        assert a.instances_id.tolist() == b.instances_id.tolist()
+        assert a.labels.tolist() == b.labels.tolist()
+        assert torch.allclose(a.bboxes, b.bboxes, atol=1e-2)
+        assert torch.allclose(a.scores, b.scores, atol=1e-4)
+
+
+def test_frame_result_keeps_the_contract(model):
+    inputs, (sample, ) = batch(
+        model, video(1, size=(50, 75)), training=False)
+    assert inputs.shape[-2:] == (64, 96)
+    meta = dict(metas(sample)[0], ori_shape=(100, 150), scale_factor=(.5, .5))
+    result, = model.start().step(inputs[0], [meta])
+    n = len(result)
+    assert 0 < n <= 4 and result.bboxes.shape == (n, 4)
+    assert result.instances_id.dtype == result.labels.dtype == torch.int64
+    assert result.bboxes.dtype == result.scores.dtype == torch.float32
+    assert (result.scores > 0.1).all() and (result.scores <= 1).all()
+    assert all(m['size'] == [100, 150] for m in result.masks)
+    assert result.bboxes.min() >= 0  # nothing in the padding
+    assert (result.bboxes[:, 2] <= 150).all()
+    assert (result.bboxes[:, 3] <= 100).all()
+    with_memory = getattr(model.bbox_head, 'memcnp', None) is not None
+    assert ('box_sigmas' in result) == with_memory
+    if with_memory:
+        assert result.box_sigmas.min() >= 0.1
+        assert result.box_sigmas.max() <= 1
+
+
+def test_boxes_clipped_to_the_image_or_the_input():
+    size = (50, 75)
+    for clip_boxes, limit in (('image', 75), ('input', 96)):
+        model = tiny_model(clip_boxes=clip_boxes).eval()
+        model.bbox_head.fcos_reg.bias.data[:4] = 9.  # as far as it goes
+        inputs, (sample, ) = batch(
+            model, video(1, size=size), training=False)
+        found, = model.segment(inputs[0], metas(sample))
+        assert found.bboxes[:, 2].max() == limit
+
+
+def test_no_detection_above_an_unreachable_threshold(model):
+    model.bbox_head.test_cfg['score_thr'] = 1.
+    inputs, samples = batch(model, video(2), training=False)
+    sample, = model(inputs, samples, mode='predict')
+    assert sample.pred_tracks.num_frames == 2
+    assert sample.pred_tracks.tracks == []
+
+
+def test_predict_in_bfloat16(model):
+    inputs, samples = batch(model, video(2), training=False)
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        sample, = model(inputs, samples, mode='predict')
+    for track in sample.pred_tracks.tracks:
+        assert 0 < track.score <= 1
+
+
+def test_tensor_mode_gives_every_frame(model):
+    outs = model(torch.zeros(2, 3, 3, 64, 64), mode='tensor')
+    assert [tuple(x.shape) for x in outs.cls_scores] == [
+        (6, 3, s, s) for s in (8, 4, 2, 1)]
+    assert outs.basis.shape[-2:] == (32, 32)

@@ -1,0 +1,76 @@
+"""Strip a training checkpoint down to what inference needs.
+
+Keeps the weights and the class names; optimiser, schedulers, messages and the
+config go. With --half, floating-point weights are stored in 16 bits (they are
+loaded into 32-bit models as usual). Prints size and SHA-256.
+
+Example:
+
+    python tools/model_converters/publish_model.py work_dirs/run/iter_3000.pth \
+        model.pth --half
+"""
+import argparse
+import hashlib
+import os
+from pathlib import Path
+
+import torch
+
+from mmvis_memcnp.compat.checkpoint import load_checkpoint_file
+from mmvis_memcnp.engine import UserError, run_tool
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('source', type=Path)
+    parser.add_argument('out', type=Path)
+    parser.add_argument('--half', action='store_true')
+    return parser.parse_args()
+
+
+def publish(checkpoint: dict, half: bool) -> dict:
+    """What of a checkpoint is worth shipping.
+
+    Args:
+        checkpoint: with ``state_dict`` and perhaps ``meta``.
+        half: store floating-point tensors as float16.
+
+    Returns:
+        ``state_dict`` and ``meta`` with ``dataset_meta`` alone.
+
+    Raises:
+        UserError: if a weight does not fit into 16 bits.
+    """
+    state = {k: v.detach().cpu().clone()
+             for k, v in checkpoint['state_dict'].items()}
+    if half:
+        for name, value in state.items():
+            if value.is_floating_point():
+                state[name] = value.half()
+                if not torch.isfinite(state[name]).all():
+                    raise UserError(f'{name} does not fit into 16 bits: '
+                                    'leave out --half.')
+    meta = checkpoint.get('meta', {})
+    return dict(
+        state_dict=state,
+        meta=dict(dataset_meta=dict(
+            classes=tuple(meta.get('dataset_meta', {}).get('classes', ())))))
+
+
+def main() -> None:
+    """Load, strip, write next to the target, then rename."""
+    args = parse_args()
+    result = publish(load_checkpoint_file(args.source), args.half)
+    part = args.out.with_suffix('.part')
+    torch.save(result, part)
+    os.replace(part, args.out)
+    data = args.out.read_bytes()
+    print(f'{args.out}: {len(data) / 1e6:.1f} MB, sha256 '
+          f'{hashlib.sha256(data).hexdigest()}')
+
+
+if __name__ == '__main__':
+    run_tool(main)
