@@ -6,8 +6,8 @@ loaded into 32-bit models as usual). Prints size and SHA-256.
 
 Example:
 
-    python tools/model_converters/publish_model.py work_dirs/run/iter_3000.pth \
-        model.pth --half
+    python tools/model_converters/publish_model.py \
+        work_dirs/run/iter_3000.pth model.pth --half
 """
 import argparse
 import hashlib

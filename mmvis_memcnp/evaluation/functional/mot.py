@@ -160,7 +160,8 @@ def count_tracking(objects: np.ndarray,
         num_misses=int(present.sum()) - matches,
         num_false_positives=int(predicted.sum()) - matches,
         num_fragmentations=sum(
-            _fragmentations(t[p]) for t, p in zip(tracked, present, strict=False)),
+            _fragmentations(t[p])
+            for t, p in zip(tracked, present, strict=True)),
         mostly_tracked=int((share >= .8).sum()),
         partially_tracked=int(((share >= .2) & (share < .8)).sum()),
         mostly_lost=int((share < .2).sum()),
@@ -205,7 +206,8 @@ def _match_frame(cost: np.ndarray, allowed: np.ndarray, current: np.ndarray,
         size = min(cost.shape)
         forbidden = 2 * size * (cost[left].max() + 1) + 1
         rows, cols = linear_sum_assignment(np.where(left, cost, forbidden))
-        pairs += [(i, j) for i, j in zip(rows, cols, strict=False) if left[i, j]]
+        pairs += [(i, j) for i, j in zip(rows, cols, strict=True)
+                  if left[i, j]]
     return pairs
 
 
