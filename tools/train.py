@@ -79,6 +79,7 @@ def main() -> None:
     preflight.check_annotations(cfg, 'train_dataloader', 'val_dataloader')
     preflight.apply_classes(cfg, 'train_dataloader')
     choose_start(cfg, args.resume)
+    preflight.prepare_initial_weights(cfg)
     preflight.add_hook(cfg, 'CheckpointCheckHook',
                        strict=bool(cfg.get('resume')))
     preflight.add_hook(cfg, 'NaNStopHook')

@@ -1,3 +1,3 @@
-# What a checkpoint of the official SipMask-VIS code needs: nothing but the
-# model, whose defaults are the official ones.
-_base_ = '../_base_/models/sipmask_r50.py'
+# What a checkpoint of the released SipMask-VIS needs: nothing beyond the
+# defaults, which are the released ones.
+_base_ = './sipmask_r50_fpn_8xb8-12e_youtubevis2021.py'

@@ -116,6 +116,43 @@ def check_annotations(cfg: Config, *loaders: str) -> None:
                     f'or data_root of {loader}.dataset.')
 
 
+def prepare_initial_weights(cfg: Config) -> None:
+    """Refuse initial weights (``init_cfg``) that do not exist.
+
+    A resumed training needs none: its checkpoint holds every weight.
+
+    Args:
+        cfg: The config; when it resumes, its model's initial weights are
+            taken out.
+
+    Raises:
+        UserError: A file is missing.
+    """
+    for part in _dicts(cfg.model):
+        init = part.get('init_cfg')
+        if not isinstance(init, dict) or init.get('type') != 'Pretrained':
+            continue
+        path = init['checkpoint']
+        if cfg.get('resume'):
+            part['init_cfg'] = None
+        elif '://' not in path and not osp.isfile(osp.expanduser(path)):
+            raise UserError(
+                f'There are no initial weights at {path}: put the file there '
+                '(the README beside the config says where it comes from), or '
+                f'set init_cfg of {part.get("type", "the model")} to None to '
+                'train from scratch.')
+
+
+def _dicts(cfg: Any) -> Iterator[dict]:
+    """Every dict in a config, the outermost first."""
+    if isinstance(cfg, dict):
+        yield cfg
+        cfg = list(cfg.values())
+    if isinstance(cfg, (list, tuple)):
+        for value in cfg:
+            yield from _dicts(value)
+
+
 def apply_classes(cfg: Config, loader: str) -> None:
     """Let the class list of the data set the model's ``num_classes``.
 

@@ -1,50 +1,24 @@
 # YouTubeVIS2021. The layout is that of the released archives; the released
 # valid/instances.json has no annotations, so that testing writes a
 # submission.
+_base_ = './clip_pipelines.py'
+
 dataset_type = 'YouTubeVIS2021'
 data_root = 'data/youtube_vis_2021/'
-
-# A key frame and a reference at most 5 frames away, the same scale and flip
-# for both. The long side is drawn from 640 to 960, the short side from 360 to
-# 480, independently; the ratio is kept.
-train_pipeline = [
-    dict(
-        type='TransformBroadcaster',
-        share_random_params=True,
-        transforms=[
-            dict(type='LoadFrame'),
-            dict(type='LoadVISAnnotations'),
-            dict(
-                type='RandomResize',
-                scale=[(640, 360), (960, 480)],
-                keep_ratio=True),
-            dict(type='RandomFlip', prob=0.5),
-        ]),
-    dict(type='PackTrackInputs'),
-]
-# MemCNP; plain SipMask tests at (640, 360).
-test_pipeline = [
-    dict(
-        type='TransformBroadcaster',
-        transforms=[
-            dict(type='LoadFrame'),
-            dict(type='Resize', scale=(960, 480), keep_ratio=True),
-        ]),
-    dict(type='PackTrackInputs'),
-]
 
 train_dataloader = dict(
     batch_size=8,
     num_workers=4,
     persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=True),
+    sampler=dict(type='ResumableSampler', shuffle=True),
     dataset=dict(
         type=dataset_type,
         data_root=data_root,
         ann_file='train/instances.json',
         data_prefix=dict(img_path='train/JPEGImages'),
+        # The reference is at most 5 frames away from the key frame.
         clip_sampler=dict(type='KeyRefSampler', frame_range=5),
-        pipeline=train_pipeline))
+        pipeline=_base_.train_pipeline))
 val_dataloader = dict(
     batch_size=1,
     num_workers=2,
@@ -57,7 +31,7 @@ val_dataloader = dict(
         ann_file='valid/instances.json',
         data_prefix=dict(img_path='valid/JPEGImages'),
         test_mode=True,
-        pipeline=test_pipeline))
+        pipeline=_base_.test_pipeline))
 test_dataloader = val_dataloader
 
 val_evaluator = dict(

@@ -1,25 +1,7 @@
 # SipMask with MemCNP on a plain ViT-b (MAE).
-_base_ = './sipmask-memcnp_r50.py'
+_base_ = ['./sipmask-memcnp_r50.py', './vit-b_fpn.py']
 
 model = dict(
-    backbone=dict(
-        _delete_=True,
-        type='MAEViT',
-        patch_size=16,
-        embed_dims=768,
-        depth=12,
-        num_heads=12,
-        out_blocks=(5, 8, 11),
-        out_scales=(2., 1., 0.5),
-        reset_cls_after=(2, 5, 8, 11),
-        with_cp=True),
-    neck=dict(
-        _delete_=True,
-        type='FPN',
-        in_channels=[768, 768, 768],
-        out_channels=256,
-        start_level=0,
-        add_extra_convs='on_output',
-        relu_before_extra_convs=True,
-        num_outs=4),
+    backbone=dict(_delete_=True, **_base_.vit_b),
+    neck=dict(_delete_=True, **_base_.vit_b_fpn),
     bbox_head=dict(test_cfg=dict(score_thr=0.015)))

@@ -17,7 +17,9 @@ model = dict(
         frozen_stages=1,
         norm_cfg=dict(type='BN', requires_grad=False),
         norm_eval=True,
-        style='caffe'),
+        style='caffe',
+        init_cfg=dict(
+            type='Pretrained', checkpoint='checkpoints/resnet50_caffe.pth')),
     neck=dict(
         type='FPN',
         in_channels=[256, 512, 1024, 2048],

@@ -62,7 +62,10 @@ class ReferenceSet(nn.Module):
         if self.training and y is not None and not self._full:
             self._collect(z, y, valid)
         held = torch.arange(self.num_items, device=z.device) < self.filled
-        encoded = self.mlp(self.entries)
+        # The clone keeps what autograd saves apart from the buffer, which a
+        # later call of the same iteration may go on filling.
+        entries = self.entries if self._full else self.entries.clone()
+        encoded = self.mlp(entries)
         context = (encoded * held[:, None]).sum(0) / self.filled.clamp(min=1)
         return context.to(encoded.dtype).expand(len(z), -1)
 

@@ -1,0 +1,10 @@
+# What a checkpoint of the released MemCNP code needs to give its own output
+# and losses; configs/sipmask/README.md says why each differs from the paper.
+official_head = dict(
+    clip_boxes='input',
+    vector_rounding='round',
+    memcnp=dict(decay_unused=True),
+    assigner=dict(topk=4, candidates='nearest'),
+    centreness_level='finest',
+    track_anchors='ground_truth',
+    loss_cnp=dict(alpha='points', reduction='image_sum'))

@@ -1,0 +1,4 @@
+# Table 8: trained by the plain NLL (eq 8).
+_base_ = '../sipmask-memcnp_vit-b_fpn_8xb8-12e_youtubevis2021.py'
+
+model = dict(bbox_head=dict(loss_cnp=dict(rule='nll')))

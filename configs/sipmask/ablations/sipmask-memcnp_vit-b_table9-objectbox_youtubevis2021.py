@@ -1,0 +1,5 @@
+# Table 9: samples selected as in ObjectBox; docs/sample_selection.md.
+_base_ = '../sipmask-memcnp_vit-b_fpn_8xb8-12e_youtubevis2021.py'
+
+model = dict(
+    bbox_head=dict(assigner=dict(_delete_=True, type='ObjectBoxAssigner')))

@@ -1,0 +1,9 @@
+_base_ = [
+    '../_base_/models/sipmask-memcnp_vit-b.py', '../_base_/datasets/ovis.py',
+    '../_base_/schedules/memcnp_12e.py', '../_base_/default_runtime.py'
+]
+
+model = dict(
+    bbox_head=dict(
+        num_classes=25, test_cfg=dict(nms_iou_thr=0.3, max_per_img=20)))
+optim_wrapper = dict(optimizer=dict(lr=0.005))

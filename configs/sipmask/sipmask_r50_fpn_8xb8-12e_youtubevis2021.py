@@ -1,0 +1,10 @@
+_base_ = [
+    '../_base_/models/sipmask_r50.py',
+    '../_base_/datasets/youtube_vis_2021.py',
+    '../_base_/schedules/sipmask_12e.py', '../_base_/default_runtime.py'
+]
+
+# The reference frame comes from the whole video.
+train_dataloader = dict(dataset=dict(clip_sampler=dict(frame_range=None)))
+val_dataloader = dict(dataset=dict(pipeline=_base_.test_pipeline_640x360))
+test_dataloader = val_dataloader
