@@ -17,12 +17,18 @@ model = dict(
             type='Pretrained',
             checkpoint='{{ fileDirname }}/../../../demo/weights/'
             'r18_movingshapes.pth')),
-    neck=dict(in_channels=[16, 32, 64, 128], out_channels=64, num_outs=3),
+    neck=dict(
+        in_channels=[16, 32, 64, 128],
+        out_channels=48,
+        start_level=0,
+        # The coarsest map only serves the top-down path.
+        num_outs=4),
     bbox_head=dict(
         num_classes=6,
-        in_channels=64,
-        feat_channels=64,
+        in_channels=48,
+        feat_channels=48,
         stacked_convs=2,
-        strides=(8, 16, 32),
+        strides=(4, 8, 16),
+        loss_cls=dict(loss_weight=2.0),
         norm_cfg=dict(type='GN', num_groups=16),
-        memcnp=dict(feat_dims=64, hidden_dims=64, rate=0.99)))
+        memcnp=dict(feat_dims=48, hidden_dims=48, rate=0.99)))

@@ -1,5 +1,5 @@
 # A small SipMask that trains from scratch on a CPU: ResNet-18 of a quarter of
-# the usual width and a head of 64 channels.
+# the usual width and a head of 48 channels.
 _base_ = './sipmask_r50.py'
 
 model = dict(
@@ -22,14 +22,20 @@ model = dict(
             type='Pretrained',
             checkpoint='{{ fileDirname }}/../../../demo/weights/'
             'r18_movingshapes.pth')),
-    neck=dict(in_channels=[16, 32, 64, 128], out_channels=64, num_outs=3),
+    neck=dict(
+        in_channels=[16, 32, 64, 128],
+        out_channels=48,
+        start_level=0,
+        # The coarsest map only serves the top-down path.
+        num_outs=4),
     bbox_head=dict(
         num_classes=6,
-        in_channels=64,
-        feat_channels=64,
+        in_channels=48,
+        feat_channels=48,
         stacked_convs=2,
-        strides=(8, 16, 32),
-        regress_ranges=((-1, 32), (32, 64), (64, 1e8)),
+        strides=(4, 8, 16),
+        regress_ranges=((-1, 16), (16, 32), (32, 1e8)),
         norm_cfg=dict(type='GN', num_groups=16),
         basis_channels=32,
-        track_channels=64))
+        loss_cls=dict(loss_weight=2.0),
+        track_channels=48))
