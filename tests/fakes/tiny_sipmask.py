@@ -3,7 +3,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import mmvis_memcnp  # noqa: F401  before mmdet: it mends its imports
 from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample, TrackDataSample
 from mmdet.structures.mask import BitmapMasks

@@ -6,8 +6,14 @@ from torch import Tensor, nn
 
 from ...ops import crop_split_gt
 from ...structures.ground_truth import GroundTruth
-from ..layers import (FeatureAlign, aligned_iou, centreness,
-                      distances_to_sides, jitter_boxes, sides_to_boxes)
+from ..layers import (
+    FeatureAlign,
+    aligned_iou,
+    centreness,
+    distances_to_sides,
+    jitter_boxes,
+    sides_to_boxes,
+)
 from ..layers.masks import prototype_logits, vectors_at
 from ..memcnp.bank import memory_target
 from ..memcnp.distribution import distances_to_boxes, split_distribution

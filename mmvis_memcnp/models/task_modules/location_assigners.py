@@ -1,7 +1,6 @@
 """Selections by location alone: the alternatives of the paper's Table 9."""
 from typing import Sequence, Tuple
 
-import torch
 from mmdet.registry import TASK_UTILS
 from torch import Tensor
 
@@ -74,7 +73,7 @@ class ObjectBoxAssigner(LocationAssigner):
 
 @TASK_UTILS.register_module()
 class FCOSPointAssigner(LocationAssigner):
-    """Points strictly inside a box whose farthest edge is in their level's range.
+    """Points strictly in a box whose farthest edge is in their level's range.
 
     Args:
         regress_ranges (Sequence[tuple[float, float]]): A level's range of

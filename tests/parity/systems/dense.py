@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from mmdet.registry import MODELS
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
-from mmdet.registry import MODELS
 from pycocotools import mask as coco_mask
 from torch import Tensor, nn
 

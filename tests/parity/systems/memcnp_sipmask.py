@@ -5,13 +5,20 @@ import torch
 from mmdet.registry import TASK_UTILS
 from torch import nn
 
+from mmvis_memcnp.converters import MEMCNP_SIPMASK
 from tests.parity import official_parts  # noqa: F401
 from tests.parity.fixture import Fixture
-from tests.parity.systems.dense import (CONFIGS, Results, build_model,
-                                        check_fixed, gradient_norms,
-                                        inference, loss_batch, loss_features,
-                                        to_numpy)
-from mmvis_memcnp.converters import MEMCNP_SIPMASK
+from tests.parity.systems.dense import (
+    CONFIGS,
+    Results,
+    build_model,
+    check_fixed,
+    gradient_norms,
+    inference,
+    loss_batch,
+    loss_features,
+    to_numpy,
+)
 
 CONFIG = CONFIGS / 'sipmask' / 'sipmask-memcnp_{}_official.py'
 

@@ -1,9 +1,16 @@
 """Plain SipMask-VIS."""
 from tests.parity.fixture import Fixture
-from tests.parity.systems.dense import (CONFIGS, Results, build_model,
-                                        check_fixed, gradient_norms,
-                                        inference, loss_batch, loss_features,
-                                        to_numpy)
+from tests.parity.systems.dense import (
+    CONFIGS,
+    Results,
+    build_model,
+    check_fixed,
+    gradient_norms,
+    inference,
+    loss_batch,
+    loss_features,
+    to_numpy,
+)
 
 CONFIG = CONFIGS / 'sipmask' / 'sipmask_{}_official.py'
 

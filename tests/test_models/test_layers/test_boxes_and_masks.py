@@ -51,7 +51,8 @@ def test_jitter_stays_within_its_amount():
     boxes = torch.tensor([10., 20, 30, 60]).expand(500, 4)
     moved = jitter_boxes(boxes, 0.1)
     size = torch.tensor([20., 40])
-    shift = ((moved[:, :2] + moved[:, 2:]) / 2 - torch.tensor([20., 40])) / size
+    middle = (moved[:, :2] + moved[:, 2:]) / 2
+    shift = (middle - torch.tensor([20., 40])) / size
     ratio = (moved[:, 2:] - moved[:, :2]) / size
     assert 0.09 < shift.abs().max() <= 0.1001
     assert 0.89 <= ratio.min() < 0.91 and 1.09 < ratio.max() <= 1.1001
