@@ -43,6 +43,7 @@ class Fixture:
             raise ManifestError(f'{path} has no block "run"')
         self.run: Dict[str, Any] = self.manifest['run']
         self._files: Dict[str, Any] = {}
+        self._weights: Dict[str, Dict[str, np.ndarray]] = {}
 
     def npz(self, file: str) -> Dict[str, np.ndarray]:
         """All arrays of a ``.npz`` file."""
@@ -181,6 +182,13 @@ class Fixture:
         item = self.inputs(part)['weights']
         if not item or not self.manifest.get('tensors'):
             return {}
+        # Parts mostly share their weights, and drawing them takes seconds.
+        spec = json.dumps(item, sort_keys=True)
+        if spec not in self._weights:
+            self._weights = {spec: self._draw_weights(item)}
+        return dict(self._weights[spec])
+
+    def _draw_weights(self, item: Dict[str, Any]) -> Dict[str, np.ndarray]:
         manifest = self.manifest
         if not item['overrides']:
             manifest = dict(manifest, overrides={})

@@ -73,7 +73,7 @@ class ObjectBoxAssigner(LocationAssigner):
 
 @TASK_UTILS.register_module()
 class FCOSPointAssigner(LocationAssigner):
-    """Points inside a box whose farthest edge is in the range of their level.
+    """Points strictly in a box whose farthest edge is in their level's range.
 
     Args:
         regress_ranges (Sequence[tuple[float, float]]): A level's range of

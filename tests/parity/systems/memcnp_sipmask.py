@@ -148,9 +148,10 @@ def _losses(fixture: Fixture, case: str, model: nn.Module, feats: tuple,
             tgt_uncert=seen['cnp']['uncertainty'][own])
         for name, value in named.items():
             out[part, file, f'{case}/{name}{b}'] = to_numpy(value)
-    official = dict(
-        zip((MEMCNP_SIPMASK.rename(n) for n in fixture.weights('losses')),
-            fixture.weights('losses'), strict=True))
+    official = {
+        MEMCNP_SIPMASK.rename(n): n
+        for n in fixture.weights('losses')
+    }
     for name, norm in gradient_norms(model, total, official).items():
         out[part, file, f'{case}/gradnorm/{name}'] = norm
     out[part, file, f'{case}/memory_after'] = to_numpy(
