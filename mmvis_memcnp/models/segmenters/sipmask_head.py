@@ -74,7 +74,7 @@ class SipMaskHead(DenseHead):
         self.loss_mask = MaskLoss(min_area=1.)
 
     def forward(self, feats: tuple[Tensor, ...]) -> DenseOutputs:
-        """Maps of a pyramid of B frames; levels past the strides are unused."""
+        """Maps of B frames; pyramid levels past the strides are unused."""
         feats = feats[:len(self.strides)]
         cls_scores, distances, ctrs, cofs = [], [], [], []
         reg_feats, track_feats = [], []
