@@ -122,7 +122,7 @@ class MAEViT(BaseModule):
                 f'out_blocks has {len(out_blocks)} entries and out_scales '
                 f'{len(out_scales)}: give one scale for each block.')
         self.patch_size = patch_size
-        self.pos_grid = tuple(pos_grid)
+        self.pos_grid = (pos_grid[0], pos_grid[1])
         self.out_scales = dict(zip(out_blocks, out_scales, strict=True))
         self.reset_cls_after = set(reset_cls_after)
         self.with_cp = with_cp

@@ -1,5 +1,5 @@
 """What SipMask's head and the MemCNP head have in common."""
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -34,6 +34,23 @@ class DenseOutputs(NamedTuple):
     track_map: Tensor
     coefficients: list[Tensor] | None = None
     sigmas: list[Tensor] | None = None
+
+
+class Candidates(NamedTuple):
+    """Points that may become detections, K of each of B frames.
+
+    Attributes:
+        boxes: (B, K, 4) in pixels of the network input.
+        scores: (B, K, num_classes) class probabilities.
+        centernesses: (B, K) probabilities.
+        coefficients: (B, K, 4 * M) of the mask, or None.
+        sigmas: (B, K, 4), or None.
+    """
+    boxes: Tensor
+    scores: Tensor
+    centernesses: Tensor
+    coefficients: Tensor | None
+    sigmas: Tensor | None
 
 
 def flatten_level(x: Tensor) -> Tensor:
@@ -95,7 +112,7 @@ class DenseHead(BaseModule):
         self.clip_boxes = clip_boxes
         self.vector_rounding = vector_rounding
         self.norm_cfg = norm_cfg or dict(type='GN', num_groups=32)
-        self.test_cfg = dict(
+        self.test_cfg: dict[str, Any] = dict(
             score_thr=0.03, nms_iou_thr=0.5, nms_pre=200, max_per_img=10)
         self.test_cfg.update(test_cfg or {})
         self.scales = nn.ModuleList(Scale(1.0) for _ in self.strides)
@@ -134,8 +151,8 @@ class DenseHead(BaseModule):
 
     def points(self, maps: list[Tensor]) -> list[Tensor]:
         """Points (H * W, 2) of each level, x and y in input pixels."""
-        return level_points([m.shape[-2:] for m in maps], self.strides,
-                            maps[0].device)
+        return level_points([(m.shape[-2], m.shape[-1]) for m in maps],
+                            self.strides, maps[0].device)
 
     def priors(self, points: list[Tensor]) -> tuple[Tensor, Tensor]:
         """Points as the assigners take them.
@@ -193,8 +210,8 @@ class DenseHead(BaseModule):
         height, width = (s * self.mask_stride for s in outs.basis.shape[-2:])
         results = []
         for b, meta in enumerate(metas):
-            boxes, scores, ctr, extra, sigma = (
-                None if x is None else x[b] for x in picked)
+            boxes, scores, ctr = (
+                picked.boxes[b], picked.scores[b], picked.centernesses[b])
             limit_h, limit_w = meta['img_shape'][:2] \
                 if self.clip_boxes == 'image' else (height, width)
             upper = boxes.new_tensor([limit_w, limit_h] * 2) - self.box_offset
@@ -207,8 +224,9 @@ class DenseHead(BaseModule):
                 max_per_img=self.test_cfg['max_per_img'])
             centres = (boxes[:, :2] + boxes[:, 2:]) / 2
             image_index = torch.full_like(keep, b)
-            coefficients = extra[keep] if extra is not None else vectors_at(
-                outs.track_map, centres, image_index, self.strides[0])
+            coefficients = vectors_at(
+                outs.track_map, centres, image_index, self.strides[0]
+            ) if picked.coefficients is None else picked.coefficients[b, keep]
             scale = boxes.new_tensor([*meta['scale_factor'][:2]] * 2)
             result = InstanceData(
                 bboxes=boxes / scale,
@@ -219,36 +237,30 @@ class DenseHead(BaseModule):
                                   self.strides[0], self.vector_rounding),
                 mask_probs=self.mask_probabilities(outs, b, boxes,
                                                    coefficients))
-            if sigma is not None:
-                result.box_sigmas = sigma[keep].clamp(max=1.)
+            if picked.sigmas is not None:
+                result.box_sigmas = picked.sigmas[b, keep].clamp(max=1.)
             results.append(result)
         return results
 
-    def _candidates(self, outs: DenseOutputs) -> list[Tensor | None]:
-        """The ``nms_pre`` best points of each level of each frame.
+    def _candidates(self, outs: DenseOutputs) -> Candidates:
+        """The ``nms_pre`` best points of each level of each frame."""
+        scores = [flatten_level(x).float().sigmoid() for x in outs.cls_scores]
+        ctrs = [flatten_level(x).float().sigmoid() for x in outs.centernesses]
+        best = [
+            (s * c).amax(-1).topk(
+                min(self.test_cfg['nms_pre'], s.shape[1]), dim=1)[1]
+            for s, c in zip(scores, ctrs, strict=True)
+        ]
 
-        Returns:
-            Boxes (B, K, 4), class probabilities (B, K, C), centre-ness
-            (B, K), coefficients (B, K, 4M) or None, sigmas (B, K, 4) or None.
-        """
-        parts: list[list[Tensor]] = [[] for _ in range(5)]
-        for level, cls_score in enumerate(outs.cls_scores):
-            scores = flatten_level(cls_score).float().sigmoid()
-            ctr = flatten_level(
-                outs.centernesses[level])[..., 0].float().sigmoid()
-            count = min(self.test_cfg['nms_pre'], scores.shape[1])
-            best = (scores * ctr[..., None]).amax(-1).topk(count, dim=1)[1]
-            fields = [outs.boxes[level].float(), scores, ctr[..., None]]
-            if outs.coefficients is not None:
-                fields.append(flatten_level(outs.coefficients[level]))
-            if outs.sigmas is not None:
-                fields.append(outs.sigmas[level].float())
-            slots = [0, 1, 2] + [3] * (outs.coefficients is not None) + \
-                [4] * (outs.sigmas is not None)
-            for slot, field in zip(slots, fields, strict=True):
-                parts[slot].append(
-                    field.gather(
-                        1, best[..., None].expand(-1, -1, field.shape[-1])))
-        boxes, scores, ctr, extra, sigma = (
-            torch.cat(p, 1) if p else None for p in parts)
-        return [boxes, scores, ctr[..., 0], extra, sigma]
+        def pick(levels: list[Tensor]) -> Tensor:
+            return torch.cat([
+                x.gather(1, index[..., None].expand(-1, -1, x.shape[-1]))
+                for x, index in zip(levels, best, strict=True)
+            ], 1)
+
+        return Candidates(
+            pick([x.float() for x in outs.boxes]), pick(scores),
+            pick(ctrs)[..., 0], None if outs.coefficients is None else pick(
+                [flatten_level(x) for x in outs.coefficients]),
+            None if outs.sigmas is None else pick(
+                [x.float() for x in outs.sigmas]))

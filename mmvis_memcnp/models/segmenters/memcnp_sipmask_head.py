@@ -217,7 +217,7 @@ class MemCNPSipMaskHead(DenseHead):
             ``match_acc`` in percent.
         """
         key_feats = key_feats[:len(self.strides)]
-        sizes = [f.shape[-2:] for f in key_feats]
+        sizes = [(f.shape[-2], f.shape[-1]) for f in key_feats]
         levels = self.points(list(key_feats))
         counts = [len(p) for p in levels]
         points = torch.cat(levels)
@@ -268,7 +268,7 @@ class MemCNPSipMaskHead(DenseHead):
             bce.sum(1) / inside.sum(1).clamp(min=1)).mean()
 
         prob = cls.detach()[image, point, labels].sigmoid()
-        if self.loss_cnp is not None:
+        if self.loss_cnp is not None and sigma is not None:
             iou = aligned_iou(pos_boxes.detach(), pos_gt, offset=1)
             losses['loss_cnp'] = self.loss_cnp(
                 mu=pos_boxes / unit,
@@ -393,6 +393,9 @@ class MemCNPSipMaskHead(DenseHead):
             Similarities (k,) and the items' boxes (k, 4) around the point,
             x1, y1, x2, y2 as fractions of the network input.
         """
+        if self.memcnp is None:
+            raise ValueError('This head has no memory to look into: use a '
+                             'MemCNP config.')
         z = self.class_features(feats[level][:1])[:, :, y, x]
         _, scores, distances = self.memcnp.bank.top_items(z, topk)
         height, width = self._input_hw(feats)

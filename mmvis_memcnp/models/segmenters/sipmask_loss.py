@@ -73,6 +73,9 @@ class MaskLoss(nn.Module):
         Returns:
             Scalar.
         """
+        if gt.masks is None:
+            raise ValueError('The mask loss needs ground-truth masks: collect '
+                             'them with with_masks=True.')
         scaled = boxes.detach().float() / stride
         if self.clamp:
             upper = scaled.new_tensor([canvas[1], canvas[0]] * 2)

@@ -63,12 +63,14 @@ class OnlineVIS(BaseModel):
         if inputs.dim() != 5:
             raise ValueError('The input must be clips of shape (N, T, 3, H, '
                              f'W), got {tuple(inputs.shape)}.')
+        if mode == 'tensor':
+            return self._forward(inputs)
+        if data_samples is None:
+            raise ValueError(f'mode={mode!r} needs data_samples.')
         if mode == 'loss':
             return self.loss(inputs, data_samples)
         if mode == 'predict':
             return self.predict(inputs, data_samples)
-        if mode == 'tensor':
-            return self._forward(inputs)
         raise ValueError(
             f"Unknown mode {mode!r}: use 'loss', 'predict' or 'tensor'.")
 
@@ -170,7 +172,11 @@ class VISSession:
         self.model = model
         self.video_meta = dict(video_meta or {})
         self.store = store if store is not None else TrackStore()
-        self.state = model.tracker.start()
+        if model.tracker is None:
+            raise ValueError('This model has no tracker, so it can follow no '
+                             'video: give its config a tracker.')
+        self.tracker = model.tracker
+        self.state = self.tracker.start()
 
     @torch.no_grad()
     def step(self, frames: Tensor, metas: list[dict]) -> list[InstanceData]:
@@ -198,7 +204,7 @@ class VISSession:
 
     def associate(self, detections: InstanceData) -> InstanceData:
         """Give identities to detections and drop those without."""
-        ids = self.model.tracker.step(self.state, detections).ids
+        ids = self.tracker.step(self.state, detections).ids
         # A later, better claim takes the identity over: keep the last.
         same = ids[:, None] == ids[None, :]
         later = torch.ones_like(same).triu(1)
