@@ -1,6 +1,7 @@
 """A trained system on anyone's frames."""
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -291,7 +292,7 @@ def load_config(config: str | Path | Config) -> Config:
         FileNotFoundError: If there is no such file.
     """
     if isinstance(config, Config):
-        return config.copy()
+        return copy.deepcopy(config)
     if not Path(config).is_file():
         raise FileNotFoundError(f'There is no config at {config}: correct the '
                                 'path.')

@@ -30,16 +30,23 @@ def tiny_config(kind='memcnp', **head):
     stem = 'sipmask-memcnp' if kind == 'memcnp' else 'sipmask'
     cfg = Config.fromfile(CONFIGS / f'{stem}_r18_small.py')
     own = dict(memcnp=dict(num_items=8, feat_dims=16, hidden_dims=16)) \
-        if kind == 'memcnp' else dict(basis_channels=4, track_channels=8)
+        if kind == 'memcnp' else dict(
+            basis_channels=4, track_channels=8,
+            regress_ranges=((-1, 24), (24, 48), (48, 96), (96, 1e8)))
     cfg.merge_from_dict(
         dict(
             model=dict(
                 backbone=dict(base_channels=8, norm_eval=True),
-                neck=dict(in_channels=[8, 16, 32, 64], out_channels=16),
+                neck=dict(
+                    in_channels=[8, 16, 32, 64],
+                    out_channels=16,
+                    start_level=1,
+                    num_outs=4),
                 bbox_head=dict(
                     num_classes=3,
                     in_channels=16,
                     feat_channels=16,
+                    strides=(8, 16, 32, 64),
                     norm_cfg=dict(num_groups=4),
                     ref_jitter=0.,
                     test_cfg=dict(score_thr=0.1, max_per_img=4),

@@ -60,7 +60,7 @@ def frame(shift: int) -> DetDataSample:
             img_shape=(112, 150), ori_shape=(112, 150),
             scale_factor=(1., 1.), frame_id=shift // 4))
     sample.gt_instances = InstanceData(
-        bboxes=torch.from_numpy(boxes), labels=torch.tensor([0, 5]),
+        bboxes=torch.from_numpy(boxes), labels=torch.tensor([0, 1]),
         instances_ids=torch.tensor([1, 2]), masks=BitmapMasks(masks, 112, 150))
     return sample
 

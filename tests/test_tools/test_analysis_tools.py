@@ -190,10 +190,10 @@ MEMCNP = Path(__file__).resolve().parents[2] / 'configs' / 'sipmask' / \
 
 @pytest.mark.skipif(not MEMCNP.exists(), reason='the config is not here')
 @pytest.mark.parametrize('tool, extra, cells', [
-    ('visualize_uncertainty.py', ['frames', '--frames', 0, 2], (2, 5)),
+    ('visualize_uncertainty.py', ['frames', '--frames', 0, 2], (2, 4)),
     ('visualize_memory.py', ['frames', '--topk', 3], (1, 4)),
     ('visualize_selection.py', ['--ann-file', 'ann.json', '--img-prefix',
-                                'frames'], (4, 4)),
+                                'frames'], (4, 3)),
 ])
 def test_figures_of_a_memcnp_model(tool, extra, cells, annotated):
     from mmdet.registry import MODELS
