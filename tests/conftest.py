@@ -3,8 +3,14 @@ import os
 from pathlib import Path
 
 import pytest
+import torch
 
 import mmvis_memcnp  # noqa: F401  (installs the shims, registers all parts)
+
+# Several tests fork, and a fork of a process whose OpenMP threads have run may
+# hang; the tensors here are too small to gain from threads anyway.
+os.environ['OMP_NUM_THREADS'] = '1'
+torch.set_num_threads(1)
 
 
 @pytest.fixture(scope='session')
@@ -15,7 +21,7 @@ def shared_dir() -> Path:
     repository. Tests that need it are skipped where there is none.
     """
     default = Path(__file__).resolve().parents[2] / 'shared'
-    folder = Path(os.environ.get('MMVIS_SHARED', default))
+    folder = Path(os.environ.get('MMVIS_SHARED') or default)
     if not folder.is_dir():
         pytest.skip('needs the folder that MMVIS_SHARED names')
     return folder

@@ -274,8 +274,8 @@ def _distributed_batch():
 
 
 def _run_two_ranks(folder, kind):
-    # Forked: a fresh interpreter would spend seconds on imports.
-    context = torch.multiprocessing.get_context('fork')
+    # A fork of a process whose OpenMP threads have run may hang.
+    context = torch.multiprocessing.get_context('spawn')
     ranks = [
         context.Process(target=_rank, args=(r, folder, kind))
         for r in range(2)
