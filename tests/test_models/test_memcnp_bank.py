@@ -283,7 +283,7 @@ def _run_two_ranks(folder, kind):
     for process in ranks:
         process.start()
     for process in ranks:
-        process.join(60)
+        process.join(300)
         assert process.exitcode == 0
     return [torch.load(f'{folder}/{r}.pt', weights_only=True) for r in (0, 1)]
 
