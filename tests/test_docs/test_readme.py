@@ -45,7 +45,7 @@ def shrink(text: str) -> str:
 
 def make_own_data(folder: Path) -> None:
     """Frames and palette masks of two videos, in the form of DAVIS."""
-    made = generate(folder / 'made', 2, 3, (64, 96), 3, 'easy')
+    made = generate(folder / 'made', 2, 3, (64, 96), 3, 'easy').parent
     data = json.loads((made / 'instances.json').read_text())
     (folder / 'my_data').mkdir()
     (made / 'JPEGImages').rename(folder / 'my_data/JPEGImages')

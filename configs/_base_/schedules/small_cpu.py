@@ -1,6 +1,6 @@
 # A short schedule from scratch.
 train_cfg = dict(
-    type='ResumableIterTrainLoop', max_iters=2500, val_interval=1250)
+    type='ResumableIterTrainLoop', max_iters=3000, val_interval=1500)
 param_scheduler = [
     dict(
         type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=200),
@@ -8,12 +8,10 @@ param_scheduler = [
         type='CosineAnnealingLR',
         by_epoch=False,
         begin=200,
-        end=2500,
+        end=3000,
         eta_min=1e-5)
 ]
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='AdamW', lr=1e-3, weight_decay=1e-4),
-    # The backbone starts from weights, the rest from nothing.
-    paramwise_cfg=dict(custom_keys=dict(backbone=dict(lr_mult=0.1))),
     clip_grad=dict(max_norm=10, norm_type=2))
