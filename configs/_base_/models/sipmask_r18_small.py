@@ -1,4 +1,4 @@
-# A small SipMask that trains from scratch on a CPU: ResNet-18 of a quarter of
+# A small SipMask for a CPU: a pre-trained ResNet-18 of a quarter of
 # the usual width and a head of 48 channels.
 _base_ = './sipmask_r50.py'
 
