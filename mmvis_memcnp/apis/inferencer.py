@@ -20,7 +20,7 @@ from tqdm import tqdm
 from ..compat.checkpoint import load_checkpoint_file
 from ..datasets.classes import dataset_classes, sync_num_classes
 from ..engine.checkpoint_check import compare_keys
-from ..structures import Sink, TrackStore, VideoResult
+from ..structures import Sink, VideoResult
 from .sources import Source, SourceError, check_frame, open_source
 
 Frames = np.ndarray | Sequence[np.ndarray]
@@ -235,7 +235,7 @@ class InferenceSession:
                              "or 'rgb'.")
         self._inferencer = inferencer
         self._rgb = channel_order == 'rgb'
-        self._session = inferencer.model.start(store=TrackStore(sink))
+        self._session = inferencer.model.start(sink=sink)
         self._size: tuple[int, ...] | None = None
         self._count = 0
 

@@ -1,11 +1,13 @@
 """Containers of results."""
 from .frame_result import empty_frame_result, frame_result
 from .masks import RLE, decode_masks, encode_masks, rle_to_json
+from .scoring import MajorityScoring, MeanClassScoring, VideoScoring
 from .sinks import FileSink, MemorySink, Record, Sink
 from .track_store import Track, TrackStore, VideoResult
 
 __all__ = [
-    'FileSink', 'MemorySink', 'RLE', 'Record', 'Sink', 'Track', 'TrackStore',
-    'VideoResult', 'decode_masks', 'empty_frame_result', 'encode_masks',
-    'frame_result', 'rle_to_json'
+    'FileSink', 'MajorityScoring', 'MeanClassScoring', 'MemorySink', 'RLE',
+    'Record', 'Sink', 'Track', 'TrackStore', 'VideoResult', 'VideoScoring',
+    'decode_masks', 'empty_frame_result', 'encode_masks', 'frame_result',
+    'rle_to_json'
 ]

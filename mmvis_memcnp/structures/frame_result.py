@@ -16,7 +16,8 @@ def frame_result(instances_id: Tensor,
                  *,
                  ori_shape: tuple[int, int],
                  frame_id: int = 0,
-                 box_sigmas: Optional[Tensor] = None) -> InstanceData:
+                 box_sigmas: Optional[Tensor] = None,
+                 class_scores: Optional[Tensor] = None) -> InstanceData:
     """Pack the instances of a frame, on the CPU and with fixed dtypes.
 
     Args:
@@ -32,6 +33,8 @@ def frame_result(instances_id: Tensor,
         box_sigmas (Tensor, optional): Standard deviations of x1, y1, x2, y2
             of shape (n, 4), as fractions of the network input's width and
             height. Models without MemCNP have none.
+        class_scores (Tensor, optional): Confidences of all K classes of
+            shape (n, K), where the system decides the class at the end.
 
     Returns:
         InstanceData: The *FrameResult*: ``instances_id`` and ``labels``
@@ -50,6 +53,9 @@ def frame_result(instances_id: Tensor,
         masks=list(masks))
     if box_sigmas is not None:
         fields['box_sigmas'] = _cpu(box_sigmas, torch.float32, (count, 4))
+    if class_scores is not None:
+        fields['class_scores'] = _cpu(class_scores, torch.float32,
+                                      tuple(class_scores.shape))
     lengths = {name: len(value) for name, value in fields.items()}
     if set(lengths.values()) != {count}:
         raise ValueError('Every field of a frame needs one entry an instance, '

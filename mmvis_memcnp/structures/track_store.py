@@ -1,27 +1,28 @@
 """From frame results to the tracks of a video, in bounded memory."""
-from collections import Counter
 from dataclasses import dataclass, field
-from typing import Iterator, Optional, Sequence
+from typing import Any, Iterator, Optional, Sequence
 
 import torch
 from mmengine.structures import InstanceData
 
 from .frame_result import empty_frame_result, frame_result
 from .masks import RLE, rle_to_json
+from .scoring import MajorityScoring, VideoScoring
 from .sinks import MemorySink, Record, Sink
 
 
 @dataclass(frozen=True)
 class Track:
-    """One identity of a video.
+    """One identity of a video, under one label.
 
     Attributes:
-        id (int): Identity.
-        label (int): 0-based class index: the most frequent label of the
-            frames, the smallest of those on a tie.
-        score (float): Mean of the frame scores.
+        id (int): Identity; systems that give an identity several labels
+            have a track for each.
+        label (int): 0-based class index; see the store's scoring.
+        score (float): Confidence in [0, 1]; see the store's scoring.
         num_frames (int): Length of the video.
         num_detections (int): Frames in which the identity was found.
+        first_frame (int): What was recorded before this frame was dropped.
     """
     id: int
     label: int
@@ -29,13 +30,15 @@ class Track:
     num_frames: int
     num_detections: int
     _sink: Sink = field(repr=False, compare=False)
+    first_frame: int = 0
 
     def records(self) -> Iterator[Record]:
         """What is known of the identity, in the order of the frames."""
         for record in self._sink.track(self.id):
             if record.frame >= self.num_frames:
                 return
-            yield record
+            if record.frame >= self.first_frame:
+                yield record
 
     @property
     def segmentations(self) -> list[Optional[RLE]]:
@@ -106,7 +109,7 @@ class VideoResult:
 
         Tracks that are no longer in ``tracks`` are left out.
         """
-        kept = {track.id for track in self.tracks}
+        kept = {track.id: track.first_frame for track in self.tracks}
         shape = self.ori_shape or (0, 0)
         frame = 0
         batch: list[Record] = []
@@ -116,7 +119,7 @@ class VideoResult:
                 frame, batch = frame + 1, []
             if frame >= self.num_frames:
                 return
-            if record.id in kept:
+            if record.frame >= kept.get(record.id, self.num_frames):
                 batch.append(record)
         while frame < self.num_frames:
             yield _to_frame_result(batch, frame, shape)
@@ -126,29 +129,30 @@ class VideoResult:
 @dataclass
 class _Running:
     """What the store remembers of an identity."""
-    total: float = 0.
+    kept: Any
+    first_frame: int
     count: int = 0
-    labels: Counter = field(default_factory=Counter)
-
-    def label(self) -> int:
-        most = max(self.labels.values())
-        return min(k for k, n in self.labels.items() if n == most)
 
 
 class TrackStore:
     """Collects frame results as they arrive.
 
     Frames are numbered in the order in which they are appended. Masks go to
-    the sink at once; what stays is a sum, a count and a label histogram an
-    identity.
+    the sink at once; what stays is what the scoring keeps of an identity.
 
     Args:
         sink (Sink, optional): :class:`MemorySink` or :class:`FileSink`.
             Defaults to a new :class:`MemorySink`.
+        scoring (VideoScoring, optional): Labels and scores of the tracks.
+            Defaults to :class:`MajorityScoring`.
     """
 
-    def __init__(self, sink: Optional[Sink] = None) -> None:
+    def __init__(self,
+                 sink: Optional[Sink] = None,
+                 scoring: Optional[VideoScoring] = None) -> None:
         self.sink: Sink = MemorySink() if sink is None else sink
+        self.scoring: VideoScoring = (
+            MajorityScoring() if scoring is None else scoring)
         self._running: dict[int, _Running] = {}
         self._num_frames = 0
         self._shape: Optional[tuple[int, int]] = None
@@ -177,10 +181,14 @@ class TrackStore:
         if 'box_sigmas' in result:
             sigmas = [tuple(four) for four in result.box_sigmas.tolist()]
         for i, track_id in enumerate(ids):
-            running = self._running.setdefault(track_id, _Running())
-            running.total += scores[i]
+            running = self._running.get(track_id)
+            if running is None:
+                running = _Running(self.scoring.start(), self._num_frames)
+                self._running[track_id] = running
             running.count += 1
-            running.labels[labels[i]] += 1
+            self.scoring.add(
+                running.kept, labels[i], scores[i],
+                result.class_scores[i] if 'class_scores' in result else None)
             self.sink.write(
                 Record(self._num_frames, track_id, labels[i], scores[i],
                        tuple(boxes[i]), sigmas[i],
@@ -189,15 +197,24 @@ class TrackStore:
             self._shape = result.metainfo.get('ori_shape')
         self._num_frames += 1
 
+    def drop(self, track_id: int) -> None:
+        """Forget an identity; if it comes again, it starts afresh.
+
+        Args:
+            track_id (int): One that was recorded.
+        """
+        del self._running[track_id]
+
     def finish(self) -> VideoResult:
         """The tracks of the frames so far.
 
         More frames may follow; a result that was given out does not change.
         """
         tracks = [
-            Track(track_id, running.label(), running.total / running.count,
-                  self._num_frames, running.count, self.sink)
+            Track(track_id, label, score, self._num_frames, running.count,
+                  self.sink, running.first_frame)
             for track_id, running in sorted(self._running.items())
+            for label, score in self.scoring.finish(running.kept)
         ]
         return VideoResult(self._num_frames, tracks, self._shape, self.sink)
 

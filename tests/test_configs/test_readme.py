@@ -173,7 +173,6 @@ OFFICIAL = {
     'bbox_head.assigner.candidates': 'nearest',
     'bbox_head.centreness_level': 'finest',
     'bbox_head.track_anchors': 'ground_truth',
-    'bbox_head.loss_cnp.alpha': 'points',
     'bbox_head.loss_cnp.reduction': 'image_sum',
 }
 

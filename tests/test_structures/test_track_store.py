@@ -8,6 +8,7 @@ import torch
 
 from mmvis_memcnp.structures import (
     FileSink,
+    MeanClassScoring,
     MemorySink,
     TrackStore,
     decode_masks,
@@ -223,3 +224,39 @@ def test_frame_result_checks_lengths_and_dtypes():
     with pytest.raises(ValueError, match='one entry an instance'):
         frame_result([1, 2], torch.zeros(2, 4), [.5], [1, 1], [],
                      ori_shape=SIZE)
+
+
+def test_mean_class_scoring_gives_a_track_a_class():
+    def result(scores):
+        return frame_result(
+            torch.tensor([4]), torch.zeros(1, 4), torch.tensor([max(scores)]),
+            torch.tensor([scores.index(max(scores))]),
+            encode_masks(square(0, 0)[None]), ori_shape=SIZE,
+            class_scores=torch.tensor([scores]))
+
+    store = TrackStore(scoring=MeanClassScoring(threshold=.3))
+    store.append(result([.9, .1, .2]))
+    store.append(empty_frame_result(SIZE))
+    store.append(result([.1, .7, .2]))
+    tracks = store.finish().tracks
+    assert [(t.id, t.label, t.num_detections) for t in tracks] == [
+        (4, 0, 2), (4, 1, 2)]
+    assert [t.score for t in tracks] == pytest.approx([.5, .4])
+    with pytest.raises(ValueError, match='class_scores'):
+        store.append(frame((4, 0, .5, square(0, 0), .1)))
+
+
+def test_a_dropped_identity_starts_afresh(sink):
+    frames = three_frames()
+    store = fill(sink, frames[:2])
+    before = store.finish()
+    store.drop(7)
+    assert [t.id for t in store.finish().tracks] == [2]
+    store.append(frames[2])
+    track = store.finish().tracks[1]
+    assert (track.id, track.score, track.num_detections) == (7, 1., 1)
+    assert track.frame_scores == [None, None, 1.]
+    rows = [f.instances_id.tolist() for f in store.finish().iter_frames()]
+    assert rows == [[2], [], [2, 7]]
+    # What was given out stays as it was.
+    assert before.tracks[1].frame_scores == [.5, .75]

@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from mmvis_memcnp.apis import VISInferencer, open_source
 from mmvis_memcnp.engine.errors import UserError, run_tool
-from mmvis_memcnp.structures import FileSink, TrackStore
+from mmvis_memcnp.structures import FileSink
 
 PARTS = ('read', 'network', 'association', 'output')
 
@@ -52,7 +52,7 @@ class Contestant:
         image = next(self._frames, None)
         if image is None:
             self._frames = iter(open_source(self._source))
-            self._session = self._model.start(store=TrackStore(FileSink()))
+            self._session = self._model.start(sink=FileSink())
             marks = [self._now()]  # opening is no part of a frame
             image = next(self._frames)
         inputs, metas = self._inferencer.prepare([image])

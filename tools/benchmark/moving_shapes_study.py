@@ -51,14 +51,14 @@ def run(tool: str, *args) -> str:
 
 def make_data() -> None:
     """Easy training videos, easy and hard validation videos."""
-    for level, split, videos, seed in (('easy', 'train', 300, 0),
-                                       ('easy', 'val', 50, 1000),
-                                       ('hard', 'val', 50, 1000)):
+    for level, split, videos, frames, seed in (
+            ('easy', 'train', 600, 16, 0), ('easy', 'val', 50, 20, 1000),
+            ('hard', 'val', 50, 20, 1000)):
         folder = DATA / level / split
         if not folder.exists():
             run('dataset_converters/moving_shapes.py', folder, '--videos',
-                videos, '--frames', 20, '--size', '128x192', '--seed', seed,
-                '--level', level)
+                videos, '--frames', frames, '--size', '128x192', '--seed',
+                seed, '--level', level)
 
 
 def score(model: str, seed: int, level: str, args) -> dict:

@@ -3,7 +3,8 @@
 Example: training and validation data, different seeds.
 
     python tools/dataset_converters/moving_shapes.py \
-        data/moving_shapes/easy/train --videos 200 --seed 0 --level easy
+        data/moving_shapes/easy/train --videos 600 --frames 16 --seed 0 \
+        --level easy
     python tools/dataset_converters/moving_shapes.py \
         data/moving_shapes/easy/val --videos 50 --seed 1000 --level easy
 """

@@ -1,6 +1,7 @@
 # MovingShapes, generated at 128x192 by
 #   python tools/dataset_converters/moving_shapes.py \
-#       data/moving_shapes/easy/train --videos 200 --seed 0 --level easy
+#       data/moving_shapes/easy/train --videos 600 --frames 16 --seed 0 \
+#       --level easy
 #   python tools/dataset_converters/moving_shapes.py \
 #       data/moving_shapes/easy/val --videos 50 --seed 1000 --level easy
 # and the same with 'hard' in place of 'easy'.
@@ -34,7 +35,7 @@ test_pipeline = [
 ]
 
 train_dataloader = dict(
-    batch_size=4,
+    batch_size=8,
     num_workers=1,
     persistent_workers=True,
     sampler=dict(type='ResumableSampler'),

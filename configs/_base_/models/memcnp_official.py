@@ -7,4 +7,4 @@ official_head = dict(
     assigner=dict(topk=4, candidates='nearest'),
     centreness_level='finest',
     track_anchors='ground_truth',
-    loss_cnp=dict(alpha='points', reduction='image_sum'))
+    loss_cnp=dict(reduction='image_sum'))

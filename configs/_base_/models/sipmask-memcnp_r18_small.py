@@ -20,15 +20,14 @@ model = dict(
     neck=dict(
         in_channels=[16, 32, 64, 128],
         out_channels=48,
-        start_level=0,
-        # The coarsest map only serves the top-down path.
-        num_outs=4),
+        start_level=1,
+        num_outs=3),
     bbox_head=dict(
         num_classes=6,
         in_channels=48,
         feat_channels=48,
         stacked_convs=2,
-        strides=(4, 8, 16),
+        strides=(8, 16, 32),
         loss_cls=dict(loss_weight=2.0),
         norm_cfg=dict(type='GN', num_groups=16),
         memcnp=dict(feat_dims=48, hidden_dims=48, rate=0.99)))

@@ -25,7 +25,7 @@ model = dict(
             reduction='none'),
         loss_bbox=dict(type='GIoULoss', eps=1e-6, reduction='none'),
         loss_cnp=dict(
-            type='MemCNPLoss', rule='gmm', sigma_weight=1.0, alpha='support'),
+            type='MemCNPLoss', rule='gmm', sigma_weight=1.0, alpha='points'),
         loss_track=dict(type='ContrastiveTrackingLoss', temperature=0.1),
         ref_jitter=0.05,
         test_cfg=dict(

@@ -25,16 +25,15 @@ model = dict(
     neck=dict(
         in_channels=[16, 32, 64, 128],
         out_channels=48,
-        start_level=0,
-        # The coarsest map only serves the top-down path.
-        num_outs=4),
+        start_level=1,
+        num_outs=3),
     bbox_head=dict(
         num_classes=6,
         in_channels=48,
         feat_channels=48,
         stacked_convs=2,
-        strides=(4, 8, 16),
-        regress_ranges=((-1, 16), (16, 32), (32, 1e8)),
+        strides=(8, 16, 32),
+        regress_ranges=((-1, 32), (32, 64), (64, 1e8)),
         norm_cfg=dict(type='GN', num_groups=16),
         basis_channels=32,
         loss_cls=dict(loss_weight=2.0),

@@ -111,9 +111,10 @@ class MemCNPLoss(nn.Module):
             'gmm'.
         sigma_weight (float): Weight of R_sigma; 0 switches it off. Defaults
             to 1.0.
-        alpha (str): 'support' = 1 / number of supporting samples of the
-            ground truth, as the paper says; 'points' = 1 / number of
-            locations of the image, as the released code does. Defaults to
+        alpha (str): What the paper's "supporting samples" are counted over:
+            'points' = all locations of the image, as the released code
+            does; 'support' = the samples of the ground truth, where L_nll
+            outweighs R_sigma and sigma falls to its floor. Defaults to
             'support'.
         reduction (str): 'gt_mean' = mean over ground truths with support
             (eq 10); 'image_sum' = sum over the ground truths of an image,

@@ -9,6 +9,8 @@ from mmengine.structures import InstanceData
 from torch import Tensor
 
 from ...structures.masks import encode_masks
+from ...structures.scoring import MajorityScoring, VideoScoring
+from ...structures.sinks import Sink
 from ...structures.track_store import TrackStore, VideoResult
 from ..layers.masks import paste_masks
 
@@ -116,7 +118,7 @@ class OnlineVIS(BaseModel):
                 frame_id=int(meta.get('frame_id', 0)),
                 ori_shape=tuple(meta['ori_shape'][:2])))
         for name in ('instances_id', 'bboxes', 'scores', 'labels',
-                     'box_sigmas'):
+                     'box_sigmas', 'class_scores'):
             if name in tracked:
                 out[name] = tracked[name].cpu()
         out.masks = encode_masks(masks.cpu().numpy())
@@ -125,16 +127,21 @@ class OnlineVIS(BaseModel):
     #: Input pixels a pixel of ``mask_probs``.
     mask_stride = 2
 
+    def video_scoring(self) -> VideoScoring:
+        """How frames' scores make a video's; systems differ."""
+        return MajorityScoring()
+
     def start(self,
               video_meta: dict | None = None,
-              store: TrackStore | None = None) -> VISSession:
+              sink: Sink | None = None) -> VISSession:
         """Begin a video.
 
         Args:
             video_meta: anything known of the video; kept for the caller.
-            store: collects the results; in memory by default.
+            sink: keeps the masks; in memory by default.
         """
-        return VISSession(self, video_meta, store)
+        return VISSession(self, video_meta,
+                          TrackStore(sink, self.video_scoring()))
 
     @torch.no_grad()
     def predict(self, inputs: Tensor,
@@ -167,11 +174,11 @@ class VISSession:
 
     def __init__(self,
                  model: OnlineVIS,
-                 video_meta: dict | None = None,
-                 store: TrackStore | None = None) -> None:
+                 video_meta: dict | None,
+                 store: TrackStore) -> None:
         self.model = model
         self.video_meta = dict(video_meta or {})
-        self.store = store if store is not None else TrackStore()
+        self.store = store
         if model.tracker is None:
             raise ValueError('This model has no tracker, so it can follow no '
                              'video: give its config a tracker.')

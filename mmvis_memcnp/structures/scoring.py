@@ -1,0 +1,99 @@
+"""From the scores of the frames to those of a video."""
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any, Optional, Protocol
+
+import torch
+from torch import Tensor
+
+
+class VideoScoring(Protocol):
+    """Decides label and score of an identity; holds no state itself."""
+
+    def start(self) -> Any:
+        """What is kept of one identity, of bounded size."""
+
+    def add(self, kept: Any, label: int, score: float,
+            class_scores: Optional[Tensor]) -> None:
+        """Take in a frame in which the identity was found.
+
+        Args:
+            kept (Any): Of this identity; changed in place.
+            label (int): 0-based class index.
+            score (float): Confidence.
+            class_scores (Tensor, optional): Shape (K,), of all classes.
+        """
+
+    def finish(self, kept: Any) -> list[tuple[int, float]]:
+        """Labels and scores, each of which becomes a track of its own."""
+
+
+@dataclass
+class _Histogram:
+    total: float = 0.
+    count: int = 0
+    labels: Counter = field(default_factory=Counter)
+
+
+class MajorityScoring:
+    """The most frequent label, the smallest on a tie, and the mean score."""
+
+    def start(self) -> _Histogram:
+        """See :class:`VideoScoring`."""
+        return _Histogram()
+
+    def add(self, kept: _Histogram, label: int, score: float,
+            class_scores: Optional[Tensor]) -> None:
+        """See :class:`VideoScoring`."""
+        kept.total += score
+        kept.count += 1
+        kept.labels[label] += 1
+
+    def finish(self, kept: _Histogram) -> list[tuple[int, float]]:
+        """See :class:`VideoScoring`."""
+        most = max(kept.labels.values())
+        label = min(k for k, n in kept.labels.items() if n == most)
+        return [(label, kept.total / kept.count)]
+
+
+@dataclass
+class _Sum:
+    total: Optional[Tensor] = None
+    count: int = 0
+
+
+class MeanClassScoring:
+    """Every class whose mean score over the frames exceeds a threshold.
+
+    Args:
+        threshold (float): In [0, 1]. Defaults to 0.05.
+    """
+
+    def __init__(self, threshold: float = 0.05) -> None:
+        self.threshold = threshold
+
+    def start(self) -> _Sum:
+        """See :class:`VideoScoring`."""
+        return _Sum()
+
+    def add(self, kept: _Sum, label: int, score: float,
+            class_scores: Optional[Tensor]) -> None:
+        """See :class:`VideoScoring`.
+
+        Raises:
+            ValueError: Without ``class_scores``.
+        """
+        if class_scores is None:
+            raise ValueError('MeanClassScoring needs class_scores in every '
+                             'frame result.')
+        kept.total = (class_scores.clone() if kept.total is None else
+                      kept.total + class_scores)
+        kept.count += 1
+
+    def finish(self, kept: _Sum) -> list[tuple[int, float]]:
+        """See :class:`VideoScoring`."""
+        if kept.total is None:
+            return []
+        mean = kept.total / kept.count
+        labels = torch.nonzero(mean > self.threshold)[:, 0]
+        return [(int(k), float(mean[k])) for k in labels]
