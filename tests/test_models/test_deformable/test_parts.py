@@ -72,7 +72,7 @@ def test_a_batch_equals_its_frames():
 
 @torch.no_grad()
 def test_encoder_equals_mmdets_detector():
-    """Positions, masks and valid ratios are those of mmdet's pre_transformer."""
+    """Positions, masks and valid ratios are mmdet's."""
     model, maps = encoder(), feats()
     mask = padding_mask(SIZES, (96, 128), torch.device('cpu'))
     stand_in = DeformableDETR.__new__(DeformableDETR)

@@ -37,18 +37,16 @@ class PlainBoxBranch(BaseModule):
                  wide_start: bool = False) -> None:
         super().__init__()
         self.wide_start = wide_start
-        self.layers = nn.ModuleList([
-            nn.Linear(embed_dims, embed_dims),
-            nn.Linear(embed_dims, embed_dims),
-            nn.Linear(embed_dims, 4)
-        ])
+        self.last = nn.Linear(embed_dims, 4)
+        self.hidden = nn.ModuleList(
+            [nn.Linear(embed_dims, embed_dims) for _ in range(2)])
 
     def init_weights(self) -> None:
         """The last layer starts at zero: boxes start at their references."""
-        nn.init.zeros_(self.layers[-1].weight)
-        nn.init.zeros_(self.layers[-1].bias)
+        nn.init.zeros_(self.last.weight)
+        nn.init.zeros_(self.last.bias)
         if self.wide_start:
-            nn.init.constant_(self.layers[-1].bias[2:], -2.)
+            nn.init.constant_(self.last.bias[2:], -2.)
 
     def forward(self, query: Tensor) -> BoxPrediction:
         """Regress boxes.
@@ -59,9 +57,9 @@ class PlainBoxBranch(BaseModule):
         Returns:
             BoxPrediction: ``delta`` alone.
         """
-        for layer in self.layers[:-1]:
+        for layer in self.hidden:
             query = layer(query).relu()
-        return BoxPrediction(self.layers[-1](query))
+        return BoxPrediction(self.last(query))
 
 
 def refine_boxes(delta: Tensor, reference: Tensor) -> Tensor:

@@ -183,7 +183,7 @@ class DeformableEncoder(DeformableDetrTransformerEncoder):
     def _level_masks(self, padding: Tensor, shapes) -> list[Tensor]:
         """Padding of each level, (B, h, w) bool."""
         source = padding[:, None].float()
-        masks = []
+        masks: list[Tensor] = []
         for level, shape in enumerate(shapes):
             if level == 3 and self.extra_level_mask == 'finest':
                 source = masks[0][:, None].float()

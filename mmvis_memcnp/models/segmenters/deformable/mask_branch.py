@@ -52,11 +52,12 @@ class MaskBranch(BaseModule):
         Returns:
             Tensor: Shape (B, out_channels, h, w) at the finest level.
         """
-        x = None
-        for conv, level in zip(self.fuse, reversed(maps[:3]), strict=True):
-            if x is not None:
-                level = level + F.interpolate(x, size=level.shape[-2:])
-            x = conv(level).relu()
+        finer = list(maps[:3])
+        x = self.fuse[0](finer.pop()).relu()
+        for conv in self.fuse[1:]:
+            level = finer.pop()
+            x = F.interpolate(x, size=level.shape[-2:])
+            x = conv(level + x).relu()
         for conv in self.reduce:
             x = conv(x).relu()
         return x
