@@ -1,22 +1,8 @@
 # The small SipMask with MemCNP.
-_base_ = './sipmask-memcnp_r50.py'
+_base_ = ['./sipmask-memcnp_r50.py', './r18_small.py']
 
 model = dict(
-    backbone=dict(
-        _delete_=True,
-        type='ResNet',
-        depth=18,
-        base_channels=16,
-        num_stages=4,
-        out_indices=(0, 1, 2, 3),
-        norm_cfg=dict(type='BN', requires_grad=True),
-        norm_eval=False,
-        style='pytorch',
-        # Made by tools/benchmark/pretrain_backbone.py.
-        init_cfg=dict(
-            type='Pretrained',
-            checkpoint='{{ fileDirname }}/../../../demo/weights/'
-            'r18_movingshapes.pth')),
+    backbone=dict(_delete_=True, **_base_.r18_small),
     neck=dict(
         in_channels=[16, 32, 64, 128],
         out_channels=48,

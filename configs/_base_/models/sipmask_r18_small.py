@@ -1,27 +1,12 @@
-# A small SipMask for a CPU: a pre-trained ResNet-18 of a quarter of
-# the usual width and a head of 48 channels.
-_base_ = './sipmask_r50.py'
+# A small SipMask for a CPU: a head of 48 channels.
+_base_ = ['./sipmask_r50.py', './r18_small.py']
 
 model = dict(
     data_preprocessor=dict(
         mean=[123.675, 116.28, 103.53],
         std=[58.395, 57.12, 57.375],
         bgr_to_rgb=True),
-    backbone=dict(
-        _delete_=True,
-        type='ResNet',
-        depth=18,
-        base_channels=16,
-        num_stages=4,
-        out_indices=(0, 1, 2, 3),
-        norm_cfg=dict(type='BN', requires_grad=True),
-        norm_eval=False,
-        style='pytorch',
-        # Made by tools/benchmark/pretrain_backbone.py.
-        init_cfg=dict(
-            type='Pretrained',
-            checkpoint='{{ fileDirname }}/../../../demo/weights/'
-            'r18_movingshapes.pth')),
+    backbone=dict(_delete_=True, **_base_.r18_small),
     neck=dict(
         in_channels=[16, 32, 64, 128],
         out_channels=48,

@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, Dict, Iterable, Iterator, NamedTuple, Union
 
+from ...structures import rle_to_json
+
 _SEPARATOR = b',\n'
 
 
@@ -72,11 +74,7 @@ def result_entry(video_id: int, category_id: int,
         category_id=int(category_id),
         score=float(track.score),
         segmentations=[
-            rle and dict(
-                size=[int(n) for n in rle['size']],
-                counts=rle['counts'].decode() if isinstance(
-                    rle['counts'], bytes) else rle['counts'])
-            for rle in track.segmentations
+            rle and rle_to_json(rle) for rle in track.segmentations
         ])
 
 
