@@ -100,3 +100,20 @@ def clip_frames(samples: list[TrackDataSample],
         positions.append(int(inds[0]))
         frames.append(sample.video_data_samples[int(inds[0])])
     return positions, frames
+
+
+def same_objects(key_gt: GroundTruth,
+                 ref_gt: GroundTruth) -> tuple[Tensor, Tensor]:
+    """Where the objects of key frames are in the reference frames.
+
+    Args:
+        key_gt: Of N frames, G objects.
+        ref_gt: Of N frames of the same videos.
+
+    Returns:
+        (N, G) bool, whether an object is there, and (N, G) int64, its row
+        there (0 where it is not).
+    """
+    same = ((key_gt.ids[:, :, None] == ref_gt.ids[:, None]) &
+            key_gt.valid[:, :, None] & ref_gt.valid[:, None])
+    return same.any(2), same.long().argmax(2)

@@ -4,7 +4,7 @@ from typing import NamedTuple, Optional
 import torch
 from mmdet.models.layers import inverse_sigmoid
 from mmdet.registry import MODELS
-from mmengine.model import BaseModule
+from mmengine.model import BaseModule, ModuleList
 from torch import Tensor, nn
 
 
@@ -80,7 +80,8 @@ def build_box_branches(num_layers: int,
         raise NotImplementedError(
             'Box branches with MemCNP are not built here yet: set memcnp to '
             'None.')
-    return nn.ModuleList([
+    # mmengine's passes init_weights on to its members.
+    return ModuleList([
         PlainBoxBranch(embed_dims, wide_start=layer == 0)
         for layer in range(num_layers)
     ])
