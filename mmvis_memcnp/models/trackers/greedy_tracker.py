@@ -69,7 +69,8 @@ class GreedyTracker(nn.Module):
         """Identify the detections of the next frame.
 
         Args:
-            state (CountedState): As the memory makes it; moved on by one frame.
+            state (CountedState): As the memory makes it; moved on by one
+                frame.
             detections (InstanceData): n detections, best first, with
                 ``scores`` (n,), ``masks`` (n, h, w) bool of any resolution,
                 and what association and memory need.

@@ -1,6 +1,8 @@
 """IDOL: queries of single frames, told apart by contrastive embeddings."""
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from mmdet.models.layers import MLP
 from mmdet.registry import MODELS, TASK_UTILS
@@ -104,10 +106,11 @@ class IDOL(OnlineVIS):
         self.mask_stride = self.mask_head.out_stride
         self.embed_head = MLP(width, width, width, 3)
         self.num_classes = num_classes
-        self.assigner = TASK_UTILS.build(assigner) if assigner else None
-        self.loss_instance = (
+        self.assigner: Any = TASK_UTILS.build(assigner) if assigner else None
+        self.loss_instance: Any = (
             MODELS.build(loss_instance) if loss_instance else None)
-        self.loss_embed = MODELS.build(loss_embed) if loss_embed else None
+        self.loss_embed: Any = (
+            MODELS.build(loss_embed) if loss_embed else None)
         self.positive_topk = positive_topk
         self.ignore_topk = ignore_topk
         self.score_thr = score_thr
@@ -121,8 +124,9 @@ class IDOL(OnlineVIS):
         nn.init.normal_(self.query_embed.weight)
         nn.init.xavier_uniform_(self.reference_points.weight)
         nn.init.zeros_(self.reference_points.bias)
-        for branch in self.cls_branches:
-            nn.init.constant_(branch.bias, bias_init_with_prob(0.01))
+        for name, parameter in self.cls_branches.named_parameters():
+            if name.endswith('bias'):
+                nn.init.constant_(parameter, bias_init_with_prob(0.01))
         for layer in self.mask_controller.layers:
             nn.init.xavier_uniform_(layer.weight)
             nn.init.zeros_(layer.bias)
@@ -140,7 +144,7 @@ class IDOL(OnlineVIS):
         Returns:
             tuple: Encoder output and what the decoder layers say.
         """
-        padding = padding_mask(sizes, frames.shape[-2:], frames.device)
+        padding = padding_mask(sizes, input_hw(frames), frames.device)
         encoded = self.encoder(self.extract_feat(frames), padding)
         position, content = self.query_embed.weight.chunk(2, dim=1)
         # Half precision has no room for points of a large frame.
@@ -176,7 +180,7 @@ class IDOL(OnlineVIS):
         """Class logits, boxes and mask features of all frames (N * T)."""
         frames = inputs.flatten(0, 1)
         encoded, decoded = self.decode(
-            frames, [tuple(frames.shape[-2:])] * len(frames))
+            frames, [input_hw(frames)] * len(frames))
         return (self.cls_branches[-1](decoded.hidden[-1]), decoded.boxes[-1],
                 self.mask_branch(encoded.maps()))
 
@@ -213,8 +217,7 @@ class IDOL(OnlineVIS):
                                              where))
             if decoded.sigmas is not None:
                 found.box_sigmas = decoded.sigmas[-1, t, query]
-            results.append(
-                self.detections(found, meta, tuple(frames.shape[-2:])))
+            results.append(self.detections(found, meta, input_hw(frames)))
         return results
 
     def candidates(self, class_scores: Tensor, boxes: Tensor,
@@ -238,7 +241,7 @@ class IDOL(OnlineVIS):
         return chosen[class_nms(corners, labels[chosen], self.box_nms_iou)]
 
     def detections(self, found: InstanceData, meta: dict,
-                   input_hw: tuple[int, int]) -> InstanceData:
+                   padded_hw: tuple[int, int]) -> InstanceData:
         """What is left of candidates after NMS of their masks.
 
         Args:
@@ -246,12 +249,12 @@ class IDOL(OnlineVIS):
                 (n, K), ``boxes`` (n, 4) as fractions, ``mask_logits``
                 (n, h, w), ``embeds`` (n, C), and what else is to be kept.
             meta (dict): ``ori_shape`` of the frame.
-            input_hw (tuple[int, int]): Size of the padded input.
+            padded_hw (tuple[int, int]): Size of the padded input.
 
         Returns:
             InstanceData: The same fields and ``scores``, ``labels``,
             ``bboxes`` (xyxy in original pixels) and ``masks`` (bool, at
-            ``mask_stride``); metainfo ``input_hw``.
+            ``mask_stride``); metainfo ``padded_hw``.
         """
         masks = found.mask_logits > 0
         keep = mask_nms(masks, self.mask_nms_iou)
@@ -261,13 +264,13 @@ class IDOL(OnlineVIS):
         height, width = meta['ori_shape'][:2]
         size = found.boxes.new_tensor([width, height, width, height])
         found.bboxes = (bbox_cxcywh_to_xyxy(found.boxes).clamp(0, 1) * size)
-        found.set_metainfo(dict(input_hw=input_hw))
+        found.set_metainfo(dict(padded_hw=padded_hw))
         return found
 
     def render(self, tracked: InstanceData, meta: dict) -> InstanceData:
         """See :meth:`OnlineVIS.render`; with ``class_scores``."""
         ori_hw = tuple(meta['ori_shape'][:2])
-        masks = restore_masks(tracked.mask_logits, tracked.input_hw,
+        masks = restore_masks(tracked.mask_logits, tracked.padded_hw,
                               meta['img_shape'][:2], ori_hw)
         return frame_result(
             tracked.instances_id, tracked.bboxes, tracked.scores,
@@ -391,6 +394,11 @@ class IDOL(OnlineVIS):
             self.embed_head(key_hidden.gather(1, rows)),
             self.embed_head(ref.hidden[-1]), positive.transpose(1, 2),
             ~possible.transpose(1, 2), found)
+
+
+def input_hw(frames: Tensor) -> tuple[int, int]:
+    """Height and width of frames (..., H, W)."""
+    return frames.shape[-2], frames.shape[-1]
 
 
 def sizes_wh(metas: list[dict], device: torch.device) -> Tensor:

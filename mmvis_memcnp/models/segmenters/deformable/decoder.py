@@ -2,6 +2,7 @@
 from typing import NamedTuple, Optional, Sequence
 
 import torch
+from mmcv.ops import MultiScaleDeformableAttention
 from mmdet.models.layers import DeformableDetrTransformerDecoderLayer
 from mmdet.registry import MODELS
 from mmengine.model import BaseModule
@@ -35,7 +36,10 @@ class DecodedQueries(NamedTuple):
             index: anything that indexes one axis of a tensor.
         """
         return DecodedQueries(
-            *(None if x is None else x[:, index] for x in self))
+            self.hidden[:, index], self.references[:, index],
+            self.boxes[:, index],
+            None if self.sigmas is None else self.sigmas[:, index],
+            None if self.contexts is None else self.contexts[:, index])
 
 
 @MODELS.register_module()
@@ -92,8 +96,9 @@ class DeformableDecoder(BaseModule):
         for parameter in self.layers.parameters():
             if parameter.dim() > 1:
                 nn.init.xavier_uniform_(parameter)
-        for layer in self.layers:
-            layer.cross_attn.init_weights()
+        for module in self.layers.modules():
+            if isinstance(module, MultiScaleDeformableAttention):
+                module.init_weights()
 
     def forward(self, query: Tensor, query_pos: Tensor, reference: Tensor,
                 encoded: EncodedFrames,
