@@ -1,4 +1,5 @@
 """IDOL small enough for a test; clips are those of the tiny SipMask."""
+import logging
 from pathlib import Path
 
 import torch
@@ -48,7 +49,9 @@ def tiny_model(seed=0, spread=True, **options):
     init_default_scope('mmdet')
     torch.manual_seed(seed)
     model = MODELS.build(tiny_config(**options).model)
+    logging.disable(logging.INFO)  # a line a parameter
     model.init_weights()
+    logging.disable(logging.NOTSET)
     if spread:
         for branch in model.cls_branches:
             torch.nn.init.normal_(branch.weight, std=0.5)

@@ -76,7 +76,8 @@ class DeformableDecoder(BaseModule):
                 self_attn_cfg=dict(
                     embed_dims=embed_dims,
                     num_heads=num_heads,
-                    dropout=dropout,
+                    attn_drop=dropout,
+                    dropout_layer=dict(type='Dropout', drop_prob=dropout),
                     batch_first=True),
                 cross_attn_cfg=dict(
                     embed_dims=embed_dims,
