@@ -35,6 +35,7 @@ youtube_vis_train_pipeline = [
                 keep_ratio=True),
             dict(type='RandomFlip', prob=0.5),
         ]),
+    dict(type='PadClip'),
     dict(type='PackTrackInputs'),
 ]
 ovis_train_pipeline = [
@@ -71,6 +72,7 @@ ovis_train_pipeline = [
                 keep_ratio=True),
             dict(type='RandomFlip', prob=0.5),
         ]),
+    dict(type='PadClip'),
     dict(type='PackTrackInputs'),
 ]
 # Image pairs of COCO: each frame is cropped, scaled and flipped for itself.
@@ -104,6 +106,7 @@ coco_train_pipeline = [
                 keep_ratio=True),
             dict(type='RandomFlip', prob=0.5),
         ]),
+    dict(type='PadClip'),
     dict(type='PackTrackInputs'),
 ]
 youtube_vis_test_pipeline = [

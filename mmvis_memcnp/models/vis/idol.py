@@ -31,7 +31,9 @@ from ..segmenters.deformable import (
     DecodedQueries,
     EncodedFrames,
     build_box_branches,
+    input_hw,
     padding_mask,
+    sizes_wh,
 )
 from .base import OnlineVIS
 from .noise_session import NoiseFilterSession
@@ -58,11 +60,11 @@ class IDOL(OnlineVIS):
         assigner (dict, optional): A ``QuerySimOTAAssigner``; only training
             needs it, and the losses.
         loss_instance (dict, optional): A ``QueryInstanceLoss``.
-        loss_embed (dict, optional): A ``ContrastiveEmbeddingLoss``.
-        positive_topk (int): Largest IoUs that are summed to the number of
-            reference queries that are positives of an object. Defaults to 10.
-        ignore_topk (int): The same for the queries that are not negatives.
-            Defaults to 100.
+        loss_embed (dict, optional): A ``ContrastiveEmbeddingLoss``. Without
+            it, training needs key frames alone: instances of images.
+        positive_topk (int): IoUs that are summed to the number of positives
+            of an object on the reference frame. Defaults to 10.
+        ignore_topk (int): The same for what is no negative. Defaults to 100.
         score_thr (float): Queries above it are candidates; without any, the
             best one is. Defaults to 0.1.
         box_nms_iou (float): Of candidates of a class. Defaults to 0.9.
@@ -119,7 +121,7 @@ class IDOL(OnlineVIS):
         self.class_thr = class_thr
 
     def init_weights(self) -> None:
-        """Parts start themselves; here the rest."""
+        """Start what is no part of its own."""
         super().init_weights()
         nn.init.normal_(self.query_embed.weight)
         nn.init.xavier_uniform_(self.reference_points.weight)
@@ -142,7 +144,7 @@ class IDOL(OnlineVIS):
                 before padding.
 
         Returns:
-            tuple: Encoder output and what the decoder layers say.
+            Encoder output and what the decoder layers say.
         """
         padding = padding_mask(sizes, input_hw(frames), frames.device)
         encoded = self.encoder(self.extract_feat(frames), padding)
@@ -164,8 +166,7 @@ class IDOL(OnlineVIS):
             features (Tensor): Shape (B, 8, h, w), of the mask branch.
             decoded (DecodedQueries): Of the B frames.
             image_wh (Tensor): Shape (B, 2), sizes before padding.
-            pairs (QueryPairs): Layer, frame and query of each; ground truths
-                are not looked at.
+            pairs (QueryPairs): Layer, frame and query of each.
 
         Returns:
             Tensor: Shape (P, 2h, 2w), logits at ``mask_stride``.
@@ -193,7 +194,7 @@ class IDOL(OnlineVIS):
             metas (list[dict]): ``img_shape`` and ``ori_shape`` of each.
 
         Returns:
-            list[InstanceData]: See :meth:`detections`.
+            See :meth:`detections`.
         """
         encoded, decoded = self.decode(
             frames, [m['img_shape'][:2] for m in metas])
@@ -201,13 +202,13 @@ class IDOL(OnlineVIS):
         class_scores = self.cls_branches[-1](
             decoded.hidden[-1]).float().sigmoid()
         features = self.mask_branch(encoded.maps())
-        last, results = len(decoded.hidden) - 1, []
+        results = []
         for t, meta in enumerate(metas):
             query = self.candidates(class_scores[t], decoded.boxes[-1, t],
                                     image_wh[t])
             where = QueryPairs(
-                torch.full_like(query, last), torch.full_like(query, t),
-                query, query)
+                torch.full_like(query, -1), torch.full_like(query, t), query,
+                query)
             found = InstanceData(
                 queries=query,
                 class_scores=class_scores[t, query],
@@ -263,7 +264,7 @@ class IDOL(OnlineVIS):
         found.scores, found.labels = found.class_scores.max(dim=1)
         height, width = meta['ori_shape'][:2]
         size = found.boxes.new_tensor([width, height, width, height])
-        found.bboxes = (bbox_cxcywh_to_xyxy(found.boxes).clamp(0, 1) * size)
+        found.bboxes = bbox_cxcywh_to_xyxy(found.boxes).clamp(0, 1) * size
         found.set_metainfo(dict(padded_hw=padded_hw))
         return found
 
@@ -297,28 +298,39 @@ class IDOL(OnlineVIS):
 
         Args:
             inputs (Tensor): Shape (N, T, 3, H, W).
-            data_samples (list[TrackDataSample]): With ``key_frames_inds`` and
-                ``ref_frames_inds``.
+            data_samples (list[TrackDataSample]): With ``key_frames_inds`` and,
+                for the contrast, ``ref_frames_inds``.
 
         Returns:
             dict[str, Tensor]: Those of ``QueryInstanceLoss`` on the key
             frames, ``loss_embed`` and ``loss_embed_aux``.
+
+        Raises:
+            ValueError: If the config has no assigner or no losses.
         """
+        if not (self.assigner and self.loss_instance):
+            raise ValueError('Training needs assigner and loss_instance: set '
+                             'them in the config.')
         rows = torch.arange(len(inputs), device=inputs.device)
-        key_at, key_frames = clip_frames(data_samples, 'key')
-        ref_at, ref_frames = clip_frames(data_samples, 'ref')
-        frames = torch.cat([inputs[rows, key_at], inputs[rows, ref_at]])
-        metas = [s.metainfo for s in (*key_frames, *ref_frames)]
+        at, samples = clip_frames(data_samples, 'key')
+        frames, ref_gt = inputs[rows, at], None
+        key_gt = collect_ground_truth(samples, inputs.device)
+        if self.loss_embed is not None:
+            at, ref_samples = clip_frames(data_samples, 'ref')
+            # One pass for both halves: twice the batch, half the launches.
+            frames = torch.cat([frames, inputs[rows, at]])
+            samples = [*samples, *ref_samples]
+            ref_gt = collect_ground_truth(
+                ref_samples, inputs.device, with_masks=False)
+        metas = [s.metainfo for s in samples]
         encoded, decoded = self.decode(
             frames, [m['img_shape'][:2] for m in metas])
         return self.query_losses(
-            encoded, decoded, sizes_wh(metas, frames.device),
-            collect_ground_truth(key_frames, inputs.device),
-            collect_ground_truth(ref_frames, inputs.device, with_masks=False))
+            encoded, decoded, sizes_wh(metas, frames.device), key_gt, ref_gt)
 
     def query_losses(self, encoded: EncodedFrames, decoded: DecodedQueries,
                      image_wh: Tensor, key_gt: GroundTruth,
-                     ref_gt: GroundTruth) -> dict[str, Tensor]:
+                     ref_gt: GroundTruth | None) -> dict[str, Tensor]:
         """Losses of what was decoded.
 
         Args:
@@ -326,17 +338,11 @@ class IDOL(OnlineVIS):
             decoded (DecodedQueries): The same.
             image_wh (Tensor): Shape (2N, 2), their sizes before padding.
             key_gt (GroundTruth): Of the key frames, with masks.
-            ref_gt (GroundTruth): Of the reference frames.
+            ref_gt (GroundTruth, optional): None if there are no such frames.
 
         Returns:
             dict[str, Tensor]: See :meth:`loss`.
-
-        Raises:
-            ValueError: If the config has no assigner or no losses.
         """
-        if not (self.assigner and self.loss_instance and self.loss_embed):
-            raise ValueError('Training needs assigner, loss_instance and '
-                             'loss_embed: set them in the config.')
         batch = len(key_gt.boxes)
         key = decoded.frames(slice(None, batch))
         logits = torch.stack([
@@ -344,9 +350,9 @@ class IDOL(OnlineVIS):
             for branch, hidden in zip(
                 self.cls_branches, key.hidden, strict=True)
         ])
+        layers, queries = len(logits), logits.shape[2]
         targets = (gt_fractions(key_gt, image_wh[:batch]), key_gt.labels,
                    key_gt.valid)
-        layers, queries = len(logits), logits.shape[2]
         assigned = self.assigner.assign_batch(
             logits.sigmoid().flatten(0, 1), key.boxes.flatten(0, 1),
             *(x.repeat(layers, *[1] * (x.dim() - 1)) for x in targets))
@@ -357,11 +363,12 @@ class IDOL(OnlineVIS):
         masks = self.mask_logits(features, key, image_wh[:batch], pairs)
         losses = self.loss_instance(logits, key.boxes, masks, pairs, key_gt,
                                     image_wh[:batch])
-        best = assigned.best[-batch:]  # of the last layer
-        ref = decoded.frames(slice(batch, None))
-        losses.update(
-            self.embed_losses(key.hidden[-1], best, key_gt, ref, ref_gt,
-                              image_wh[batch:]))
+        if ref_gt is not None:
+            best = assigned.best[-batch:]  # of the last layer
+            ref = decoded.frames(slice(batch, None))
+            losses.update(
+                self.embed_losses(key.hidden[-1], best, key_gt, ref, ref_gt,
+                                  image_wh[batch:]))
         return losses
 
     def embed_losses(self, key_hidden: Tensor, best: Tensor,
@@ -394,14 +401,3 @@ class IDOL(OnlineVIS):
             self.embed_head(key_hidden.gather(1, rows)),
             self.embed_head(ref.hidden[-1]), positive.transpose(1, 2),
             ~possible.transpose(1, 2), found)
-
-
-def input_hw(frames: Tensor) -> tuple[int, int]:
-    """Height and width of frames (..., H, W)."""
-    return frames.shape[-2], frames.shape[-1]
-
-
-def sizes_wh(metas: list[dict], device: torch.device) -> Tensor:
-    """Widths and heights of frames before padding, (B, 2) float32."""
-    return torch.tensor([tuple(m['img_shape'][1::-1]) for m in metas],
-                        dtype=torch.float, device=device)

@@ -65,7 +65,6 @@ def test_gradient_stops_between_layers():
     out.boxes[1].sum().backward()
     assert branches[1].last.weight.grad.abs().sum() > 0
     assert not branches[0].last.weight.grad.any()
-    assert not out.references[1].requires_grad
 
 
 def test_branches_run_once_and_what_they_say_is_kept():

@@ -111,9 +111,22 @@ def test_bfloat16(trained):
     assert len(out.tracks) > 0
 
 
-def test_missing_losses_are_said():
+def test_key_frames_alone():
+    """Instances of images, as the first stage on COCO learns them."""
     model = tiny_model()
     model.loss_embed = None
+    pixels, sample = clip()
+    sample.video_data_samples = sample.video_data_samples[:1]
+    del sample.ref_frames_inds
+    out = losses(model, (pixels[:1], sample))
+    assert out.keys() == NAMES | {f'd0.{n}' for n in NAMES}
+    sum(out.values()).backward()
+    assert model.embed_head.layers[0].weight.grad is None
+
+
+def test_missing_losses_are_said():
+    model = tiny_model()
+    model.loss_instance = None
     with pytest.raises(ValueError, match='set them in the config'):
         losses(model, clip())
 

@@ -7,12 +7,18 @@ from .box_branch import (
 )
 from .decoder import DecodedQueries, DeformableDecoder
 from .dynamic_mask_head import NUM_MASK_PARAMS, DynamicConvMaskHead
-from .encoder import DeformableEncoder, EncodedFrames, padding_mask
+from .encoder import (
+    DeformableEncoder,
+    EncodedFrames,
+    input_hw,
+    padding_mask,
+    sizes_wh,
+)
 from .mask_branch import MaskBranch
 
 __all__ = [
     'NUM_MASK_PARAMS', 'BoxPrediction', 'DecodedQueries',
     'DeformableDecoder', 'DeformableEncoder', 'DynamicConvMaskHead',
     'EncodedFrames', 'MaskBranch', 'PlainBoxBranch', 'build_box_branches',
-    'padding_mask', 'refine_boxes'
+    'input_hw', 'padding_mask', 'refine_boxes', 'sizes_wh'
 ]
