@@ -7,6 +7,7 @@ _base_ = [
 # A transformer does not bear the learning rate of a dense head.
 optim_wrapper = dict(
     optimizer=dict(lr=4e-4), clip_grad=dict(max_norm=1.0))
+train_dataloader = dict(batch_size=4)
 default_hooks = dict(
     checkpoint=dict(by_epoch=False, interval=500, max_keep_ckpts=2))
 log_processor = dict(by_epoch=False)

@@ -13,11 +13,11 @@ _NOTHING = -1e9
 class ContrastiveEmbeddingLoss(nn.Module):
     """Many positives and many negatives for each object of a key frame.
 
-    Eq 2 of IDOL (Wu et al., ECCV 2022), for an embedding v, positives k+ and
-    negatives k-: ``log(1 + sum_+ sum_- exp(v k- - v k+))``; and, as in
-    Quasi-Dense Tracking, a squared error of the cosine with 1 or 0 on the
-    positives and on some negatives drawn at random. Both are means over the
-    objects of the batch.
+    For an embedding v, positives k+ and negatives k-, the loss is
+    ``log(1 + sum_+ sum_- exp(v k- - v k+))``; beside it, a squared error of
+    the cosine with 1 or 0 on the positives and on some negatives drawn at
+    random. Both are means over the objects of the batch. Source: Pang et al.,
+    Quasi-Dense Similarity Learning, CVPR 2021, as IDOL uses them.
 
     Args:
         weight (float): Of the first. Defaults to 2.

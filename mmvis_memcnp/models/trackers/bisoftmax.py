@@ -14,8 +14,8 @@ class BiSoftmaxAssociation:
 
     The mean of the softmax over the remembered objects and the softmax over
     the detections: close to 1 only where both choose each other. Source:
-    Pang et al., Quasi-Dense Similarity Learning, CVPR 2021, eq 3, as IDOL and
-    CTVIS use it.
+    Pang et al., Quasi-Dense Similarity Learning, CVPR 2021; IDOL and CTVIS
+    use it.
 
     Args:
         similarity (str): 'dot' or 'cosine'. Defaults to 'dot'.

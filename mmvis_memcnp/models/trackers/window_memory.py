@@ -23,7 +23,7 @@ class WindowMemory:
     """Weighted mean of an object's last appearances, as released IDOL does.
 
     Appearance t of n, the newest being n, has the weight ``score + t / n``.
-    (The paper weights by recency alone.) Label and box are the last ones.
+    Label and box are the last ones.
 
     Args:
         length (int): W, appearances to remember. Defaults to 3.
