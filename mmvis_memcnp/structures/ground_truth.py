@@ -15,7 +15,7 @@ class GroundTruth(NamedTuple):
         labels: (B, G) int64, from 0; 0 where padded.
         ids: (B, G) int64 track identities, unique over the batch; -1 where
             padded.
-        valid: (B, G) bool, False where padded.
+        valid: (B, G) bool, False where padded and for boxes without area.
         masks: (B, G, H, W) bool on the padded input, or None.
     """
     boxes: Tensor
@@ -59,11 +59,13 @@ def collect_ground_truth(samples: list[DetDataSample],
         gt = sample.gt_instances
         if n == 0:
             continue
-        boxes[b, :n] = get_box_tensor(gt.bboxes)
+        own_boxes = get_box_tensor(gt.bboxes)
+        boxes[b, :n] = own_boxes
         labels[b, :n] = torch.as_tensor(gt.labels)
         # An id is unique within its video only.
         ids[b, :n] = torch.as_tensor(gt.instances_ids) * batch + b
-        valid[b, :n] = True
+        # Nothing is left of objects that were cropped away.
+        valid[b, :n] = (own_boxes[:, 2:] > own_boxes[:, :2]).all(1)
         if masks is not None:
             own = gt.masks.to_tensor(torch.bool, 'cpu')
             if own.shape[1:] != masks.shape[2:]:
@@ -100,3 +102,20 @@ def clip_frames(samples: list[TrackDataSample],
         positions.append(int(inds[0]))
         frames.append(sample.video_data_samples[int(inds[0])])
     return positions, frames
+
+
+def same_objects(key_gt: GroundTruth,
+                 ref_gt: GroundTruth) -> tuple[Tensor, Tensor]:
+    """Where the objects of key frames are in the reference frames.
+
+    Args:
+        key_gt: Of N frames, G objects.
+        ref_gt: Of N frames of the same videos.
+
+    Returns:
+        (N, G) bool, whether an object is there, and (N, G) int64, its row
+        there (0 where it is not).
+    """
+    same = ((key_gt.ids[:, :, None] == ref_gt.ids[:, None]) &
+            key_gt.valid[:, :, None] & ref_gt.valid[:, None])
+    return same.any(2), same.long().argmax(2)

@@ -197,6 +197,11 @@ class TrackStore:
             self._shape = result.metainfo.get('ori_shape')
         self._num_frames += 1
 
+    def num_detections(self, track_id: int) -> int:
+        """Frames in which an identity was recorded; 0 if it is not known."""
+        running = self._running.get(track_id)
+        return 0 if running is None else running.count
+
     def drop(self, track_id: int) -> None:
         """Forget an identity; if it comes again, it starts afresh.
 

@@ -11,8 +11,8 @@ from tests.parity.fixture import Fixture
 from tests.parity.run_fixture import load_system, run
 
 DATA = Path(__file__).resolve().parents[1] / 'data' / 'parity'
-FIXTURES = ['memcnp_r50_ytvis', 'memcnp_units', 'memcnp_vit_ytvis',
-            'sipmask_r50_ytvis']
+FIXTURES = ['idol_r50_ytvis19', 'memcnp_r50_ytvis', 'memcnp_units',
+            'memcnp_vit_ytvis', 'sipmask_r50_ytvis']
 
 
 @pytest.mark.parametrize('name', FIXTURES)
@@ -47,6 +47,8 @@ def test_one_altered_value_fails_that_array_alone(copy, capsys):
     ('memcnp_r50_ytvis', 'arch', 'crop_split', 2),
     ('memcnp_r50_ytvis', 'arch', 'track_channels', 128),
     ('memcnp_r50_ytvis', 'train', 'zero_loss_match_at_zero_accuracy', False),
+    ('idol_r50_ytvis19', 'test', 'noise_from_frame', 5),
+    ('idol_r50_ytvis19', 'arch', 'levels', 3),
 ])
 def test_settings_out_of_reach_are_refused(system, block, key, value):
     fixture = Fixture(DATA / system)

@@ -16,18 +16,18 @@ NAMES = sorted(
 
 
 @cache
-def _read(name: str) -> Config:
-    return Config.fromfile(FOLDER / f'{name}.py')
+def _read(name: str, folder: Path) -> Config:
+    return Config.fromfile(folder / f'{name}.py')
 
 
-def config_of(name: str) -> Config:
-    """A config of the folder, by its path there without suffix."""
-    return deepcopy(_read(name))
+def config_of(name: str, folder: Path = FOLDER) -> Config:
+    """A config of a folder, by its path there without suffix."""
+    return deepcopy(_read(name, folder))
 
 
-def load(name: str) -> dict:
+def load(name: str, folder: Path = FOLDER) -> dict:
     """The same as plain containers."""
-    return config_of(name).to_dict()
+    return config_of(name, folder).to_dict()
 
 
 def plain(value: Any) -> Any:
@@ -67,10 +67,10 @@ def changes(before: Any, after: Any,
             f'{path}.{key}' if path else key)
 
 
-def tables(first: str) -> list[list[list[str]]]:
+def tables(first: str, folder: Path = FOLDER) -> list[list[list[str]]]:
     """Tables of the README whose first head is ``first``, head included."""
     found, rows = [], []
-    for line in [*(FOLDER / 'README.md').read_text().splitlines(), '']:
+    for line in [*(folder / 'README.md').read_text().splitlines(), '']:
         if line.startswith('|'):
             rows.append([c.strip() for c in line.strip('|').split('|')])
         elif rows:

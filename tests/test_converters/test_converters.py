@@ -31,7 +31,53 @@ def test_first_rule_wins_and_ignored_tensors_go():
         rules.convert({'a.x': PART, 'b.x': PART})
 
 
+@pytest.mark.parametrize('name, expected', [
+    ('backbone.0.backbone.stem.conv1.weight', 'backbone.conv1.weight'),
+    ('backbone.0.backbone.stem.conv1.norm.bias', 'backbone.bn1.bias'),
+    ('backbone.0.backbone.res2.0.shortcut.weight',
+     'backbone.layer1.0.downsample.0.weight'),
+    ('backbone.0.backbone.res5.2.conv3.norm.running_var',
+     'backbone.layer4.2.bn3.running_var'),
+    ('input_proj.3.1.weight', 'neck.extra_convs.0.gn.weight'),
+    ('input_proj.1.0.bias', 'neck.convs.1.conv.bias'),
+    ('transformer.level_embed', 'encoder.level_embed'),
+    ('transformer.encoder.layers.3.norm2.bias', 'encoder.layers.3.norms.1.bias'
+     ),
+    ('transformer.encoder.layers.0.self_attn.value_proj.bias',
+     'encoder.layers.0.self_attn.value_proj.bias'),
+    ('transformer.decoder.layers.5.norm2.weight',
+     'decoder.layers.5.norms.0.weight'),
+    ('transformer.decoder.layers.5.self_attn.in_proj_weight',
+     'decoder.layers.5.self_attn.attn.in_proj_weight'),
+    ('transformer.decoder.layers.1.linear1.bias',
+     'decoder.layers.1.ffn.layers.0.0.bias'),
+    ('bbox_embed.4.layers.1.bias', 'box_branches.4.hidden.1.bias'),
+    ('bbox_embed.4.layers.2.bias', 'box_branches.4.last.bias'),
+    ('class_embed.0.weight', 'cls_branches.0.weight'),
+])
+def test_names_of_deformable_detr(name, expected):
+    assert KEY_MAPS['idol'].rename(f'detr.detr.{name}') == expected
+
+
+def test_names_of_idol():
+    key_map = KEY_MAPS['idol']
+    assert key_map.rename('detr.mask_head.dcn.bias') == (
+        'mask_branch.fuse.2.bias')
+    assert key_map.rename('detr.controller.layers.2.bias') == (
+        'mask_controller.layers.2.bias')
+    out = key_map.convert({
+        'detr.reid_embed_head.layers.0.weight': PART,
+        'detr.detr.transformer.decoder.bbox_embed.0.layers.0.bias': PART,
+        'detr.detr.backbone.0.backbone.stem.conv1.norm.running_var': PART
+    })
+    assert set(out) == {
+        'embed_head.layers.0.weight', 'backbone.bn1.running_var',
+        'backbone.bn1.num_batches_tracked'
+    }
+
+
 @pytest.mark.parametrize('names, system', [
+    (['detr.reid_embed_head.layers.0.weight'], 'idol'),
     (['bbox_head.sip_cof.weight'], 'sipmask'),
     (['bbox_head.mem.feat_units.weight', 'x'], 'memcnp_sipmask'),
     (['bbox_head.fcos_cls.weight'], None), ([], None)])

@@ -6,8 +6,9 @@ from mmdet.structures.bbox import HorizontalBoxes
 from mmvis_memcnp.structures.ground_truth import (
     clip_frames,
     collect_ground_truth,
+    same_objects,
 )
-from tests.fakes.tiny_sipmask import KEY, clip, frame
+from tests.fakes.tiny_sipmask import KEY, REF, clip, frame
 
 
 def frames(*objects, size=(64, 64)):
@@ -35,6 +36,23 @@ def test_no_object_at_all_leaves_one_padded():
     gt = collect_ground_truth(frames([], []), torch.device('cpu'))
     assert gt.boxes.shape == (2, 1, 4) and not gt.valid.any()
     assert gt.masks.shape == (2, 1, 64, 64) and not gt.masks.any()
+
+
+def test_what_was_cropped_away_is_not_valid():
+    gone = (5, 1, 20, 10, 20, 30)
+    gt = collect_ground_truth(
+        frames([KEY[0], gone, KEY[1]]), torch.device('cpu'))
+    assert gt.valid.tolist() == [[True, False, True]]
+
+
+def test_the_same_objects_in_another_frame():
+    key, ref = (
+        collect_ground_truth(frames(*f), torch.device('cpu')) for f in (
+            [KEY, KEY[:1], KEY, []], [REF, REF[:1], [], KEY]))
+    found, row = same_objects(key, ref)
+    assert found.tolist() == [[True, True], [False, False], [False, False],
+                              [False, False]]
+    assert row.tolist() == [[1, 0], [0, 0], [0, 0], [0, 0]]
 
 
 def test_box_structures_and_no_masks():

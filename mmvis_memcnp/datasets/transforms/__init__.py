@@ -1,4 +1,5 @@
 """Clip-level data transforms."""
 from .loading import LoadFrame, LoadVISAnnotations
+from .pad_clip import PadClip
 
-__all__ = ['LoadFrame', 'LoadVISAnnotations']
+__all__ = ['LoadFrame', 'LoadVISAnnotations', 'PadClip']

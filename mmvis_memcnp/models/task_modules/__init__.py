@@ -11,10 +11,12 @@ from .point_geometry import (
     SmallestBoxTarget,
     pad_boxes,
 )
+from .query_sim_ota import QueryAssignment, QuerySimOTAAssigner
 from .uss_assigner import USSAssigner
 
 __all__ = [
     'CentreRadiusAssigner', 'FCOSPointAssigner', 'ObjectBoxAssigner',
     'PointAssigner', 'PointAssignment', 'PointBatch', 'PointTargets',
-    'SmallestBoxTarget', 'USSAssigner', 'YOLOCellAssigner', 'pad_boxes'
+    'QueryAssignment', 'QuerySimOTAAssigner', 'SmallestBoxTarget',
+    'USSAssigner', 'YOLOCellAssigner', 'pad_boxes'
 ]

@@ -6,7 +6,7 @@ from mmdet.registry import TASK_UTILS
 from mmengine.structures import InstanceData
 from torch import Tensor
 
-from .state import TrackState
+from .state import TrackState, append_rows
 
 
 @TASK_UTILS.register_module()
@@ -47,12 +47,12 @@ class LatestMemory:
         new_ids = torch.arange(
             state.next_id, state.next_id + num_new, device=device)
         seen = torch.full((len(rows), ), state.frame, device=device)
-        state.ids = _append(state.ids, new_ids)
-        state.labels = _append(state.labels, detections.labels[new])
+        state.ids = append_rows(state.ids, new_ids)
+        state.labels = append_rows(state.labels, detections.labels[new])
         for name, values in (('boxes', detections.bboxes),
                              ('embeds', detections.embeds),
                              ('last_seen', seen)):
-            held = _append(getattr(state, name), values[new])
+            held = append_rows(getattr(state, name), values[new])
             held[rows[matched]] = values[matched].to(held.dtype)
             setattr(state, name, held)
         state.next_id += num_new
@@ -66,10 +66,3 @@ class LatestMemory:
         kept = latest[:self.max_tracks].sort()[0]
         for name in ('ids', 'labels', 'boxes', 'embeds', 'last_seen'):
             setattr(state, name, getattr(state, name)[kept])
-
-
-def _append(held: Tensor, new: Tensor) -> Tensor:
-    """A new tensor with the rows of both."""
-    if not len(held):  # also settles width, type and device
-        return new.clone()
-    return torch.cat((held, new.to(held.dtype)))

@@ -205,9 +205,17 @@ class VISSession:
         for detections, meta in zip(
                 self.model.segment(frames, metas), metas, strict=True):
             result = self.model.render(self.associate(detections), meta)
-            self.store.append(result)
+            self.record(result)
             results.append(result)
         return results
+
+    def record(self, result: InstanceData) -> None:
+        """Keep a frame's result.
+
+        Args:
+            result: see :meth:`OnlineVIS.render`.
+        """
+        self.store.append(result)
 
     def associate(self, detections: InstanceData) -> InstanceData:
         """Give identities to detections and drop those without."""

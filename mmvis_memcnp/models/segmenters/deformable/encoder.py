@@ -78,6 +78,17 @@ def padding_mask(sizes: Sequence[Tuple[int, int]],
             (columns >= size[:, 1:])[:, None])
 
 
+def input_hw(frames: Tensor) -> tuple[int, int]:
+    """Height and width of frames (..., H, W)."""
+    return frames.shape[-2], frames.shape[-1]
+
+
+def sizes_wh(metas: list[dict], device: torch.device) -> Tensor:
+    """Widths and heights of frames before padding, (B, 2) float32."""
+    return torch.tensor([tuple(m['img_shape'][1::-1]) for m in metas],
+                        dtype=torch.float, device=device)
+
+
 @MODELS.register_module()
 class DeformableEncoder(DeformableDetrTransformerEncoder):
     """Encoder of Deformable DETR with its positions and level embedding.

@@ -1,0 +1,7 @@
+_base_ = './idol_r50_8xb4-50e_coco.py'
+
+model = dict(
+    backbone=dict(
+        depth=101,
+        init_cfg=dict(
+            type='Pretrained', checkpoint='torchvision://resnet101')))

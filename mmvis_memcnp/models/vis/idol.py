@@ -1,0 +1,403 @@
+"""IDOL: queries of single frames, told apart by contrastive embeddings."""
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from mmdet.models.layers import MLP
+from mmdet.registry import MODELS, TASK_UTILS
+from mmdet.structures import TrackDataSample
+from mmdet.structures.bbox import bbox_cxcywh_to_xyxy
+from mmengine.model import bias_init_with_prob
+from mmengine.structures import InstanceData
+from torch import Tensor, nn
+
+from ...structures.frame_result import frame_result
+from ...structures.ground_truth import (
+    GroundTruth,
+    clip_frames,
+    collect_ground_truth,
+    same_objects,
+)
+from ...structures.masks import encode_masks
+from ...structures.scoring import MeanClassScoring, VideoScoring
+from ...structures.sinks import Sink
+from ...structures.track_store import TrackStore
+from ..layers.greedy_nms import class_nms, mask_nms
+from ..layers.restore_masks import restore_masks
+from ..losses.query_instance import QueryPairs, gt_fractions
+from ..segmenters.deformable import (
+    NUM_MASK_PARAMS,
+    DecodedQueries,
+    EncodedFrames,
+    build_box_branches,
+    input_hw,
+    padding_mask,
+    sizes_wh,
+)
+from .base import OnlineVIS
+from .noise_session import NoiseFilterSession
+
+
+@MODELS.register_module()
+class IDOL(OnlineVIS):
+    """Deformable DETR with dynamic masks and embeddings, frame by frame.
+
+    A query has a class, a box, a mask and an embedding. Training takes a key
+    frame, on which instances are learnt, and a reference frame, whose queries
+    the key frame's embeddings are contrasted with. Source: Wu et al., In
+    Defense of Online Models for Video Instance Segmentation, ECCV 2022.
+
+    Args:
+        encoder (dict): A ``DeformableEncoder``.
+        decoder (dict): A ``DeformableDecoder``.
+        mask_branch (dict): A ``MaskBranch``.
+        mask_head (dict): A ``DynamicConvMaskHead``.
+        num_classes (int): K. Defaults to 40.
+        num_queries (int): Q. Defaults to 300.
+        memcnp (dict, optional): MemCNP in the box branches. Defaults to None,
+            the plain host.
+        assigner (dict, optional): A ``QuerySimOTAAssigner``; only training
+            needs it, and the losses.
+        loss_instance (dict, optional): A ``QueryInstanceLoss``.
+        loss_embed (dict, optional): A ``ContrastiveEmbeddingLoss``. Without
+            it, training needs key frames alone: instances of images.
+        positive_topk (int): IoUs that are summed to the number of positives
+            of an object on the reference frame. Defaults to 10.
+        ignore_topk (int): The same for what is no negative. Defaults to 100.
+        score_thr (float): Queries above it are candidates; without any, the
+            best one is. Defaults to 0.1.
+        box_nms_iou (float): Of candidates of a class. Defaults to 0.9.
+        mask_nms_iou (float): Of all candidates. Defaults to 0.5.
+        class_thr (float): Every class whose mean score over a track's frames
+            exceeds this makes a result. Defaults to 0.05.
+        kwargs: See :class:`OnlineVIS`.
+    """
+
+    def __init__(self,
+                 *,
+                 encoder: dict,
+                 decoder: dict,
+                 mask_branch: dict,
+                 mask_head: dict,
+                 num_classes: int = 40,
+                 num_queries: int = 300,
+                 memcnp: dict | None = None,
+                 assigner: dict | None = None,
+                 loss_instance: dict | None = None,
+                 loss_embed: dict | None = None,
+                 positive_topk: int = 10,
+                 ignore_topk: int = 100,
+                 score_thr: float = 0.1,
+                 box_nms_iou: float = 0.9,
+                 mask_nms_iou: float = 0.5,
+                 class_thr: float = 0.05,
+                 **kwargs) -> None:
+        super().__init__(**kwargs)
+        self.encoder = MODELS.build(encoder)
+        self.decoder = MODELS.build(decoder)
+        layers, width = self.decoder.num_layers, self.decoder.embed_dims
+        self.query_embed = nn.Embedding(num_queries, 2 * width)
+        self.reference_points = nn.Linear(width, 2)
+        self.cls_branches = nn.ModuleList(
+            [nn.Linear(width, num_classes) for _ in range(layers)])
+        self.box_branches = build_box_branches(layers, width, memcnp)
+        self.mask_branch = MODELS.build(mask_branch)
+        self.mask_controller = MLP(width, width, NUM_MASK_PARAMS, 3)
+        self.mask_head = MODELS.build(mask_head)
+        self.mask_stride = self.mask_head.out_stride
+        self.embed_head = MLP(width, width, width, 3)
+        self.num_classes = num_classes
+        self.assigner: Any = TASK_UTILS.build(assigner) if assigner else None
+        self.loss_instance: Any = (
+            MODELS.build(loss_instance) if loss_instance else None)
+        self.loss_embed: Any = (
+            MODELS.build(loss_embed) if loss_embed else None)
+        self.positive_topk = positive_topk
+        self.ignore_topk = ignore_topk
+        self.score_thr = score_thr
+        self.box_nms_iou = box_nms_iou
+        self.mask_nms_iou = mask_nms_iou
+        self.class_thr = class_thr
+
+    def init_weights(self) -> None:
+        """Start what is no part of its own."""
+        super().init_weights()
+        nn.init.normal_(self.query_embed.weight)
+        nn.init.xavier_uniform_(self.reference_points.weight)
+        nn.init.zeros_(self.reference_points.bias)
+        for name, parameter in self.cls_branches.named_parameters():
+            if name.endswith('bias'):
+                nn.init.constant_(parameter, bias_init_with_prob(0.01))
+        for layer in self.mask_controller.layers:
+            nn.init.xavier_uniform_(layer.weight)
+            nn.init.zeros_(layer.bias)
+
+    # -- network ----------------------------------------------------------
+    def decode(self, frames: Tensor, sizes: list[tuple[int, int]]
+               ) -> tuple[EncodedFrames, DecodedQueries]:
+        """Encode frames and decode the queries on them.
+
+        Args:
+            frames (Tensor): Shape (B, 3, H, W), normalised and padded.
+            sizes (list[tuple[int, int]]): Height and width of each frame
+                before padding.
+
+        Returns:
+            Encoder output and what the decoder layers say.
+        """
+        padding = padding_mask(sizes, input_hw(frames), frames.device)
+        encoded = self.encoder(self.extract_feat(frames), padding)
+        position, content = self.query_embed.weight.chunk(2, dim=1)
+        # Half precision has no room for points of a large frame.
+        with torch.autocast(frames.device.type, enabled=False):
+            reference = self.reference_points(position).sigmoid()
+        batch = len(frames)
+        decoded = self.decoder(
+            content.expand(batch, -1, -1), position.expand(batch, -1, -1),
+            reference.expand(batch, -1, -1), encoded, self.box_branches)
+        return encoded, decoded
+
+    def mask_logits(self, features: Tensor, decoded: DecodedQueries,
+                    image_wh: Tensor, pairs: QueryPairs) -> Tensor:
+        """Masks of P queries, whatever layers and frames they are of.
+
+        Args:
+            features (Tensor): Shape (B, 8, h, w), of the mask branch.
+            decoded (DecodedQueries): Of the B frames.
+            image_wh (Tensor): Shape (B, 2), sizes before padding.
+            pairs (QueryPairs): Layer, frame and query of each.
+
+        Returns:
+            Tensor: Shape (P, 2h, 2w), logits at ``mask_stride``.
+        """
+        at = pairs.layer, pairs.frame, pairs.query
+        points = decoded.references[at] * image_wh[pairs.frame]
+        return self.mask_head(
+            features, self.mask_controller(decoded.hidden[at]), points,
+            pairs.frame)
+
+    def _forward(self, inputs: Tensor):
+        """Class logits, boxes and mask features of all frames (N * T)."""
+        frames = inputs.flatten(0, 1)
+        encoded, decoded = self.decode(
+            frames, [input_hw(frames)] * len(frames))
+        return (self.cls_branches[-1](decoded.hidden[-1]), decoded.boxes[-1],
+                self.mask_branch(encoded.maps()))
+
+    # -- inference --------------------------------------------------------
+    def segment(self, frames: Tensor, metas: list[dict]) -> list[InstanceData]:
+        """Detections of each frame, best first.
+
+        Args:
+            frames (Tensor): Shape (T, 3, H, W), normalised and padded.
+            metas (list[dict]): ``img_shape`` and ``ori_shape`` of each.
+
+        Returns:
+            See :meth:`detections`.
+        """
+        encoded, decoded = self.decode(
+            frames, [m['img_shape'][:2] for m in metas])
+        image_wh = sizes_wh(metas, frames.device)
+        class_scores = self.cls_branches[-1](
+            decoded.hidden[-1]).float().sigmoid()
+        features = self.mask_branch(encoded.maps())
+        results = []
+        for t, meta in enumerate(metas):
+            query = self.candidates(class_scores[t], decoded.boxes[-1, t],
+                                    image_wh[t])
+            where = QueryPairs(
+                torch.full_like(query, -1), torch.full_like(query, t), query,
+                query)
+            found = InstanceData(
+                queries=query,
+                class_scores=class_scores[t, query],
+                boxes=decoded.boxes[-1, t, query],
+                embeds=self.embed_head(decoded.hidden[-1, t, query]).float(),
+                mask_logits=self.mask_logits(features, decoded, image_wh,
+                                             where))
+            if decoded.sigmas is not None:
+                found.box_sigmas = decoded.sigmas[-1, t, query]
+            results.append(self.detections(found, meta, input_hw(frames)))
+        return results
+
+    def candidates(self, class_scores: Tensor, boxes: Tensor,
+                   image_wh: Tensor) -> Tensor:
+        """Queries of a frame that may be instances.
+
+        Args:
+            class_scores (Tensor): Shape (Q, K).
+            boxes (Tensor): Shape (Q, 4), cx, cy, w, h as fractions.
+            image_wh (Tensor): Shape (2,), size of the frame.
+
+        Returns:
+            Tensor: Shape (n,) int64, n >= 1, best first.
+        """
+        scores, labels = class_scores.max(dim=1)
+        order = scores.argsort(descending=True, stable=True)
+        chosen = order[scores[order] > self.score_thr]
+        if not len(chosen):
+            return order[:1]
+        corners = bbox_cxcywh_to_xyxy(boxes[chosen]) * image_wh.repeat(2)
+        return chosen[class_nms(corners, labels[chosen], self.box_nms_iou)]
+
+    def detections(self, found: InstanceData, meta: dict,
+                   padded_hw: tuple[int, int]) -> InstanceData:
+        """What is left of candidates after NMS of their masks.
+
+        Args:
+            found (InstanceData): n candidates, best first: ``class_scores``
+                (n, K), ``boxes`` (n, 4) as fractions, ``mask_logits``
+                (n, h, w), ``embeds`` (n, C), and what else is to be kept.
+            meta (dict): ``ori_shape`` of the frame.
+            padded_hw (tuple[int, int]): Size of the padded input.
+
+        Returns:
+            InstanceData: The same fields and ``scores``, ``labels``,
+            ``bboxes`` (xyxy in original pixels) and ``masks`` (bool, at
+            ``mask_stride``); metainfo ``padded_hw``.
+        """
+        masks = found.mask_logits > 0
+        keep = mask_nms(masks, self.mask_nms_iou)
+        found = found[keep]
+        found.masks = masks[keep]
+        found.scores, found.labels = found.class_scores.max(dim=1)
+        height, width = meta['ori_shape'][:2]
+        size = found.boxes.new_tensor([width, height, width, height])
+        found.bboxes = bbox_cxcywh_to_xyxy(found.boxes).clamp(0, 1) * size
+        found.set_metainfo(dict(padded_hw=padded_hw))
+        return found
+
+    def render(self, tracked: InstanceData, meta: dict) -> InstanceData:
+        """See :meth:`OnlineVIS.render`; with ``class_scores``."""
+        ori_hw = tuple(meta['ori_shape'][:2])
+        masks = restore_masks(tracked.mask_logits, tracked.padded_hw,
+                              meta['img_shape'][:2], ori_hw)
+        return frame_result(
+            tracked.instances_id, tracked.bboxes, tracked.scores,
+            tracked.labels, encode_masks(masks), ori_shape=ori_hw,
+            frame_id=int(meta.get('frame_id', 0)),
+            box_sigmas=tracked.get('box_sigmas'),
+            class_scores=tracked.class_scores)
+
+    def video_scoring(self) -> VideoScoring:
+        """Every class with a sufficient mean score."""
+        return MeanClassScoring(self.class_thr)
+
+    def start(self,
+              video_meta: dict | None = None,
+              sink: Sink | None = None) -> NoiseFilterSession:
+        """Begin a video; see :meth:`OnlineVIS.start`."""
+        return NoiseFilterSession(self, video_meta,
+                                  TrackStore(sink, self.video_scoring()))
+
+    # -- training ---------------------------------------------------------
+    def loss(self, inputs: Tensor,
+             data_samples: list[TrackDataSample]) -> dict[str, Tensor]:
+        """Losses of key and reference frames.
+
+        Args:
+            inputs (Tensor): Shape (N, T, 3, H, W).
+            data_samples (list[TrackDataSample]): With ``key_frames_inds`` and,
+                for the contrast, ``ref_frames_inds``.
+
+        Returns:
+            dict[str, Tensor]: Those of ``QueryInstanceLoss`` on the key
+            frames, ``loss_embed`` and ``loss_embed_aux``.
+
+        Raises:
+            ValueError: If the config has no assigner or no losses.
+        """
+        if not (self.assigner and self.loss_instance):
+            raise ValueError('Training needs assigner and loss_instance: set '
+                             'them in the config.')
+        rows = torch.arange(len(inputs), device=inputs.device)
+        at, samples = clip_frames(data_samples, 'key')
+        frames, ref_gt = inputs[rows, at], None
+        key_gt = collect_ground_truth(samples, inputs.device)
+        if self.loss_embed is not None:
+            at, ref_samples = clip_frames(data_samples, 'ref')
+            # One pass for both halves: twice the batch, half the launches.
+            frames = torch.cat([frames, inputs[rows, at]])
+            samples = [*samples, *ref_samples]
+            ref_gt = collect_ground_truth(
+                ref_samples, inputs.device, with_masks=False)
+        metas = [s.metainfo for s in samples]
+        encoded, decoded = self.decode(
+            frames, [m['img_shape'][:2] for m in metas])
+        return self.query_losses(
+            encoded, decoded, sizes_wh(metas, frames.device), key_gt, ref_gt)
+
+    def query_losses(self, encoded: EncodedFrames, decoded: DecodedQueries,
+                     image_wh: Tensor, key_gt: GroundTruth,
+                     ref_gt: GroundTruth | None) -> dict[str, Tensor]:
+        """Losses of what was decoded.
+
+        Args:
+            encoded (EncodedFrames): Of N key, then N reference frames.
+            decoded (DecodedQueries): The same.
+            image_wh (Tensor): Shape (2N, 2), their sizes before padding.
+            key_gt (GroundTruth): Of the key frames, with masks.
+            ref_gt (GroundTruth, optional): None if there are no such frames.
+
+        Returns:
+            dict[str, Tensor]: See :meth:`loss`.
+        """
+        batch = len(key_gt.boxes)
+        key = decoded.frames(slice(None, batch))
+        logits = torch.stack([
+            branch(hidden).float()
+            for branch, hidden in zip(
+                self.cls_branches, key.hidden, strict=True)
+        ])
+        layers, queries = len(logits), logits.shape[2]
+        targets = (gt_fractions(key_gt, image_wh[:batch]), key_gt.labels,
+                   key_gt.valid)
+        assigned = self.assigner.assign_batch(
+            logits.sigmoid().flatten(0, 1), key.boxes.flatten(0, 1),
+            *(x.repeat(layers, *[1] * (x.dim() - 1)) for x in targets))
+        pairs = QueryPairs.of(
+            assigned.gt_index.view(layers, batch, queries))
+        features = self.mask_branch(
+            [level[:batch] for level in encoded.maps()])
+        masks = self.mask_logits(features, key, image_wh[:batch], pairs)
+        losses = self.loss_instance(logits, key.boxes, masks, pairs, key_gt,
+                                    image_wh[:batch])
+        if ref_gt is not None:
+            best = assigned.best[-batch:]  # of the last layer
+            ref = decoded.frames(slice(batch, None))
+            losses.update(
+                self.embed_losses(key.hidden[-1], best, key_gt, ref, ref_gt,
+                                  image_wh[batch:]))
+        return losses
+
+    def embed_losses(self, key_hidden: Tensor, best: Tensor,
+                     key_gt: GroundTruth, ref: DecodedQueries,
+                     ref_gt: GroundTruth,
+                     ref_wh: Tensor) -> dict[str, Tensor]:
+        """Contrast of the objects of key frames with reference queries.
+
+        Args:
+            key_hidden (Tensor): Shape (N, Q, C), of the last layer.
+            best (Tensor): Shape (N, G) int64, query of each object.
+            key_gt (GroundTruth): Of the key frames.
+            ref (DecodedQueries): Of the reference frames.
+            ref_gt (GroundTruth): Of the reference frames.
+            ref_wh (Tensor): Shape (N, 2), sizes of the reference frames.
+
+        Returns:
+            dict[str, Tensor]: Of the contrastive loss.
+        """
+        found, row = same_objects(key_gt, ref_gt)
+        fractions = gt_fractions(ref_gt, ref_wh)
+        boxes = fractions.gather(1, row[..., None].expand(-1, -1, 4))
+        with torch.no_grad():
+            scores = self.cls_branches[-1](ref.hidden[-1]).float().sigmoid()
+        positive, possible = self.assigner.candidates(
+            scores, ref.boxes[-1], boxes, key_gt.labels, found,
+            self.positive_topk, self.ignore_topk)
+        rows = best[..., None].expand(-1, -1, key_hidden.shape[-1])
+        return self.loss_embed(
+            self.embed_head(key_hidden.gather(1, rows)),
+            self.embed_head(ref.hidden[-1]), positive.transpose(1, 2),
+            ~possible.transpose(1, 2), found)

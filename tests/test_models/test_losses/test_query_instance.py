@@ -1,0 +1,96 @@
+"""Losses of query pairs against mmdet's, layer by layer."""
+import pytest
+import torch
+from mmdet.models.losses import DiceLoss, FocalLoss, GIoULoss
+from mmdet.structures.bbox import bbox_cxcywh_to_xyxy
+
+from mmvis_memcnp.models.losses import QueryInstanceLoss, QueryPairs
+from mmvis_memcnp.structures.ground_truth import GroundTruth
+
+LAYERS, BATCH, QUERIES, CLASSES = 3, 2, 7, 4
+WH = torch.tensor([[64., 32.], [48., 24.]])
+
+
+def truth(masks=True):
+    """Two objects in the first frame, one in the second."""
+    boxes = torch.tensor([[[4., 4, 24, 20], [30, 8, 60, 30]],
+                          [[8., 0, 40, 24], [0, 0, 0, 0]]])
+    drawn = torch.zeros(2, 2, 32, 64, dtype=torch.bool)
+    for b in range(2):
+        for g in range(2):
+            x1, y1, x2, y2 = boxes[b, g].int().tolist()
+            drawn[b, g, y1:y2, x1:x2] = True
+    valid = torch.tensor([[True, True], [True, False]])
+    return GroundTruth(boxes, torch.tensor([[1, 3], [0, 0]]),
+                       torch.arange(4).view(2, 2), valid,
+                       drawn if masks else None)
+
+
+def predictions(seed=0):
+    g = torch.Generator().manual_seed(seed)
+    index = torch.full((LAYERS, BATCH, QUERIES), -1)
+    index[0, 0, 2] = 0
+    index[1, 0, [1, 4]] = torch.tensor([1, 0])
+    index[1, 1, 6] = 0
+    index[2, 1, [0, 3]] = 0
+    pairs = QueryPairs.of(index)
+    logits = torch.randn(LAYERS, BATCH, QUERIES, CLASSES, generator=g)
+    boxes = torch.rand(LAYERS, BATCH, QUERIES, 4, generator=g) * .5 + .2
+    masks = torch.randn(len(pairs.gt), 8, 16, generator=g)
+    return logits, boxes, masks, pairs
+
+
+def test_equals_mmdet_layer_by_layer():
+    gt = truth()
+    logits, boxes, masks, pairs = predictions()
+    out = QueryInstanceLoss()(logits, boxes, masks, pairs, gt, WH)
+    assert len(out) == 5 * LAYERS
+    small = gt.masks[..., 2::4, 2::4]
+    for layer in range(LAYERS):
+        prefix = '' if layer == LAYERS - 1 else f'd{layer}.'
+        here = pairs.layer == layer
+        frame, query, index = (x[here] for x in pairs[1:])
+        n = int(here.sum())
+        target = torch.full((BATCH, QUERIES), CLASSES)
+        target[frame, query] = gt.labels[frame, index]
+        focal = FocalLoss(gamma=2., alpha=.25, loss_weight=2.)(
+            logits[layer].flatten(0, 1), target.flatten(), avg_factor=n)
+        goal = gt.boxes[frame, index] / torch.cat((WH, WH), 1)[frame]
+        own = bbox_cxcywh_to_xyxy(boxes[layer, frame, query])
+        middle = torch.cat(((goal[:, :2] + goal[:, 2:]) / 2,
+                            goal[:, 2:] - goal[:, :2]), 1)
+        l1 = (boxes[layer, frame, query] - middle).abs().sum() * 5 / n
+        giou = GIoULoss(loss_weight=2.)(own, goal, avg_factor=n)
+        pixels = small[frame, index].float()
+        mask = torch.stack([
+            FocalLoss(gamma=2., alpha=.25, loss_weight=2.)(
+                m.reshape(-1, 1), 1 - t.reshape(-1).long(),
+                avg_factor=t.numel()) for m, t in zip(
+                    masks[here], pixels, strict=True)]).sum() / n
+        dice = DiceLoss(naive_dice=True, eps=1., loss_weight=5.,
+                        reduction='none')(masks[here], pixels)
+        expected = dict(loss_cls=focal, loss_bbox=l1, loss_giou=giou,
+                        loss_mask=mask, loss_dice=dice.sum() / n)
+        for name, value in expected.items():
+            assert float(out[prefix + name]) == pytest.approx(
+                float(value), rel=1e-4), prefix + name
+
+
+def test_no_pair_at_all():
+    logits, boxes, _, _ = predictions()
+    logits.requires_grad_()
+    masks = torch.zeros(0, 8, 16, requires_grad=True)
+    pairs = QueryPairs.of(torch.full((LAYERS, BATCH, QUERIES), -1))
+    out = QueryInstanceLoss()(logits, boxes, masks, pairs, truth(), WH)
+    sum(out.values()).backward()
+    assert out['loss_cls'] > 0 and out['loss_dice'] == out['loss_bbox'] == 0
+    assert logits.grad.isfinite().all() and masks.grad is not None
+
+
+def test_bad_masks_are_refused():
+    logits, boxes, masks, pairs = predictions()
+    loss = QueryInstanceLoss()
+    with pytest.raises(ValueError, match='multiple of 32'):
+        loss(logits, boxes, masks[:, 1:], pairs, truth(), WH)
+    with pytest.raises(ValueError, match='need masks'):
+        loss(logits, boxes, masks, pairs, truth(masks=False), WH)
