@@ -8,7 +8,11 @@ data_root = 'data/one_clip/'
 classes = ('person', 'backpack')
 scale = (432, 240)
 
-model = dict(bbox_head=dict(num_classes=2))
+# Things may be small in a real clip: finer levels than MovingShapes takes.
+model = dict(
+    # The coarsest map only serves the top-down path.
+    neck=dict(start_level=0, num_outs=4),
+    bbox_head=dict(num_classes=2, strides=(4, 8, 16)))
 
 train_dataloader = dict(
     batch_size=2,
