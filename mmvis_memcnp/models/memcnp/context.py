@@ -15,6 +15,7 @@ class ContextModule(BaseModule):
     Args:
         bank (nn.Module): Maps z (N, C), y (N, 4), valid (N,) to (N, out).
     """
+    out_dims: int
 
     def __init__(self, bank: nn.Module) -> None:
         super().__init__()
@@ -65,6 +66,7 @@ class MemCNP(ContextModule):
         num_items, feat_dims, target_dims, rate, readout, hidden_dims,
             decay_unused: See :class:`MemoryBank`.
     """
+    bank: MemoryBank
 
     def __init__(self,
                  num_items: int = 128,
