@@ -20,7 +20,7 @@ class ContextModule(BaseModule):
     def __init__(self, bank: nn.Module) -> None:
         super().__init__()
         self.bank = bank
-        self.out_dims = bank.out_dims
+        self.out_dims = int(bank.out_dims)  # type: ignore[arg-type]
 
     def forward(self,
                 z: Tensor,
