@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from .base import KeyMap, check_against
 from .idol import IDOL
 from .sipmask import MEMCNP_SIPMASK, SIPMASK
+from .swin import SWIN, swin_rules, swin_values
 
 #: Key map of each official code base, by the name of its system.
 KEY_MAPS: dict[str, KeyMap] = dict(
@@ -17,4 +18,7 @@ def guess_system(names: Iterable[str]) -> str | None:
                  if key_map.marker in names), None)
 
 
-__all__ = ['KEY_MAPS', 'KeyMap', 'check_against', 'guess_system']
+__all__ = [
+    'KEY_MAPS', 'SWIN', 'KeyMap', 'check_against', 'guess_system',
+    'swin_rules', 'swin_values'
+]

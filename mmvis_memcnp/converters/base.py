@@ -1,6 +1,6 @@
-"""Renaming of the tensors of official checkpoints, strict both ways."""
+"""Official tensors under the names of this package, strict both ways."""
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -18,17 +18,24 @@ class KeyMap:
         ignored: pattern of official keys that have no counterpart by design.
         norm_counters: add ``num_batches_tracked`` beside every running
             variance; detectron2's frozen batch norm keeps none.
+        values: ``(pattern, function)`` for tensors whose values are laid out
+            differently, matched at the start of an official key; the first
+            that matches is applied.
     """
 
-    def __init__(self,
-                 marker: str,
-                 rules: tuple[tuple[str, str], ...] = (),
-                 ignored: str | None = None,
-                 norm_counters: bool = False) -> None:
+    def __init__(
+        self,
+        marker: str,
+        rules: tuple[tuple[str, str], ...] = (),
+        ignored: str | None = None,
+        norm_counters: bool = False,
+        values: tuple[tuple[str, Callable[[Tensor], Tensor]], ...] = ()
+    ) -> None:
         self.marker = marker
         self.norm_counters = norm_counters
         self.rules = [(re.compile(p), r) for p, r in rules]
         self.ignored = re.compile(ignored) if ignored else None
+        self.values = [(re.compile(p), f) for p, f in values]
 
     def rename(self, key: str) -> str:
         """Name of one tensor in this package."""
@@ -37,8 +44,15 @@ class KeyMap:
                 return pattern.sub(replacement, key, count=1)
         return key
 
+    def revalue(self, key: str, value: Tensor) -> Tensor:
+        """Values of one tensor, given its official name."""
+        for pattern, function in self.values:
+            if pattern.match(key):
+                return function(value)
+        return value
+
     def convert(self, state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Rename a whole state dict.
+        """Rename a whole state dict and lay its tensors out as here.
 
         Raises:
             ValueError: if two tensors would get the same name.
@@ -51,7 +65,7 @@ class KeyMap:
             if name in out:
                 raise ValueError(f'Two official tensors map to {name!r}; the '
                                  'checkpoint is not of this system.')
-            out[name] = value
+            out[name] = self.revalue(key, value)
         if self.norm_counters:
             for name in [n for n in out if n.endswith('.running_var')]:
                 counter = name.replace('running_var', 'num_batches_tracked')

@@ -1,5 +1,6 @@
 """Video data sets, transforms and samplers."""
 from .classes import sync_num_classes
+from .coco_pseudo_video import CocoPseudoVideo
 from .moving_shapes import MovingShapes
 from .ovis import OVIS
 from .samplers import ClipSampler, KeyRefSampler, VideoFrameSampler
@@ -8,7 +9,7 @@ from .vis_dataset import VISDataset
 from .youtube_vis import YouTubeVIS2019, YouTubeVIS2021, YouTubeVIS2022
 
 __all__ = [
-    'OVIS', 'ClipSampler', 'KeyRefSampler', 'LoadFrame', 'LoadVISAnnotations',
-    'MovingShapes', 'VISDataset', 'VideoFrameSampler', 'YouTubeVIS2019',
-    'YouTubeVIS2021', 'YouTubeVIS2022', 'sync_num_classes'
+    'OVIS', 'ClipSampler', 'CocoPseudoVideo', 'KeyRefSampler', 'LoadFrame',
+    'LoadVISAnnotations', 'MovingShapes', 'VISDataset', 'VideoFrameSampler',
+    'YouTubeVIS2019', 'YouTubeVIS2021', 'YouTubeVIS2022', 'sync_num_classes'
 ]

@@ -105,6 +105,8 @@ def dataset_classes(dataset: dict) -> tuple[str, ...] | None:
         return found[0] if found else None
     cls = dataset['type']
     cls = DATASETS.get(cls) if isinstance(cls, str) else cls
+    if hasattr(cls, 'classes_of'):  # other arguments say the classes
+        return check_classes(cls.classes_of(dataset))
     classes = getattr(cls, 'METAINFO', {}).get('classes')
     return None if classes is None else check_classes(classes)
 

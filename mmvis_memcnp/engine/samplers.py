@@ -1,7 +1,7 @@
 """A sampler that can start anywhere."""
 from __future__ import annotations
 
-from collections.abc import Iterator, Sized
+from collections.abc import Iterator, Sequence, Sized
 
 import torch
 from mmdet.registry import DATA_SAMPLERS
@@ -30,16 +30,22 @@ class ResumableSampler(Sampler):
             on all ranks. Drawn and shared if None.
         infinite: Never end (iteration-based training) or end after an epoch
             (epoch-based training). The resumable training loops set it.
+        ratios: Shares of the members of a ``ConcatDataset`` in an epoch, such
+            as (1, 0.75); its length stays the sum of theirs. Each member is
+            gone through as a whole, in a new order each time, before any of
+            its samples is drawn again, from one epoch on into the next. None:
+            every sample once.
 
     Raises:
-        UserError: The dataset is empty.
+        UserError: The dataset is empty, or the ratios do not fit it.
     """
 
     def __init__(self,
                  dataset: Sized,
                  shuffle: bool = True,
                  seed: int | None = None,
-                 infinite: bool = False) -> None:
+                 infinite: bool = False,
+                 ratios: Sequence[float] | None = None) -> None:
         self.rank, self.world_size = get_dist_info()
         self.size = len(dataset)
         if self.size == 0:
@@ -47,6 +53,7 @@ class ResumableSampler(Sampler):
                 'The training dataset is empty: no sample is left after '
                 'reading and filtering; check its annotation file, its '
                 'classes and its filter settings.')
+        self.members = _shares(dataset, ratios) if ratios else []
         self.shuffle = shuffle
         self.seed = sync_random_seed() if seed is None else seed
         self.infinite = infinite
@@ -70,11 +77,27 @@ class ResumableSampler(Sampler):
         self._start = start
 
     def _order(self, epoch: int) -> list[int]:
+        order = self._permutation(self.size, epoch)
+        if not self.members:
+            return order
+        pool: list[int] = []
+        for member, (start, size, share) in enumerate(self.members):
+            # Draws [epoch * share, (epoch + 1) * share) of the member's own
+            # endless stream of permutations.
+            first, known = epoch * share, -1
+            for draw in range(first, first + share):
+                turn, place = divmod(draw, size)
+                if turn != known:
+                    own, known = self._permutation(size, turn, member), turn
+                pool.append(start + own[place])
+        return [pool[place] for place in order]
+
+    def _permutation(self, size: int, *keys: int) -> list[int]:
         if not self.shuffle:
-            return list(range(self.size))
+            return list(range(size))
         generator = torch.Generator()
-        generator.manual_seed(derive_seed(self.seed, epoch))
-        return torch.randperm(self.size, generator=generator).tolist()
+        generator.manual_seed(derive_seed(self.seed, *keys))
+        return torch.randperm(size, generator=generator).tolist()
 
     def __iter__(self) -> Iterator[SampleIndex]:
         start, self._start = self._start, 0
@@ -96,3 +119,23 @@ class ResumableSampler(Sampler):
         if self.infinite:
             return self.size
         return self._epoch_length // self.world_size
+
+
+def _shares(dataset: Sized,
+            ratios: Sequence[float]) -> list[tuple[int, int, int]]:
+    """First index, size and draws an epoch of each member of a dataset."""
+    ends = list(getattr(dataset, 'cumulative_sizes', []))
+    if len(ends) != len(ratios) or min(ratios) <= 0:
+        raise UserError(
+            f'The sampler has the ratios {tuple(ratios)}, but the training '
+            f'dataset has {len(ends) or "no"} members: give a ConcatDataset '
+            'and a positive number for each of its datasets.')
+    # Rounding the running sum keeps the total.
+    total, running = sum(ratios), 0.
+    members, start, done = [], 0, 0
+    for end, ratio in zip(ends, ratios, strict=True):
+        running += ratio
+        upto = round(ends[-1] * running / total)
+        members.append((start, end - start, upto - done))
+        start, done = end, upto
+    return members

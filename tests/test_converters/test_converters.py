@@ -8,7 +8,10 @@ from mmvis_memcnp.converters import (
     KeyMap,
     check_against,
     guess_system,
+    swin_rules,
+    swin_values,
 )
+from mmvis_memcnp.converters.swin import merging_order
 
 PART = torch.zeros(1)
 
@@ -74,6 +77,48 @@ def test_names_of_idol():
         'embed_head.layers.0.weight', 'backbone.bn1.running_var',
         'backbone.bn1.num_batches_tracked'
     }
+
+
+def test_values_are_laid_out_by_official_name():
+    double = KeyMap('x', ((r'a\.', 'b.'), ),
+                    values=((r'a\.w', lambda v: v * 2), (r'a', torch.neg)))
+    state = {'a.w': torch.ones(1), 'a.b': torch.ones(1), 'c': torch.ones(1)}
+    found = double.convert(state)
+    assert {k: v.item() for k, v in found.items()} == {
+        'b.w': 2, 'b.b': -1, 'c': 1}
+    assert state['a.w'] == 1
+
+
+def test_order_of_patch_merging():
+    """Two channels p, q of the neighbours 00, 10, 01, 11."""
+    there = torch.tensor([0, 100, 10, 110, 1, 101, 11, 111])
+    here = torch.tensor([0, 1, 10, 11, 100, 101, 110, 111])
+    assert torch.equal(merging_order(there), here)
+    weight = torch.stack((there, there + 1000))
+    assert torch.equal(merging_order(weight), torch.stack((here, here + 1000)))
+
+
+@pytest.mark.parametrize('name, expected', [
+    ('patch_embed.proj.bias', 'patch_embed.projection.bias'),
+    ('patch_embed.norm.bias', 'patch_embed.norm.bias'),
+    ('layers.2.blocks.17.attn.qkv.bias',
+     'stages.2.blocks.17.attn.w_msa.qkv.bias'),
+    ('layers.0.blocks.1.mlp.fc2.bias', 'stages.0.blocks.1.ffn.layers.1.bias'),
+    ('layers.0.blocks.1.norm2.bias', 'stages.0.blocks.1.norm2.bias'),
+    ('layers.1.downsample.norm.bias', 'stages.1.downsample.norm.bias'),
+    ('norm3.weight', 'norm3.weight'),
+])
+def test_names_of_swin_below_any_prefix(name, expected):
+    prefix = r'detr\.backbone\.'
+    inside = KeyMap('x', swin_rules(prefix, 'backbone.'),
+                    values=swin_values(prefix))
+    assert inside.rename('detr.backbone.' + name) == f'backbone.{expected}'
+    assert inside.rename(name) == name
+    moved = inside.convert({
+        'detr.backbone.' + name: torch.arange(8), name: torch.arange(8)})
+    assert torch.equal(moved[name], torch.arange(8))
+    assert torch.equal(moved[f'backbone.{expected}'],
+                       torch.arange(8)) == ('downsample' not in name)
 
 
 @pytest.mark.parametrize('names, system', [

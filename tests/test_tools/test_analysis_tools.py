@@ -11,6 +11,7 @@ from mmcv.ops import DeformConv2d
 from mmdet.models.data_preprocessors import TrackDataPreprocessor
 from torch import nn
 
+from mmvis_memcnp.models.segmenters.deformable import build_box_branches
 from mmvis_memcnp.structures import encode_masks
 from tests.fakes.colour_blobs import CLASSES, clip, write_model
 from tests.fakes.programs import run_program
@@ -54,6 +55,34 @@ def test_parts_of_a_model():
     tool = runpy.run_path(str(TOOLS / 'model_complexity.py'))
     assert tool['count_parameters'](WithMemory()) == dict(
         backbone=9, neck=16, head=32, total=57, trainable=48, memcnp=30)
+
+
+class QueryHost(nn.Module):
+    """A host with queries, some of its backbone frozen."""
+
+    def __init__(self, memcnp=None):
+        super().__init__()
+        self.backbone = nn.Sequential(
+            nn.Linear(2, 3).requires_grad_(False), nn.Linear(3, 3))  # 12
+        self.neck = nn.Linear(3, 4)  # 16
+        self.encoder = nn.Linear(4, 4)  # 20
+        self.decoder = nn.Linear(4, 4)  # 20
+        self.reference_points = nn.Linear(8, 2)  # 18
+        self.box_branches = build_box_branches(2, 8, memcnp)  # 2 * 180
+        self.cls_branches = nn.Linear(8, 1)  # 9
+
+
+def test_hosts_with_queries_are_counted_as_in_table_1():
+    tool = runpy.run_path(str(TOOLS / 'model_complexity.py'))
+    assert tool['count_parameters'](QueryHost()) == dict(
+        backbone=12, neck=58 + 360, head=25, total=455, trainable=455,
+        memcnp=0)
+    # Items 6 * 12; a layer 8 * 8 + 4 * 9 of its MLP and 12 * 8 + 8 + 72.
+    added = 72 + 2 * (100 + 176)
+    memcnp = dict(type='MemCNP', num_items=6, hidden_dims=8)
+    assert tool['count_parameters'](QueryHost(memcnp)) == dict(
+        backbone=12, neck=58 + 360, head=25 + added, total=455 + added,
+        trainable=455 + added, memcnp=added)
 
 
 class Deformable(nn.Module):

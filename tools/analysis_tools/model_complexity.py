@@ -9,6 +9,11 @@ convolution of the same size, whichever implementation runs.
 ``memcnp`` is the number of parameters of the memory and its read-out; the
 four channels that a head has more for the standard deviations belong to the
 head.
+
+Hosts with queries are counted as the paper's Table 1 does: only what is
+trained, and as "neck" the whole deformable transformer with its plain box
+branches. The head is the rest: input projection, classes, masks, embeddings
+and all that MemCNP adds to the box branches, which is also ``memcnp`` there.
 """
 import argparse
 import json
@@ -27,6 +32,10 @@ from torch.utils.flop_counter import FlopCounterMode
 from mmvis_memcnp.apis import load_config
 from mmvis_memcnp.datasets.classes import sync_num_classes
 from mmvis_memcnp.engine.errors import UserError, run_tool
+from mmvis_memcnp.models.segmenters.deformable import build_box_branches
+
+# What Table 1 calls the neck of a host with queries, beside box branches.
+TRANSFORMER = ('encoder', 'decoder', 'reference_points')
 
 
 def build_model(path: str | Path) -> nn.Module:
@@ -45,8 +54,11 @@ def count_parameters(model: nn.Module) -> dict[str, int]:
 
     Returns:
         dict[str, int]: ``backbone``, ``neck``, ``head`` (the rest),
-        ``total``, ``trainable`` and ``memcnp`` (part of the head).
+        ``total``, ``trainable`` and ``memcnp`` (part of the head); see the
+        top of the file for hosts with queries.
     """
+    if hasattr(model, 'box_branches'):
+        return _count_query_host(model)
     counts = dict(backbone=0, neck=0, head=0, total=0, trainable=0, memcnp=0)
     for name, parameter in model.named_parameters():
         path = name.split('.')
@@ -56,6 +68,27 @@ def count_parameters(model: nn.Module) -> dict[str, int]:
         counts['trainable'] += parameter.numel() * parameter.requires_grad
         counts['memcnp'] += parameter.numel() * ('memcnp' in path)
     return counts
+
+
+def _count_query_host(model: nn.Module) -> dict[str, int]:
+    """Parts as Table 1 has them."""
+
+    def trained(module: nn.Module) -> int:
+        return sum(p.numel() for p in module.parameters() if p.requires_grad)
+
+    branches = model.box_branches
+    with torch.device('meta'):
+        plain = trained(
+            build_box_branches(len(branches), branches[0].last.in_features))
+    total, backbone = trained(model), trained(model.backbone)
+    neck = plain + sum(trained(getattr(model, name)) for name in TRANSFORMER)
+    return dict(
+        backbone=backbone,
+        neck=neck,
+        head=total - backbone - neck,
+        total=total,
+        trainable=total,
+        memcnp=trained(branches) - plain)
 
 
 @torch.no_grad()
@@ -120,6 +153,9 @@ def main() -> None:
     report: dict = count_parameters(model)
     for name, count in report.items():
         print(f'{name:10} {count:12,d} parameters, {count / 1e6:6.2f} M')
+    if hasattr(model, 'box_branches'):
+        print('As in Table 1 of the paper: trained parameters alone; the neck '
+              'is the deformable transformer with its plain box branches.')
     if not args.no_flops:
         shape = tuple(args.shape)
         report.update(flops=count_flops(model, shape), shape=list(shape))

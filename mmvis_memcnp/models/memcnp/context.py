@@ -15,11 +15,12 @@ class ContextModule(BaseModule):
     Args:
         bank (nn.Module): Maps z (N, C), y (N, 4), valid (N,) to (N, out).
     """
+    out_dims: int
 
     def __init__(self, bank: nn.Module) -> None:
         super().__init__()
         self.bank = bank
-        self.out_dims = bank.out_dims
+        self.out_dims = int(bank.out_dims)  # type: ignore[arg-type]
 
     def forward(self,
                 z: Tensor,
@@ -65,6 +66,7 @@ class MemCNP(ContextModule):
         num_items, feat_dims, target_dims, rate, readout, hidden_dims,
             decay_unused: See :class:`MemoryBank`.
     """
+    bank: MemoryBank
 
     def __init__(self,
                  num_items: int = 128,

@@ -176,6 +176,32 @@ class MemCNPLoss(nn.Module):
         Returns:
             Tensor: Scalar; zero, with the graph attached, without support.
         """
+        loss, supported = self.per_box(mu, sigma, phi, gt_index, gt_boxes,
+                                       uncertainty, num_points, samples)
+        total = loss.sum()
+        if self.reduction == 'gt_mean':
+            return total / supported.sum().clamp(min=1)
+        if num_images is None:
+            raise ValueError("reduction='image_sum' needs num_images.")
+        return total / torch.as_tensor(num_images).clamp(min=1)
+
+    def per_box(self,
+                mu: Tensor,
+                sigma: Tensor,
+                phi: Tensor,
+                gt_index: Tensor,
+                gt_boxes: Tensor,
+                uncertainty: Tensor,
+                num_points: Optional[int] = None,
+                samples: Optional[Tensor] = None) -> Tuple[Tensor, Tensor]:
+        """Loss of each ground truth, for a host that averages by itself.
+
+        Arguments as in :meth:`forward`.
+
+        Returns:
+            tuple[Tensor, Tensor]: ``alpha * L_nll + R_sigma`` (G,), zero
+            without support, and whether there is any, (G,) bool.
+        """
         score, regulariser = self.terms(mu, sigma, phi, gt_index, gt_boxes,
                                         uncertainty, samples)
         supports = segment_count(gt_index, len(gt_boxes), score.dtype)
@@ -185,12 +211,7 @@ class MemCNPLoss(nn.Module):
             if num_points is None:
                 raise ValueError("alpha='points' needs num_points.")
             score = score / num_points
-        total = (score + self.sigma_weight * regulariser).sum()
-        if self.reduction == 'gt_mean':
-            return total / (supports > 0).sum().clamp(min=1)
-        if num_images is None:
-            raise ValueError("reduction='image_sum' needs num_images.")
-        return total / torch.as_tensor(num_images).clamp(min=1)
+        return score + self.sigma_weight * regulariser, supports > 0
 
     def terms(self,
               mu: Tensor,

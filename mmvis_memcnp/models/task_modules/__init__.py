@@ -11,12 +11,14 @@ from .point_geometry import (
     SmallestBoxTarget,
     pad_boxes,
 )
-from .query_sim_ota import QueryAssignment, QuerySimOTAAssigner
+from .query_sim_ota import QuerySimOTAAssigner, SimOTAAssignment
+from .query_uss import QueryAssignment, QueryUSSAssigner
 from .uss_assigner import USSAssigner
 
 __all__ = [
     'CentreRadiusAssigner', 'FCOSPointAssigner', 'ObjectBoxAssigner',
     'PointAssigner', 'PointAssignment', 'PointBatch', 'PointTargets',
-    'QueryAssignment', 'QuerySimOTAAssigner', 'SmallestBoxTarget',
-    'USSAssigner', 'YOLOCellAssigner', 'pad_boxes'
+    'QueryAssignment', 'QuerySimOTAAssigner', 'QueryUSSAssigner',
+    'SimOTAAssignment', 'SmallestBoxTarget', 'USSAssigner',
+    'YOLOCellAssigner', 'pad_boxes'
 ]

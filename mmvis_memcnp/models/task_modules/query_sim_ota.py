@@ -7,7 +7,7 @@ from mmdet.structures.bbox import bbox_cxcywh_to_xyxy, bbox_overlaps
 from torch import Tensor
 
 
-class QueryAssignment(NamedTuple):
+class SimOTAAssignment(NamedTuple):
     """Which queries learn which ground truth, for N sets of queries.
 
     Attributes:
@@ -75,7 +75,7 @@ class QuerySimOTAAssigner:
 
     @torch.no_grad()
     def assign_batch(self, probs: Tensor, boxes: Tensor, gt_boxes: Tensor,
-                     gt_labels: Tensor, gt_valid: Tensor) -> QueryAssignment:
+                     gt_labels: Tensor, gt_valid: Tensor) -> SimOTAAssignment:
         """Assign N sets of Q queries (frames, decoder layers) at once.
 
         Args:
@@ -86,7 +86,7 @@ class QuerySimOTAAssigner:
             gt_valid (Tensor): Shape (N, G) bool, False where padded.
 
         Returns:
-            QueryAssignment: See there.
+            SimOTAAssignment: See there.
         """
         pairs = self.pair_costs(probs, boxes, gt_boxes, gt_labels, gt_valid)
         matched = self.resolve(self.dynamic_topk(pairs, self.topk), pairs.cost)
@@ -95,7 +95,7 @@ class QuerySimOTAAssigner:
         best = torch.where(
             matched.any(1), own.argmin(1), pairs.cost.argmin(1))
         index = matched.long().argmax(2)
-        return QueryAssignment(index.masked_fill(~matched.any(2), -1), best)
+        return SimOTAAssignment(index.masked_fill(~matched.any(2), -1), best)
 
     @torch.no_grad()
     def candidates(self, probs: Tensor, boxes: Tensor, gt_boxes: Tensor,

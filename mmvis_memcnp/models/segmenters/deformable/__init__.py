@@ -1,6 +1,8 @@
 """What IDOL, SeqFormer and InstanceFormer share of Deformable DETR."""
 from .box_branch import (
     BoxPrediction,
+    MemCNPBoxBranch,
+    MemCNPBoxBranches,
     PlainBoxBranch,
     build_box_branches,
     refine_boxes,
@@ -19,6 +21,7 @@ from .mask_branch import MaskBranch
 __all__ = [
     'NUM_MASK_PARAMS', 'BoxPrediction', 'DecodedQueries',
     'DeformableDecoder', 'DeformableEncoder', 'DynamicConvMaskHead',
-    'EncodedFrames', 'MaskBranch', 'PlainBoxBranch', 'build_box_branches',
-    'input_hw', 'padding_mask', 'refine_boxes', 'sizes_wh'
+    'EncodedFrames', 'MaskBranch', 'MemCNPBoxBranch', 'MemCNPBoxBranches',
+    'PlainBoxBranch', 'build_box_branches', 'input_hw', 'padding_mask',
+    'refine_boxes', 'sizes_wh'
 ]

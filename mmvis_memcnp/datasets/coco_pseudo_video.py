@@ -1,0 +1,224 @@
+"""Still images as clips, for training before or beside video data."""
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mmdet.registry import DATASETS
+from pycocotools import mask as mask_utils
+
+from .coco_classes import CLASS_MAPS, TARGET_CLASSES
+from .rle import to_rle
+from .vis_dataset import VISDataset
+from .ytvis_json import FLAVOUR_FIXES, flavour
+
+
+@DATASETS.register_module()
+class CocoPseudoVideo(VISDataset):
+    """COCO's instances as videos of ``num_frames`` times the same image.
+
+    An item is an image; what the pipeline gets, and so what comes out of
+    it, is as for :class:`VISDataset`. A ``TransformBroadcaster`` without
+    ``share_random_params`` flips, resizes, rotates and crops every frame on
+    its own, which is all the motion that there is; ``PackTrackInputs`` wants
+    the frames of a clip to be of one size in the end. An object has the same
+    id in all frames, its position among the annotations of its image. Crowds
+    are left out, and so are objects whose class the map does not name;
+    images without any other object are skipped.
+
+    Args:
+        ann_file: COCO's instances json as released, relative to
+            ``data_root``.
+        num_frames: Frames of the pseudo video. Defaults to 2.
+        class_map: 'ytvis2019', 'ytvis2021' or 'ovis' train the classes of
+            that data set (:mod:`.coco_classes`); None all of COCO's.
+        clip_sampler: As for :class:`VISDataset`; the first frame is the key
+            frame. None: all frames.
+        indices: Keep these images only, as for :class:`VISDataset`.
+        kwargs: Arguments of :class:`mmengine.dataset.BaseDataset`. With
+            ``metainfo=dict(classes=...)`` the label space is any other; the
+            map's names that are not in it are left out.
+
+    Raises:
+        FileNotFoundError: If the json does not exist.
+        ValueError: If the json is of another flavour or has no object of
+            these classes, or a setting is impossible.
+    """
+
+    def __init__(self,
+                 ann_file: str,
+                 num_frames: int = 2,
+                 class_map: str | None = None,
+                 metainfo: Mapping | None = None,
+                 test_mode: bool = False,
+                 **kwargs: Any) -> None:
+        if num_frames < 1:
+            raise ValueError(f'num_frames of CocoPseudoVideo is {num_frames}; '
+                             'a clip has at least 1 frame.')
+        if test_mode:
+            raise ValueError('CocoPseudoVideo has nothing to follow, so it '
+                             'serves training only: take test_mode out.')
+        self.class_map = class_map
+        #: Frames of every pseudo video.
+        self._length = num_frames
+        classes = self.classes_of(
+            dict(class_map=class_map, metainfo=metainfo or {}))
+        super().__init__(
+            ann_file=ann_file,
+            metainfo={**(metainfo or {}), 'classes': classes},
+            **kwargs)
+
+    @staticmethod
+    def classes_of(config: Mapping) -> tuple[str, ...]:
+        """Label space that a config of this data set asks for.
+
+        Raises:
+            ValueError: If there is no such ``class_map``.
+        """
+        name = config.get('class_map')
+        if name not in CLASS_MAPS:
+            known = ', '.join(repr(key) for key in CLASS_MAPS)
+            raise ValueError(
+                f'class_map of CocoPseudoVideo is {name!r}; use one of '
+                f'{known}.')
+        own = (config.get('metainfo') or {}).get('classes')
+        return tuple(TARGET_CLASSES[name] if own is None else own)
+
+    def load_data_list(self) -> list[dict]:
+        """Read the json: a record an image. Also sets ``videos``."""
+        data = self._read()
+        classes = self._metainfo['classes']
+        names = CLASS_MAPS[self.class_map]
+        labels = {name: label for label, name in enumerate(classes)}
+        label_of = {
+            category['id']: labels[names[category['name']]]
+            for category in data['categories']
+            if names.get(category['name']) in labels
+        }
+        objects = self._objects(data['annotations'], label_of)
+        images = [image for image in data['images'] if image['id'] in objects]
+        chosen = self._chosen_videos
+        if isinstance(chosen, int):
+            images = images[:chosen]
+        elif chosen is not None:
+            images = [images[i] for i in chosen]
+        if not images:
+            raise ValueError(
+                f'{self.ann_file} has no object to train on, crowds and '
+                f'classes beyond class_map={self.class_map!r} left out; give '
+                'the instances json of a training split.')
+        folder = Path(self.data_prefix.get('img_path', ''))
+        self.videos = [
+            dict(
+                video_id=image['id'],
+                length=self._length,
+                height=int(image['height']),
+                width=int(image['width']),
+                file_names=[image['file_name']] * self._length)
+            for image in images
+        ]
+        self._items = np.stack(
+            [np.arange(len(images)),
+             np.zeros(len(images), dtype=np.int64)], axis=1)
+        return [
+            dict(
+                img_path=str(folder / video['file_names'][0]),
+                video_id=video['video_id'],
+                video_length=self._length,
+                ori_video_length=self._length,
+                height=video['height'],
+                width=video['width'],
+                instances=objects[video['video_id']])
+            for video in self.videos
+        ]
+
+    def _read(self) -> dict:
+        path = Path(self.ann_file)
+        if not path.is_file():
+            raise FileNotFoundError(
+                f'The annotation file {path} does not exist; set data_root '
+                'and ann_file of the data set.')
+        data = json.loads(path.read_text(encoding='utf-8'))
+        kind = flavour(data)
+        if kind != 'coco':
+            why = ('is a YouTube-VIS style json; its data set type reads it'
+                   if kind == 'ytvis' else FLAVOUR_FIXES[kind])
+            raise ValueError(f'{path} {why}. CocoPseudoVideo reads the '
+                             'instances json of COCO.')
+        return data
+
+    @staticmethod
+    def _objects(annotations: list[dict],
+                 label_of: Mapping[int, int]) -> dict[int, list[dict]]:
+        """Objects of every image; masks stay as they are in the json."""
+        table: dict[int, list[dict]] = {}
+        position: dict[int, int] = {}
+        for annotation in annotations:
+            image = annotation['image_id']
+            track = position[image] = position.get(image, -1) + 1
+            box, mask = annotation.get('bbox'), annotation.get('segmentation')
+            label = label_of.get(annotation['category_id'])
+            if (annotation.get('iscrowd') or label is None or not mask
+                    or box is None or box[2] < 1 or box[3] < 1):
+                continue
+            x, y, w, h = map(float, box)
+            table.setdefault(image, []).append(
+                dict(
+                    bbox=[x, y, x + w, y + h],
+                    bbox_label=label,
+                    mask=mask,
+                    instance_id=track,
+                    ignore_flag=0))
+        return table
+
+    def prepare_data(self, idx: int | tuple[int, int]) -> Any:
+        """Serve an image as a clip through the pipeline.
+
+        Args:
+            idx: Number of an item, or (image, frame) as positions.
+        """
+        video, key = (int(i) for i in (
+            idx if isinstance(idx, tuple) else self._items[idx]))
+        if not 0 <= key < self._length:
+            raise IndexError(f'Pseudo video {video} has {self._length} '
+                             f'frames; there is no frame {key}.')
+        frames = list(range(self._length))
+        is_key = [frame == key for frame in frames]
+        if self.clip_sampler is not None:
+            frames, is_key = self.clip_sampler.sample(
+                key, np.arange(self._length), self._length)
+        image = self.get_data_info(video)
+        image['instances'] = self._with_masks(image)
+        results: dict[str, list] = {
+            name: [value] * len(frames)
+            for name, value in image.items()
+        }
+        # Each frame owns its list: transforms may change it.
+        results['instances'] = [[dict(o) for o in image['instances']]
+                                for _ in frames]
+        results['frame_id'] = frames
+        results['img_id'] = [video * self._length + f for f in frames]
+        results['key_frame_flags'] = is_key
+        return self.pipeline(results)
+
+    def _with_masks(self, image: dict) -> list[dict]:
+        """Objects with compressed masks; those without a pixel are gone."""
+        objects = []
+        for one in image['instances']:
+            try:
+                mask = to_rle(one['mask'], image['height'], image['width'])
+            except ValueError as error:
+                raise ValueError(
+                    f'The mask of object {one["instance_id"]} of image '
+                    f'{image["video_id"]} of {self.ann_file} {error}.'
+                ) from error
+            if mask is not None and mask_utils.area(mask) > 0:
+                objects.append({**one, 'mask': mask})
+        return objects
+
+    def get_cat_ids(self, idx: int | tuple[int, int]) -> list[int]:
+        """Labels of the objects in the image of an item."""
+        video = idx[0] if isinstance(idx, tuple) else self._items[idx][0]
+        objects = self.get_data_info(int(video))['instances']
+        return [one['bbox_label'] for one in objects]

@@ -1,0 +1,201 @@
+"""Losses of MemCNP on queries."""
+import math
+
+import pytest
+import torch
+
+from mmvis_memcnp.models.memcnp import (
+    ContrastiveTrackingLoss,
+    MemCNPLoss,
+    clip_cnp_loss,
+    clip_contrast,
+    frame_cnp_loss,
+    frame_contrast,
+)
+from mmvis_memcnp.models.segmenters.deformable import (
+    build_box_branches,
+    refine_boxes,
+)
+from mmvis_memcnp.models.task_modules import QueryAssignment, QueryUSSAssigner
+
+LOSS = MemCNPLoss(alpha='points')
+
+
+def assignment(gt_index, num_gts, centreness=1.):
+    gt_index = torch.tensor(gt_index)
+    pos = gt_index >= 0
+    best = torch.stack([(gt_index == g).float().argmax(-1)
+                        for g in range(num_gts)], -1)
+    return QueryAssignment(pos, ~pos, gt_index, centreness * pos.float(),
+                           best)
+
+
+def test_a_frame_by_hand():
+    """One of four queries, mu on the box: L_nll is the peak's logarithm over
+    four queries, u = 1 - .8."""
+    boxes = torch.rand(1, 4, 4)
+    gt = torch.tensor([[[.2, .2, .6, .6]]])
+    boxes[0, 2] = gt[0, 0]
+    probs = torch.zeros(1, 4, 3)
+    probs[0, 2, 1] = .8
+    loss = frame_cnp_loss(LOSS, boxes, torch.full((1, 4, 4), .5), probs,
+                          assignment([[-1, -1, 0, -1]], 1), gt,
+                          torch.tensor([[1]]))
+    nll = 2 * math.log(2 * math.pi) + 4 * math.log(.5)
+    assert loss.item() == pytest.approx(nll / 4 + .5 * .3**2, rel=1e-5)
+
+
+def test_alpha_counts_the_queries_or_the_supports():
+    boxes, gt = torch.rand(1, 6, 4), torch.rand(1, 1, 4)
+    args = (boxes, torch.rand(1, 6, 4) + .2, torch.rand(1, 6, 3),
+            assignment([[0, 0, -1, -1, -1, -1]], 1), gt, torch.tensor([[2]]))
+    points = frame_cnp_loss(MemCNPLoss(alpha='points', sigma_weight=0.), *args)
+    support = frame_cnp_loss(
+        MemCNPLoss(alpha='support', sigma_weight=0.), *args)
+    assert points.item() == pytest.approx(support.item() * 2 / 6, rel=1e-5)
+
+
+def test_padding_and_empty_images_change_nothing():
+    boxes, sigmas = torch.rand(2, 6, 4), torch.rand(2, 6, 4) + .2
+    probs, gt = torch.rand(2, 6, 3), torch.rand(2, 3, 4)
+    gt_index = [[0, -1, -1, 0, -1, 1], [-1] * 6]
+    both = frame_cnp_loss(LOSS, boxes, sigmas, probs,
+                          assignment(gt_index, 3), gt,
+                          torch.zeros(2, 3, dtype=torch.long))
+    one = frame_cnp_loss(LOSS, boxes[:1], sigmas[:1], probs[:1],
+                         assignment(gt_index[:1], 2), gt[:1, :2],
+                         torch.zeros(1, 2, dtype=torch.long))
+    assert torch.allclose(both, one)
+
+
+def test_frames_of_a_clip_are_averaged_before_objects():
+    """Object 0 is seen in three frames, object 1 in one."""
+    torch.manual_seed(0)
+    boxes, sigmas = torch.rand(1, 3, 5, 4), torch.rand(1, 3, 5, 4) + .2
+    probs, gt = torch.rand(1, 5, 3), torch.rand(1, 3, 2, 4)
+    labels = torch.tensor([[2, 0]])
+    visible = torch.tensor([[[True, False], [True, True], [True, False]]])
+    assigned = assignment([[0, 1, -1, 0, -1]], 2)
+    phi = torch.rand(1, 3, 5) * assigned.pos[:, None]
+    clip = clip_cnp_loss(LOSS, boxes, sigmas, probs,
+                         assigned._replace(centreness=phi), gt, labels,
+                         visible)
+
+    def single(frame, obj):
+        only = torch.where(assigned.gt_index == obj, obj, -1)
+        return frame_cnp_loss(
+            LOSS, boxes[:, frame], sigmas[:, frame], probs,
+            assigned._replace(
+                pos=only >= 0, gt_index=only, centreness=phi[:, frame]),
+            gt[:, frame], labels)
+
+    first = sum(single(t, 0) for t in range(3)) / 3
+    assert torch.allclose(clip, (first + single(1, 1)) / 2)
+
+
+def test_hosts_average_over_ground_truths():
+    with pytest.raises(ValueError, match="reduction='gt_mean'"):
+        frame_cnp_loss(
+            MemCNPLoss(alpha='points', reduction='image_sum'),
+            torch.rand(1, 2, 4), torch.rand(1, 2, 4), torch.rand(1, 2, 3),
+            assignment([[0, -1]], 1), torch.rand(1, 1, 4),
+            torch.zeros(1, 1, dtype=torch.long))
+
+
+def decoder(query, gt, valid, labels, with_gt=True):
+    """What a host does with its box branches in a training step."""
+    torch.manual_seed(0)
+    branches = build_box_branches(2, 8, dict(type='MemCNP', num_items=5))
+    branches.init_weights()
+    branches.train()
+    references, sigmas, boxes, entered = torch.rand(2, 12, 2), [], [], []
+    for branch in branches:
+        entered.append(references[..., :2])
+        out = branch(query)
+        new = refine_boxes(out.delta, references)
+        centre, size = new.split(2, -1)
+        boxes.append(torch.cat((centre - size / 2, centre + size / 2), -1))
+        sigmas.append(out.sigma)
+        references = new.detach()
+    assigned = QueryUSSAssigner().assign_frames(
+        torch.stack(entered), torch.stack(sigmas).detach(), gt, valid)
+    branches.write(query, entered[-1], gt, valid)
+    losses = [
+        frame_cnp_loss(LOSS, b, s, torch.rand(2, 12, 3), assigned.select(i),
+                       gt, labels)
+        for i, (b, s) in enumerate(zip(boxes, sigmas, strict=True))
+    ]
+    return branches, losses
+
+
+@pytest.mark.parametrize('half', [False, True])
+def test_gradients_flow_to_mu_and_sigma_of_every_layer(half):
+    query = torch.randn(2, 12, 8, requires_grad=True)
+    gt = torch.tensor([[[.1, .1, .9, .9]], [[0., 0, .6, .7]]])
+    valid = torch.ones(2, 1, dtype=torch.bool)
+    with torch.autocast('cpu', dtype=torch.bfloat16, enabled=half):
+        branches, losses = decoder(query, gt, valid,
+                                   torch.zeros(2, 1, dtype=torch.long))
+    assert all(x.dtype == torch.float32 for x in losses)
+    sum(losses).backward()
+    for branch in branches:
+        grad = branch.last.bias.grad
+        assert (grad[:4] != 0).all() and (grad[4:] != 0).all()
+        assert grad.isfinite().all()
+    assert query.grad.isfinite().all()
+
+
+@pytest.mark.parametrize('num', [0, 2])
+def test_no_ground_truth_keeps_the_graph(num):
+    query = torch.randn(2, 12, 8, requires_grad=True)
+    branches, losses = decoder(query, torch.zeros(2, num, 4),
+                               torch.zeros(2, num, dtype=torch.bool),
+                               torch.zeros(2, num, dtype=torch.long))
+    assert [x.item() for x in losses] == [0, 0]
+    sum(losses).backward()
+    for name, parameter in branches.named_parameters():
+        assert parameter.grad is not None, name
+        assert (parameter.grad == 0).all()
+
+
+# -- contrast -------------------------------------------------------------
+def test_contrast_takes_the_best_queries():
+    criterion = ContrastiveTrackingLoss()
+    key, ref = torch.randn(2, 2, 6, 8).unbind(0)
+    key_best = torch.tensor([[3, 1], [0, -1]])
+    ref_best = torch.tensor([[5, -1], [2, 4]])
+    key_ids = torch.tensor([[0, 2], [1, -1]])
+    ref_ids = torch.tensor([[0, 2], [1, 3]])
+    loss = frame_contrast(criterion, key, key_best, key_ids, ref, ref_best,
+                          ref_ids)
+    by_hand = criterion(
+        torch.stack((key[0, 3], key[0, 1], key[1, 0])),
+        torch.tensor([0, 2, 1]),
+        torch.stack((ref[0, 5], ref[1, 2], ref[1, 4])),
+        torch.tensor([0, 1, 3]))
+    assert torch.allclose(loss, by_hand)
+
+
+def test_contrast_of_clips_pairs_even_with_odd_frames():
+    criterion = ContrastiveTrackingLoss()
+    embeds = torch.randn(1, 3, 6, 8)
+    matched, ids = torch.tensor([[4, 2]]), torch.tensor([[0, 1]])
+    visible = torch.tensor([[[True, True], [True, True], [False, True]]])
+    loss = clip_contrast(criterion, embeds, matched, ids, visible)
+    by_hand = criterion(
+        torch.stack((embeds[0, 0, 4], embeds[0, 0, 2], embeds[0, 2, 2])),
+        torch.tensor([0, 1, 1]),
+        torch.stack((embeds[0, 1, 4], embeds[0, 1, 2])), torch.tensor([0, 1]))
+    assert torch.allclose(loss, by_hand)
+
+
+def test_contrast_without_pairs_is_zero_with_a_gradient():
+    embeds = torch.randn(2, 1, 6, 8, requires_grad=True)
+    none = torch.full((2, 3), -1)
+    for matched in (none, torch.zeros_like(none)):
+        loss = clip_contrast(ContrastiveTrackingLoss(), embeds, matched,
+                             torch.arange(6).view(2, 3),
+                             torch.ones(2, 1, 3, dtype=torch.bool))
+        assert loss == 0
+        loss.backward()
+    assert (embeds.grad == 0).all()
