@@ -2,6 +2,7 @@
 import re
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor, nn
 
 
@@ -15,13 +16,17 @@ class KeyMap:
             start of a key; the first rule that matches is applied, keys that
             no rule matches keep their names.
         ignored: pattern of official keys that have no counterpart by design.
+        norm_counters: add ``num_batches_tracked`` beside every running
+            variance; detectron2's frozen batch norm keeps none.
     """
 
     def __init__(self,
                  marker: str,
                  rules: tuple[tuple[str, str], ...] = (),
-                 ignored: str | None = None) -> None:
+                 ignored: str | None = None,
+                 norm_counters: bool = False) -> None:
         self.marker = marker
+        self.norm_counters = norm_counters
         self.rules = [(re.compile(p), r) for p, r in rules]
         self.ignored = re.compile(ignored) if ignored else None
 
@@ -47,6 +52,10 @@ class KeyMap:
                 raise ValueError(f'Two official tensors map to {name!r}; the '
                                  'checkpoint is not of this system.')
             out[name] = value
+        if self.norm_counters:
+            for name in [n for n in out if n.endswith('.running_var')]:
+                counter = name.replace('running_var', 'num_batches_tracked')
+                out.setdefault(counter, torch.tensor(0))
         return out
 
 

@@ -62,6 +62,30 @@ class PlainBoxBranch(BaseModule):
         return BoxPrediction(self.last(query))
 
 
+def build_box_branches(num_layers: int,
+                       embed_dims: int = 256,
+                       memcnp: Optional[dict] = None) -> nn.ModuleList:
+    """Box branches of a decoder, one a layer.
+
+    Args:
+        num_layers (int): Layers of the decoder.
+        embed_dims (int): C. Defaults to 256.
+        memcnp (dict, optional): Settings of MemCNP. Defaults to None, the
+            plain host.
+
+    Returns:
+        nn.ModuleList: ``num_layers`` branches; the first starts wide.
+    """
+    if memcnp is not None:
+        raise NotImplementedError(
+            'Box branches with MemCNP are not built here yet: set memcnp to '
+            'None.')
+    return nn.ModuleList([
+        PlainBoxBranch(embed_dims, wide_start=layer == 0)
+        for layer in range(num_layers)
+    ])
+
+
 def refine_boxes(delta: Tensor, reference: Tensor) -> Tensor:
     """Move references by what a box branch predicts.
 

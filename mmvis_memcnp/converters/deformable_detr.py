@@ -1,0 +1,69 @@
+"""What released checkpoints of the deformable-DETR family have in common.
+
+IDOL and SeqFormer put detectron2's ResNet and Deformable DETR into wrappers;
+their names differ in these prefixes alone.
+"""
+_PREFIX = r'(?:detr\.)+'
+_BODY = _PREFIX + r'backbone\.0\.backbone\.'
+_TRANSFORMER = _PREFIX + r'transformer\.'
+
+Rules = tuple[tuple[str, str], ...]
+
+
+def _stage(number: int) -> Rules:
+    """Detectron2's ``res<number>`` to mmdet's ``layer<number - 1>``."""
+    old, new = rf'{_BODY}res{number}\.(\d+)\.', rf'backbone.layer{number - 1}.'
+    return ((old + r'conv(\d)\.norm\.', new + r'\1.bn\2.'),
+            (old + r'conv(\d)\.', new + r'\1.conv\2.'),
+            (old + r'shortcut\.norm\.', new + r'\1.downsample.1.'),
+            (old + r'shortcut\.', new + r'\1.downsample.0.'))
+
+
+#: ResNet of detectron2 to mmdet's.
+RESNET_RULES: Rules = (
+    (_BODY + r'stem\.conv1\.norm\.', 'backbone.bn1.'),
+    (_BODY + r'stem\.conv1\.', 'backbone.conv1.'),
+    *(rule for number in (2, 3, 4, 5) for rule in _stage(number)),
+)
+
+#: ResNet, input projection, transformer, branches and mask branch.
+DEFORMABLE_RULES: Rules = (
+    *RESNET_RULES,
+    (_PREFIX + r'input_proj\.3\.0\.', 'neck.extra_convs.0.conv.'),
+    (_PREFIX + r'input_proj\.3\.1\.', 'neck.extra_convs.0.gn.'),
+    (_PREFIX + r'input_proj\.(\d)\.0\.', r'neck.convs.\1.conv.'),
+    (_PREFIX + r'input_proj\.(\d)\.1\.', r'neck.convs.\1.gn.'),
+    (_TRANSFORMER + r'level_embed$', 'encoder.level_embed'),
+    (_TRANSFORMER + r'reference_points\.', 'reference_points.'),
+    (_TRANSFORMER + r'(encoder|decoder)\.layers\.(\d+)\.linear1\.',
+     r'\1.layers.\2.ffn.layers.0.0.'),
+    (_TRANSFORMER + r'(encoder|decoder)\.layers\.(\d+)\.linear2\.',
+     r'\1.layers.\2.ffn.layers.1.'),
+    (_TRANSFORMER + r'encoder\.layers\.(\d+)\.norm1\.',
+     r'encoder.layers.\1.norms.0.'),
+    (_TRANSFORMER + r'encoder\.layers\.(\d+)\.norm2\.',
+     r'encoder.layers.\1.norms.1.'),
+    # Numbered in the order of their use here: the self-attention comes first.
+    (_TRANSFORMER + r'decoder\.layers\.(\d+)\.norm2\.',
+     r'decoder.layers.\1.norms.0.'),
+    (_TRANSFORMER + r'decoder\.layers\.(\d+)\.norm1\.',
+     r'decoder.layers.\1.norms.1.'),
+    (_TRANSFORMER + r'decoder\.layers\.(\d+)\.norm3\.',
+     r'decoder.layers.\1.norms.2.'),
+    (_TRANSFORMER + r'decoder\.layers\.(\d+)\.self_attn\.',
+     r'decoder.layers.\1.self_attn.attn.'),
+    (_TRANSFORMER + r'(encoder|decoder)\.layers\.', r'\1.layers.'),
+    (_PREFIX + r'query_embed\.', 'query_embed.'),
+    (_PREFIX + r'class_embed\.', 'cls_branches.'),
+    (_PREFIX + r'bbox_embed\.(\d+)\.layers\.2\.', r'box_branches.\1.last.'),
+    (_PREFIX + r'bbox_embed\.(\d+)\.layers\.', r'box_branches.\1.hidden.'),
+    (_PREFIX + r'controller\.', 'mask_controller.'),
+    (_PREFIX + r'mask_head\.lay3\.', 'mask_branch.fuse.0.'),
+    (_PREFIX + r'mask_head\.lay4\.', 'mask_branch.fuse.1.'),
+    (_PREFIX + r'mask_head\.dcn\.', 'mask_branch.fuse.2.'),
+    (_PREFIX + r'mask_head\.lay1\.', 'mask_branch.reduce.0.'),
+    (_PREFIX + r'mask_head\.lay2\.', 'mask_branch.reduce.1.'),
+)
+
+#: The decoder holds the box branches once more, the same tensors.
+DEFORMABLE_ALIASES = _TRANSFORMER + r'decoder\.bbox_embed\.'
