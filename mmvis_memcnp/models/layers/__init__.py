@@ -1,5 +1,6 @@
 """Building blocks."""
 from .boxes import (
+    aligned_giou,
     aligned_iou,
     centreness,
     distances_to_sides,
@@ -13,7 +14,7 @@ from .feature_align import FeatureAlign
 from .restore_masks import restore_masks
 
 __all__ = [
-    'FeatureAlign', 'aligned_iou', 'centreness', 'distances_to_sides',
-    'fast_nms', 'jitter_boxes', 'level_points', 'pairwise_iou',
-    'restore_masks', 'sides_to_boxes'
+    'FeatureAlign', 'aligned_giou', 'aligned_iou', 'centreness',
+    'distances_to_sides', 'fast_nms', 'jitter_boxes', 'level_points',
+    'pairwise_iou', 'restore_masks', 'sides_to_boxes'
 ]

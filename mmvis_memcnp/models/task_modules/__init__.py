@@ -1,4 +1,5 @@
 """Assigners and other registered task utilities."""
+from .clip_hungarian_assigner import ClipHungarianAssigner, ClipMatches
 from .location_assigners import (
     CentreRadiusAssigner,
     FCOSPointAssigner,
@@ -14,7 +15,8 @@ from .point_geometry import (
 from .uss_assigner import USSAssigner
 
 __all__ = [
-    'CentreRadiusAssigner', 'FCOSPointAssigner', 'ObjectBoxAssigner',
+    'CentreRadiusAssigner', 'ClipHungarianAssigner', 'ClipMatches',
+    'FCOSPointAssigner', 'ObjectBoxAssigner',
     'PointAssigner', 'PointAssignment', 'PointBatch', 'PointTargets',
     'SmallestBoxTarget', 'USSAssigner', 'YOLOCellAssigner', 'pad_boxes'
 ]

@@ -1,5 +1,10 @@
 """Systems, one file each: a paper's pipeline, top to bottom."""
 from .base import OnlineVIS, VISSession
+from .clip_base import ClipSession, ClipVIS
+from .seqformer import SeqFormer
 from .sipmask import SipMaskVIS
 
-__all__ = ['OnlineVIS', 'SipMaskVIS', 'VISSession']
+__all__ = [
+    'ClipSession', 'ClipVIS', 'OnlineVIS', 'SeqFormer', 'SipMaskVIS',
+    'VISSession'
+]
