@@ -65,6 +65,11 @@ def clip(objects=OBJECTS, size=(64, 64), seed=0):
     return noise(len(objects), size, seed), sample
 
 
+def total(values):
+    """What is minimised: as mmengine sums losses, all layers."""
+    return sum(v for k, v in values.items() if 'loss' in k)
+
+
 @MODELS.register_module()
 class BrightClips(ClipVIS):
     """One instance a colour channel: where it is bright in each frame.

@@ -78,8 +78,9 @@ class SeqFormerLoss(nn.Module):
             **self._masks(mask_logits, truth.masks[clip % batch, gt]))
         out = {}
         for name, value in named.items():
-            values = self.weights[name] * value.reshape(
-                layers, len(value) // layers, -1).sum((1, 2)) / normaliser
+            values = self.weights[name] * value.unflatten(
+                0, (layers, len(value) // layers)).flatten(1).sum(
+                    1) / normaliser
             out.update({f'd{i}.{name}': v for i, v in enumerate(values[:-1])})
             out[name] = values[-1]
         last = clip >= (layers - 1) * batch
