@@ -12,7 +12,7 @@ from .track_store import Track, TrackStore, VideoResult
 
 __all__ = [
     'FileSink', 'LatestClassScoring', 'MajorityScoring', 'MeanClassScoring',
-    'MemorySink', 'RLE', 'Record', 'Sink', 'Track', 'TrackStore', 'VideoResult', 'VideoScoring',
-    'decode_masks', 'empty_frame_result', 'encode_masks', 'frame_result',
-    'rle_to_json'
+    'MemorySink', 'RLE', 'Record', 'Sink', 'Track', 'TrackStore',
+    'VideoResult', 'VideoScoring', 'decode_masks', 'empty_frame_result',
+    'encode_masks', 'frame_result', 'rle_to_json'
 ]

@@ -26,3 +26,30 @@ seqformer_test_pipeline = [
         ]),
     dict(type='PackTrackInputs'),
 ]
+# Swin-L: the long side at most 768 in training, the short side 480 in tests.
+seqformer_train_pipeline_768 = [
+    dict(
+        type='TransformBroadcaster',
+        share_random_params=True,
+        transforms=[
+            dict(type='LoadFrame'),
+            dict(type='LoadVISAnnotations'),
+            dict(
+                type='RandomChoiceResize',
+                scales=[(768, 320), (768, 352), (768, 392), (768, 416),
+                        (768, 448), (768, 480), (768, 512), (768, 544),
+                        (768, 576), (768, 608), (768, 640)],
+                keep_ratio=True),
+            dict(type='RandomFlip', prob=0.5),
+        ]),
+    dict(type='PackTrackInputs'),
+]
+seqformer_test_pipeline_480 = [
+    dict(
+        type='TransformBroadcaster',
+        transforms=[
+            dict(type='LoadFrame'),
+            dict(type='Resize', scale=(1333, 480), keep_ratio=True),
+        ]),
+    dict(type='PackTrackInputs'),
+]

@@ -6,6 +6,6 @@ from .online_tracker import OnlineTracker, TrackResult
 from .state import TrackState
 
 __all__ = [
-    'ClipMatching', 'ClipState', 'CueAssociation', 'LatestMemory', 'OnlineTracker', 'TrackResult',
-    'TrackState'
+    'ClipMatching', 'ClipState', 'CueAssociation', 'LatestMemory',
+    'OnlineTracker', 'TrackResult', 'TrackState'
 ]

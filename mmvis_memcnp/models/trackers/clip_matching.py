@@ -191,6 +191,7 @@ class ClipMatching:
         sums = class_scores.new_zeros(len(live), class_scores.shape[1])
         counts = class_scores.new_zeros(len(live))
         if state.ids is not None:
+            assert state.class_sums is not None and state.counts is not None
             kept = torch.isin(state.ids, live)
             old = torch.searchsorted(live, state.ids[kept])
             sums[old] = state.class_sums[kept]

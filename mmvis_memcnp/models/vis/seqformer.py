@@ -13,7 +13,7 @@ from mmdet.registry import MODELS, TASK_UTILS
 from mmdet.structures import TrackDataSample
 from mmdet.structures.bbox import bbox_cxcywh_to_xyxy
 from mmdet.utils import reduce_mean
-from mmengine.model import bias_init_with_prob
+from mmengine.model import BaseModule, bias_init_with_prob
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
@@ -86,10 +86,12 @@ class SeqFormer(ClipVIS):
     def init_weights(self) -> None:
         """As released: rare classes, boxes at their references."""
         super().init_weights()
-        for branch in self.cls_branches:
-            nn.init.constant_(branch.bias, bias_init_with_prob(0.01))
-        for branch in self.box_branches:
-            branch.init_weights()
+        for classes, boxes in zip(
+                self.cls_branches, self.box_branches, strict=True):
+            assert isinstance(classes, nn.Linear)
+            assert isinstance(boxes, BaseModule)
+            nn.init.constant_(classes.bias, bias_init_with_prob(0.01))
+            boxes.init_weights()
         nn.init.xavier_uniform_(self.reference_points.weight)
         nn.init.zeros_(self.reference_points.bias)
         for layer in self.mask_controller.layers:
@@ -108,8 +110,9 @@ class SeqFormer(ClipVIS):
             tuple[EncodedFrames, Tensor]: Memory, and mask features
             (B, 8, h, w) at stride 8.
         """
+        height, width = frames.shape[-2:]
         padding = padding_mask([meta['img_shape'] for meta in metas],
-                               tuple(frames.shape[-2:]), frames.device)
+                               (height, width), frames.device)
         encoded = self.encoder(self.extract_feat(frames), padding)
         return encoded, self.mask_branch(encoded.maps())
 

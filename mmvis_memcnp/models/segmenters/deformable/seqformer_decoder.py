@@ -208,6 +208,7 @@ class SeqFormerDecoder(BaseModule):
     def init_weights(self) -> None:
         """See :meth:`SeqFormerDecoderLayer.init_weights`."""
         for layer in self.layers:
+            assert isinstance(layer, SeqFormerDecoderLayer)
             layer.init_weights()
 
     def forward(self, content: Tensor, pos: Tensor, points: Tensor,
@@ -233,7 +234,7 @@ class SeqFormerDecoder(BaseModule):
         instance = content.expand(num_clips, -1, -1)
         box = instance[:, None]
         references = points.expand(num_clips, frames, -1, -1)
-        out = DecodedClips(*([] for _ in DecodedClips._fields))
+        out: list[list] = [[] for _ in DecodedClips._fields]
         for layer, branch in zip(self.layers, box_branches, strict=True):
             instance, box, weights = layer(instance, box, pos, references,
                                            encoded)
@@ -244,4 +245,4 @@ class SeqFormerDecoder(BaseModule):
                           sigma, context), strict=True):
                 values.append(value)
             references = boxes.detach()
-        return out
+        return DecodedClips(*out)
