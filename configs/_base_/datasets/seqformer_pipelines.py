@@ -53,3 +53,30 @@ seqformer_test_pipeline_480 = [
         ]),
     dict(type='PackTrackInputs'),
 ]
+# Pseudo clips: every copy of the image has its own scale, crop and flip.
+seqformer_pseudo_pipeline = [
+    dict(
+        type='TransformBroadcaster',
+        share_random_params=False,
+        transforms=[
+            dict(type='LoadFrame'),
+            dict(type='LoadVISAnnotations'),
+            dict(type='RandomFlip', prob=0.5),
+            dict(
+                type='RandomChoiceResize',
+                scales=[(1333, 400), (1333, 500), (1333, 600)],
+                keep_ratio=True),
+            dict(
+                type='RandomCrop',
+                crop_type='absolute_range',
+                crop_size=(384, 600),
+                allow_negative_crop=True),
+            dict(
+                type='RandomChoiceResize',
+                scales=[(768, 320), (768, 352), (768, 392), (768, 416),
+                        (768, 448), (768, 480), (768, 512), (768, 544),
+                        (768, 576), (768, 608), (768, 640)],
+                keep_ratio=True),
+        ]),
+    dict(type='PackTrackInputs'),
+]

@@ -72,6 +72,5 @@ model = dict(
         gamma=2.0),
     top_k=10,
     score_thr=0.05,
-    # The whole video at once; see *_windows_* for videos of any length.
-    window=None,
+    # The whole video at once, up to this; *_windows_* take any length.
     max_bytes=4 * 2**30)
