@@ -1,5 +1,5 @@
-# Also trains on pseudo clips of COCO images, as the published numbers do. Their
-# classes are matched with these by name.
+# Also trains on pseudo clips of COCO images, as the published numbers do.
+# Their classes are matched with these by name.
 _base_ = './seqformer_r50_8xb2-12k_youtubevis2019.py'
 
 metainfo = dict(
