@@ -9,6 +9,7 @@ import argparse
 import os
 import sys
 import warnings
+from collections import deque
 
 # OpenCV's and FFmpeg's own messages say less than ours; they read these when
 # they are loaded.
@@ -74,15 +75,23 @@ def main() -> None:
             args.fps or source.fps or 10., not args.no_video, codec,
             args.png_masks, args.mots) as outputs:
         session = inferencer.session(outputs.sink)
+        waiting: deque = deque()  # results may come later than frames
+
+        def take(results: list) -> bool:
+            """Write and show frames; True when the user wants to end."""
+            pictures = [outputs.add(waiting.popleft(), r) for r in results]
+            return args.show and any([_show(p) for p in pictures])
+
         try:
             for frame in tqdm(source, total=source.length, unit='frame',
                               desc=source.name):
-                picture = outputs.add(frame, session.step(frame)[0])
-                if args.show and _show(picture):
+                waiting.append(frame)
+                if take(session.step(frame)):
                     break
         except KeyboardInterrupt:
             if not source.live:
                 raise
+        take(session.flush())
         video = session.finish()
         made = outputs.publish(video)
         used = outputs.codec

@@ -3,7 +3,8 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,8 +55,8 @@ class VISInferencer:
         >>> video = inferencer('clip.mp4')
         >>> video.tracks[0].score
         >>> session = inferencer.session()
-        >>> for frame in camera:
-        ...     result, = session.step(frame)
+        >>> for frame, result in session.follow(camera):
+        ...     draw(frame, result)
         >>> video = session.finish()
     """
 
@@ -108,6 +109,9 @@ class VISInferencer:
     ) -> Iterator[tuple[np.ndarray, InstanceData]]:
         """Results while the frames arrive; nothing is kept but the tracks.
 
+        A system that sees several frames at once gives them late, see
+        :meth:`InferenceSession.follow`.
+
         Args:
             source: See :func:`~mmvis_memcnp.apis.open_source`.
             sink (Sink, optional): See :meth:`session`.
@@ -116,9 +120,7 @@ class VISInferencer:
         Yields:
             tuple: The frame (H, W, 3), uint8, BGR, and its FrameResult.
         """
-        session = self.session(sink)
-        for frame in open_source(source, max_frames):
-            yield frame, session.step(frame)[0]
+        yield from self.session(sink).follow(open_source(source, max_frames))
 
     def __call__(self,
                  source: Source,
@@ -248,7 +250,9 @@ class InferenceSession:
                 or several, which the network takes as one batch.
 
         Returns:
-            list[InstanceData]: A FrameResult a frame: ``instances_id``,
+            list[InstanceData]: The FrameResults that are settled: of systems
+            that go frame by frame one a frame, of others those that are due,
+            in order, each with its ``frame_id``. They hold ``instances_id``,
             ``bboxes`` (n, 4) xyxy in pixels of the frame, ``scores``,
             ``labels``, ``masks`` (run-length codes) and, with MemCNP,
             ``box_sigmas`` (n, 4).
@@ -280,8 +284,31 @@ class InferenceSession:
         self._count += len(batch)
         return results
 
+    def flush(self) -> list[InstanceData]:
+        """FrameResults that are still due when the video has ended."""
+        return self._session.flush()
+
+    def follow(
+        self, frames: Iterable[np.ndarray]
+    ) -> Iterator[tuple[np.ndarray, InstanceData]]:
+        """Every frame with its FrameResult, as soon as that is settled.
+
+        Args:
+            frames (Iterable[ndarray]): All frames that are left of the video.
+
+        Yields:
+            tuple: The frame as it was given, and its FrameResult.
+        """
+        waiting: deque[np.ndarray] = deque()
+        for frame in frames:
+            waiting.append(frame)
+            for result in self.step(frame):
+                yield waiting.popleft(), result
+        for result in self.flush():
+            yield waiting.popleft(), result
+
     def finish(self) -> VideoResult:
-        """Tracks of the video so far, with video-level labels and scores."""
+        """Tracks of the video, with video-level labels and scores."""
         return self._session.finish()
 
 

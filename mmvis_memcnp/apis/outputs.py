@@ -173,13 +173,17 @@ class VideoOutputs:
                      cat_ids: Sequence[int]) -> None:
         """Frame, class * 1000 + identity, class, height, width, code."""
         assert self._mots is not None
-        of_track = {track.id: cat_ids[track.label] for track in video.tracks}
+        # The best of its labels, where an identity has several.
+        of_track = {track.id: cat_ids[track.label]
+                    for track in sorted(video.tracks, key=lambda t: t.score)}
         # More than a thousand identities need a larger factor to stay unique.
         factor = 10**max(3, len(str(max(of_track, default=0))))
         self._mots.seek(0)
         with open(self._work / 'mots.txt', 'w') as file:
             for line in self._mots:
                 frame, identity, rest = line.split(' ', 2)
+                if int(identity) not in of_track:
+                    continue  # dropped when the video ended
                 category = of_track[int(identity)]
                 file.write(f'{frame} {category * factor + int(identity)} '
                            f'{category} {rest}')

@@ -3,12 +3,16 @@ from collections.abc import Iterable
 
 from .base import KeyMap, check_against
 from .idol import IDOL
+from .seqformer import SEQFORMER
 from .sipmask import MEMCNP_SIPMASK, SIPMASK
 from .swin import SWIN, swin_rules, swin_values
 
 #: Key map of each official code base, by the name of its system.
 KEY_MAPS: dict[str, KeyMap] = dict(
-    sipmask=SIPMASK, memcnp_sipmask=MEMCNP_SIPMASK, idol=IDOL)
+    sipmask=SIPMASK,
+    memcnp_sipmask=MEMCNP_SIPMASK,
+    idol=IDOL,
+    seqformer=SEQFORMER)
 
 
 def guess_system(names: Iterable[str]) -> str | None:

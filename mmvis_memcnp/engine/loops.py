@@ -1,6 +1,7 @@
 """Validation and test loops for models that take a video frame by frame."""
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,6 +26,8 @@ class _Video:
     num_frames: int = 0
     # Frames that wait for their chunk to be full: (batch_idx, data_batch).
     waiting: list[tuple[int, dict]] = field(default_factory=list)
+    # Frames that wait for their result, in order.
+    late: deque[tuple[int, dict]] = field(default_factory=deque)
 
 
 def _frame_meta(data_batch: dict) -> dict:
@@ -39,7 +42,9 @@ class _VideoLoop:
     lives from the first frame of a video to its last. When a video ends, the
     evaluator gets ``[dict(video_id=int, tracks=VideoResult,
     num_frames=int)]``. The hooks around an iteration run once a frame with
-    that frame's batch; ``outputs`` is the list of its one result.
+    that frame's batch; ``outputs`` is the list of its one result. A system
+    that sees several frames at once gives results late, so that the hooks
+    after a frame may come after those before a later one.
 
     Args:
         runner: The runner.
@@ -153,13 +158,19 @@ class _VideoLoop:
                      for clip in data['data_samples']]
             results = video.session.step(frames, metas)
         video.num_frames += len(video.waiting)
-        for (idx, batch), result in zip(video.waiting, results, strict=True):
+        video.late.extend(video.waiting)
+        video.waiting.clear()
+        self._report(video, results)
+
+    def _report(self, video: _Video, results: list) -> None:
+        """Run the hooks after the frames whose results have come."""
+        for result in results:
+            idx, batch = video.late.popleft()
             self.runner.call_hook(  # type: ignore
                 f'after_{self.stage}_iter',
                 batch_idx=idx,
                 data_batch=batch,
                 outputs=[result])
-        video.waiting.clear()
 
     @torch.no_grad()
     def _finish(self, video: _Video) -> None:
@@ -167,6 +178,12 @@ class _VideoLoop:
         if video.waiting:
             self._step(video)
         with autocast(enabled=self.fp16):  # type: ignore
+            self._report(video, video.session.flush())
+            if video.late:
+                raise RuntimeError(
+                    f'The session gave no result of {len(video.late)} frames '
+                    f'of video {video.video_id}: flush() must return those '
+                    'that are due.')
             tracks = video.session.finish()
         self._done.add(video.video_id)
         self.evaluator.process(  # type: ignore

@@ -1,13 +1,18 @@
 """Containers of results."""
 from .frame_result import empty_frame_result, frame_result
 from .masks import RLE, decode_masks, encode_masks, rle_to_json
-from .scoring import MajorityScoring, MeanClassScoring, VideoScoring
+from .scoring import (
+    LatestClassScoring,
+    MajorityScoring,
+    MeanClassScoring,
+    VideoScoring,
+)
 from .sinks import FileSink, MemorySink, Record, Sink
 from .track_store import Track, TrackStore, VideoResult
 
 __all__ = [
-    'FileSink', 'MajorityScoring', 'MeanClassScoring', 'MemorySink', 'RLE',
-    'Record', 'Sink', 'Track', 'TrackStore', 'VideoResult', 'VideoScoring',
-    'decode_masks', 'empty_frame_result', 'encode_masks', 'frame_result',
-    'rle_to_json'
+    'FileSink', 'LatestClassScoring', 'MajorityScoring', 'MeanClassScoring',
+    'MemorySink', 'RLE', 'Record', 'Sink', 'Track', 'TrackStore',
+    'VideoResult', 'VideoScoring', 'decode_masks', 'empty_frame_result',
+    'encode_masks', 'frame_result', 'rle_to_json'
 ]

@@ -97,3 +97,44 @@ class MeanClassScoring:
         mean = kept.total / kept.count
         labels = torch.nonzero(mean > self.threshold)[:, 0]
         return [(int(k), float(mean[k])) for k in labels]
+
+
+@dataclass
+class _Latest:
+    scores: Optional[Tensor] = None
+
+
+class LatestClassScoring:
+    """Every class whose score, as last given, exceeds a threshold.
+
+    For systems whose frames carry what is known of the whole identity.
+
+    Args:
+        threshold (float): In [0, 1]. Defaults to 0.05.
+    """
+
+    def __init__(self, threshold: float = 0.05) -> None:
+        self.threshold = threshold
+
+    def start(self) -> _Latest:
+        """See :class:`VideoScoring`."""
+        return _Latest()
+
+    def add(self, kept: _Latest, label: int, score: float,
+            class_scores: Optional[Tensor]) -> None:
+        """See :class:`VideoScoring`.
+
+        Raises:
+            ValueError: Without ``class_scores``.
+        """
+        if class_scores is None:
+            raise ValueError('LatestClassScoring needs class_scores in every '
+                             'frame result.')
+        kept.scores = class_scores.clone()
+
+    def finish(self, kept: _Latest) -> list[tuple[int, float]]:
+        """See :class:`VideoScoring`."""
+        if kept.scores is None:
+            return []
+        labels = torch.nonzero(kept.scores > self.threshold)[:, 0]
+        return [(int(k), float(kept.scores[k])) for k in labels]

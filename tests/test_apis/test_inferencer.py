@@ -163,3 +163,39 @@ def test_missing_files(cfg, message):
         VISInferencer(cfg)
     with pytest.raises(FileNotFoundError, match='no checkpoint at nowhere.pt'):
         VISInferencer(config(), 'nowhere.pth')
+
+
+def test_results_may_come_later_than_frames():
+    """A system of windows, through every way in."""
+    from tests.fakes.tiny_seqformer import BrightClips  # noqa: F401
+    cfg = config()
+    cfg.custom_imports.imports.append('tests.fakes.tiny_seqformer')
+    cfg.model = dict(
+        type='BrightClips', data_preprocessor=cfg.model.data_preprocessor,
+        window=dict(type='ClipMatching', length=3), score_thr=.01)
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        inferencer = VISInferencer(cfg, device='cpu')
+    frames = clip()
+    wanted = inferencer(frames).to_ytvis(1, [1, 2, 3])
+    assert len(wanted) > 0
+    for (frame, result), (t, original) in zip(
+            inferencer.stream(frames), enumerate(frames), strict=True):
+        np.testing.assert_array_equal(frame, original)
+        assert result.frame_id == t
+    session = inferencer.session()
+    assert session.step(frames[:2]) == []
+    assert [r.frame_id for r in session.step(frames[2:])] == [0, 1, 2, 3]
+    assert [r.frame_id for r in session.flush()] == [4, 5]
+    assert session.finish().to_ytvis(1, [1, 2, 3]) == wanted
+
+
+def test_frames_and_results_stay_together_frame_by_frame(blobs):
+    frames = clip()
+    session = blobs.session()
+    count = 0
+    for t, (frame, result) in enumerate(session.follow(iter(frames))):
+        np.testing.assert_array_equal(frame, frames[t])
+        assert result.frame_id == t
+        count += 1
+    assert count == 6 and session.flush() == []

@@ -73,6 +73,20 @@ def test_short_videos_repeat_frames():
     assert len(clip) == 5 and set(clip) == {0, 1, 2}
 
 
+def test_frames_may_be_drawn_twice():
+    """SeqFormer: with replacement, the key frame apart, time order."""
+    np.random.seed(0)
+    sampler = ClipSampler(5, 10, empty_frames=True, replace=True)
+    clips = [sampler.sample(20, np.array([20]), 60) for _ in range(400)]
+    drawn = np.array([[f for f, key in zip(*clip, strict=True) if not key]
+                      for clip in clips])
+    assert set(drawn.ravel()) == set(range(10, 31)) - {20}
+    assert (np.diff(drawn) == 0).any() and (np.diff(drawn) >= 0).all()
+    assert all(frames[is_key.index(True)] == 20 for frames, is_key in clips)
+    # a video of one frame
+    assert sampler.sample(0, np.array([0]), 1)[0] == [0] * 5
+
+
 def test_empty_frames_are_optional():
     np.random.seed(0)
     annotated = np.array([2, 3, 4])

@@ -201,3 +201,27 @@ def test_two_ranks_train_and_validate(tmp_path):
     # Different clips and different noise on the ranks.
     assert len(set(first['loss'] + second['loss'])) == 8
     assert first['videos'] == second['videos'] == 3
+
+
+@pytest.mark.parametrize('chunk', [1, 2, 5])
+def test_results_that_come_late_meet_their_frames(tmp_path, monkeypatch,
+                                                  chunk):
+    """Two frames late, and the rest when the video ends."""
+    from toy_vis import ToySession
+    at_once = ToySession.step
+
+    def late(self, frames, metas):
+        self.due = getattr(self, 'due', []) + at_once(self, frames, metas)
+        ready, self.due = self.due[:-2], self.due[-2:]
+        return ready
+
+    monkeypatch.setattr(ToySession, 'step', late)
+    monkeypatch.setattr(ToySession, 'flush', lambda self: self.due)
+    results, log = run(test_config(tmp_path, chunk=chunk))
+    assert {k: v['tracks']['frames'] for k, v in results.items()} == FRAMES
+    assert [idx for idx, _, _ in log.after] == list(range(8))
+    assert all(outputs == [frame] for _, frame, outputs in log.after)
+
+    monkeypatch.setattr(ToySession, 'flush', lambda self: [])
+    with pytest.raises(RuntimeError, match='no result of 2 frames'):
+        run(test_config(tmp_path, chunk=chunk))

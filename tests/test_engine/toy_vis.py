@@ -125,6 +125,9 @@ class ToySession:
         self.frames += frames[:, 0, 0, 0].tolist()
         return [meta['frame_id'] for meta in metas]
 
+    def flush(self):
+        return []
+
     def finish(self):
         return dict(
             meta=self.meta, frames=self.frames, chunks=self.chunks)

@@ -8,6 +8,7 @@ import torch
 
 from mmvis_memcnp.structures import (
     FileSink,
+    LatestClassScoring,
     MeanClassScoring,
     MemorySink,
     TrackStore,
@@ -226,14 +227,28 @@ def test_frame_result_checks_lengths_and_dtypes():
                      ori_shape=SIZE)
 
 
-def test_mean_class_scoring_gives_a_track_a_class():
-    def result(scores):
-        return frame_result(
-            torch.tensor([4]), torch.zeros(1, 4), torch.tensor([max(scores)]),
-            torch.tensor([scores.index(max(scores))]),
-            encode_masks(square(0, 0)[None]), ori_shape=SIZE,
-            class_scores=torch.tensor([scores]))
+def result(scores):
+    """One object with scores of all classes."""
+    return frame_result(
+        torch.tensor([4]), torch.zeros(1, 4), torch.tensor([max(scores)]),
+        torch.tensor([scores.index(max(scores))]),
+        encode_masks(square(0, 0)[None]), ori_shape=SIZE,
+        class_scores=torch.tensor([scores]))
 
+
+def test_latest_class_scoring_takes_what_was_said_last():
+    store = TrackStore(scoring=LatestClassScoring(threshold=.3))
+    store.append(result([.9, .1, .2]))
+    store.append(result([.4, .7, .2]))
+    store.append(empty_frame_result(SIZE))
+    tracks = store.finish().tracks
+    assert [(t.id, t.label) for t in tracks] == [(4, 0), (4, 1)]
+    assert [t.score for t in tracks] == pytest.approx([.4, .7])
+    with pytest.raises(ValueError, match='class_scores'):
+        store.append(frame((4, 0, .5, square(0, 0), .1)))
+
+
+def test_mean_class_scoring_gives_a_track_a_class():
     store = TrackStore(scoring=MeanClassScoring(threshold=.3))
     store.append(result([.9, .1, .2]))
     store.append(empty_frame_result(SIZE))

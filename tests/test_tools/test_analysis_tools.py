@@ -142,9 +142,12 @@ def test_benchmark_takes_turns_and_starts_over(tmp_path):
         def forget(self):
             order.append('forget ' + self.name)
 
+        def end(self):
+            order.append('end ' + self.name)
+
     tool['compete'](dict(a=Stub('a'), b=Stub('b')), frames=3, warm_up=1)
     assert order == ['a', 'b', 'forget a', 'forget b', 'b', 'a', 'a', 'b',
-                     'b', 'a']
+                     'b', 'a', 'end a', 'end b']
 
     from mmvis_memcnp.apis import VISInferencer
     inferencer = VISInferencer(*write_model(tmp_path), device='cpu')

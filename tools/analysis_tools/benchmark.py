@@ -6,6 +6,9 @@ device), ``network`` (detections), ``association`` (identities), ``output``
 ``--against`` the two models take turns frame by frame, so that a machine that
 slows down slows both, and the ratio is that of the same frame.
 
+A system that sees several frames at once gives results late: what the end of
+a video takes is shared out over its frames.
+
 With random weights a model finds nothing or too much: the number of instances
 a frame is printed, and the parts after the network mean little without a
 checkpoint.
@@ -15,7 +18,8 @@ import json
 import platform
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -42,32 +46,78 @@ class Contestant:
         self._model, self._device = inferencer.model, inferencer.device
         self._autocast = torch.autocast(self._device.type, enabled=amp)
         self._frames: Iterator[np.ndarray] = iter(())
+        self._session: Any = None
+        self._length = 0
+        self._spent = dict.fromkeys(PARTS, 0.)
+        for name in ('segment', 'encode', 'decode'):
+            self._watch('network', self._model, name)
         self.times: list[list[float]] = []
         self.instances: list[int] = []
 
     @torch.no_grad()
     def frame(self) -> None:
         """Take and time the next frame; the video starts over at its end."""
-        marks = [self._now()]
+        begin = self._now()
         image = next(self._frames, None)
         if image is None:
+            self.end()
             self._frames = iter(open_source(self._source))
             self._session = self._model.start(sink=FileSink())
-            marks = [self._now()]  # opening is no part of a frame
+            self._watch('association', self._session, 'associate')
+            self._watch('association',
+                        getattr(self._session, 'matching', None), 'step')
+            self._length = 0
+            begin = self._now()  # opening is no part of a frame
             image = next(self._frames)
         inputs, metas = self._inferencer.prepare([image])
-        metas[0]['frame_id'] = len(self._session.store)
-        marks.append(self._now())
-        with self._autocast:
-            detections = self._model.segment(inputs, metas)[0]
-        marks.append(self._now())
-        tracked = self._session.associate(detections)
-        marks.append(self._now())
-        result = self._model.render(tracked, metas[0])
-        self._session.store.append(result)
-        marks.append(self._now())
-        self.times.append(np.diff(marks).tolist())
-        self.instances.append(len(result))
+        metas[0]['frame_id'] = self._length
+        self._length += 1
+        self._spent['read'] = self._now() - begin
+        results = self._timed(self._session.step, inputs, metas)
+        self.times.append(list(self._spent.values()))
+        self.instances += [len(result) for result in results]
+        self._spent = dict.fromkeys(PARTS, 0.)
+
+    def end(self) -> None:
+        """End the video; what that takes is shared out over its frames."""
+        if self._session is None:
+            return
+        results = self._timed(self._session.flush)
+        self._session = None
+        self.instances += [len(result) for result in results]
+        frames = self.times[-self._length:]
+        if results:
+            for times in frames:
+                for i, seconds in enumerate(self._spent.values()):
+                    times[i] += seconds / self._length
+        self._spent = dict.fromkeys(PARTS, 0.)
+
+    def _timed(self, call: Callable[..., list], *args: Any) -> list:
+        """Run a call of the session; what is in no other part is output."""
+        begin = self._now()
+        results = call(*args)
+        self._spent['output'] = self._now() - begin - (
+            self._spent['network'] + self._spent['association'])
+        return results
+
+    def _watch(self, part: str, owner: Any, name: str) -> None:
+        """Count the time of a method, if the owner has it, to a part."""
+        method = getattr(owner, name, None)
+        if method is None or hasattr(method, 'watched'):
+            return
+
+        def watched(*args: Any) -> Any:
+            begin = self._now()
+            if part == 'network':
+                with self._autocast:
+                    found = method(*args)
+            else:
+                found = method(*args)
+            self._spent[part] += self._now() - begin
+            return found
+
+        watched.watched = True  # type: ignore[attr-defined]
+        setattr(owner, name, watched)
 
     def forget(self) -> None:
         """Drop what was measured so far, the warm-up."""
@@ -151,6 +201,8 @@ def compete(contestants: dict[str, Contestant], frames: int,
                 contestant.forget()
         for contestant in runners[::-1 if turn % 2 else 1]:
             contestant.frame()
+    for contestant in runners:
+        contestant.end()
 
 
 def show(name: str, report: dict) -> None:

@@ -40,9 +40,8 @@ def main() -> None:
     inferencer = VISInferencer(args.config, args.checkpoint, args.device)
     pictures: dict[int, np.ndarray] = {}
     # Identities depend on the frames before, so all of them are followed.
-    session = inferencer.session()
-    for number, frame in enumerate(source):
-        result = session.step(frame)[0]
+    pairs = inferencer.session().follow(source)
+    for number, (frame, result) in enumerate(pairs):
         if number in args.frames:
             pictures[number] = draw_frame(
                 frame, result, inferencer.classes, args.score_thr,

@@ -58,27 +58,31 @@ class KeyRefSampler:
 class ClipSampler:
     """A clip of ``num_frames`` frames around the key frame, in time order.
 
-    The others are drawn without repetition from the frames at most
-    ``frame_range`` away. Where there are too few, all of them are taken and
-    the rest is drawn from them, and the key frame, with repetition.
+    The others are drawn from the frames at most ``frame_range`` away, without
+    repetition unless ``replace`` is set. Where there are too few, all of them
+    are taken and the rest is drawn from them, and the key frame, with
+    repetition.
 
     Args:
         num_frames: Frames of a clip, the key frame included.
         frame_range: Largest distance in frames; None: the whole video.
         empty_frames: Whether frames without any object may be drawn. The key
             frame always has one.
+        replace: Draw with repetition, as SeqFormer does. Defaults to False.
     """
 
     def __init__(self,
                  num_frames: int,
                  frame_range: int | None = None,
-                 empty_frames: bool = False) -> None:
+                 empty_frames: bool = False,
+                 replace: bool = False) -> None:
         if num_frames < 1:
             raise ValueError(f'num_frames of ClipSampler is {num_frames}; '
                              'a clip has at least 1 frame.')
         self.num_frames = num_frames
         self.frame_range = frame_range
         self.empty_frames = empty_frames
+        self.replace = replace
 
     def sample(self, key: int, annotated: np.ndarray,
                num_frames: int) -> tuple[list[int], list[bool]]:
@@ -96,7 +100,10 @@ class ClipSampler:
         frames = np.arange(num_frames) if self.empty_frames else annotated
         near = frames_near(frames, key, self.frame_range)
         wanted = self.num_frames - 1
-        others = np.random.permutation(near)[:wanted]
+        if self.replace and len(near):
+            others = np.random.choice(near, wanted)
+        else:
+            others = np.random.permutation(near)[:wanted]
         if len(others) < wanted:
             more = np.random.choice(
                 np.append(near, key), wanted - len(others), replace=True)

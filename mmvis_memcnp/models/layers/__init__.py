@@ -1,5 +1,6 @@
 """Building blocks."""
 from .boxes import (
+    aligned_giou,
     aligned_iou,
     centreness,
     distances_to_sides,
@@ -14,7 +15,7 @@ from .greedy_nms import class_nms, greedy_keep, mask_iou, mask_nms
 from .restore_masks import restore_masks
 
 __all__ = [
-    'FeatureAlign', 'aligned_iou', 'centreness', 'class_nms',
+    'FeatureAlign', 'aligned_giou', 'aligned_iou', 'centreness', 'class_nms',
     'distances_to_sides', 'fast_nms', 'greedy_keep', 'jitter_boxes',
     'level_points', 'mask_iou', 'mask_nms', 'pairwise_iou', 'restore_masks',
     'sides_to_boxes'

@@ -34,6 +34,27 @@ def aligned_iou(boxes1: Tensor, boxes2: Tensor, offset: float = 0.) -> Tensor:
     return _iou(boxes1, boxes2, offset)
 
 
+def aligned_giou(boxes1: Tensor, boxes2: Tensor) -> Tensor:
+    """Generalised IoU of box i of one set with box i of the other.
+
+    Args:
+        boxes1: (..., 4) as x1, y1, x2, y2.
+        boxes2: (..., 4), broadcastable.
+
+    Returns:
+        (...) in [-1, 1].
+    """
+    low = torch.maximum(boxes1[..., :2], boxes2[..., :2])
+    high = torch.minimum(boxes1[..., 2:], boxes2[..., 2:])
+    inter = (high - low).clamp(min=0).prod(-1)
+    area1 = (boxes1[..., 2:] - boxes1[..., :2]).prod(-1)
+    area2 = (boxes2[..., 2:] - boxes2[..., :2]).prod(-1)
+    union = area1 + area2 - inter
+    hull = (torch.maximum(boxes1[..., 2:], boxes2[..., 2:]) -
+            torch.minimum(boxes1[..., :2], boxes2[..., :2])).prod(-1)
+    return inter / (union + 1e-7) - (hull - union) / (hull + 1e-7)
+
+
 def _iou(boxes1: Tensor, boxes2: Tensor, offset: float) -> Tensor:
     low = torch.maximum(boxes1[..., :2], boxes2[..., :2])
     high = torch.minimum(boxes1[..., 2:], boxes2[..., 2:])

@@ -1,4 +1,5 @@
 """Assigners and other registered task utilities."""
+from .clip_hungarian_assigner import ClipHungarianAssigner, ClipMatches
 from .location_assigners import (
     CentreRadiusAssigner,
     FCOSPointAssigner,
@@ -16,7 +17,8 @@ from .query_uss import QueryAssignment, QueryUSSAssigner
 from .uss_assigner import USSAssigner
 
 __all__ = [
-    'CentreRadiusAssigner', 'FCOSPointAssigner', 'ObjectBoxAssigner',
+    'CentreRadiusAssigner', 'ClipHungarianAssigner', 'ClipMatches',
+    'FCOSPointAssigner', 'ObjectBoxAssigner',
     'PointAssigner', 'PointAssignment', 'PointBatch', 'PointTargets',
     'QueryAssignment', 'QuerySimOTAAssigner', 'QueryUSSAssigner',
     'SimOTAAssignment', 'SmallestBoxTarget', 'USSAssigner',

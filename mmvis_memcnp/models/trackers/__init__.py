@@ -1,6 +1,7 @@
 """Trackers composed of an association and a memory."""
 from .association import CueAssociation
 from .bisoftmax import BiSoftmaxAssociation
+from .clip_matching import ClipMatching, ClipState
 from .greedy_tracker import GreedyTracker
 from .latest_memory import LatestMemory
 from .online_tracker import OnlineTracker, TrackResult
@@ -8,7 +9,7 @@ from .state import CountedState, TrackState
 from .window_memory import WindowMemory, WindowState
 
 __all__ = [
-    'BiSoftmaxAssociation', 'CountedState', 'CueAssociation', 'GreedyTracker',
-    'LatestMemory', 'OnlineTracker', 'TrackResult', 'TrackState',
-    'WindowMemory', 'WindowState'
+    'BiSoftmaxAssociation', 'ClipMatching', 'ClipState', 'CountedState',
+    'CueAssociation', 'GreedyTracker', 'LatestMemory', 'OnlineTracker',
+    'TrackResult', 'TrackState', 'WindowMemory', 'WindowState'
 ]

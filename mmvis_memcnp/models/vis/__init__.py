@@ -1,9 +1,12 @@
 """Systems, one file each: a paper's pipeline, top to bottom."""
 from .base import OnlineVIS, VISSession
+from .clip_base import ClipSession, ClipVIS
 from .idol import IDOL
 from .noise_session import NoiseFilterSession
+from .seqformer import SeqFormer
 from .sipmask import SipMaskVIS
 
 __all__ = [
-    'IDOL', 'NoiseFilterSession', 'OnlineVIS', 'SipMaskVIS', 'VISSession'
+    'ClipSession', 'ClipVIS', 'IDOL', 'NoiseFilterSession', 'OnlineVIS',
+    'SeqFormer', 'SipMaskVIS', 'VISSession'
 ]

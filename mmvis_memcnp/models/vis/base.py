@@ -228,6 +228,14 @@ class VISSession:
         tracked.instances_id = ids[keep]
         return tracked
 
+    def flush(self) -> list[InstanceData]:
+        """Results that are still due: none, a step returns all of its own.
+
+        Called before :meth:`finish`; systems that see several frames at once
+        give a frame's result late.
+        """
+        return []
+
     def finish(self) -> VideoResult:
         """End the video: tracks with video-level scores and labels."""
         return self.store.finish()

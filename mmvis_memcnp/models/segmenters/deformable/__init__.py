@@ -17,11 +17,14 @@ from .encoder import (
     sizes_wh,
 )
 from .mask_branch import MaskBranch
+from .seqformer_decoder import DecodedClips, SeqFormerDecoder
+from .seqformer_loss import SeqFormerLoss
 
 __all__ = [
-    'NUM_MASK_PARAMS', 'BoxPrediction', 'DecodedQueries',
+    'NUM_MASK_PARAMS', 'BoxPrediction', 'DecodedClips', 'DecodedQueries',
     'DeformableDecoder', 'DeformableEncoder', 'DynamicConvMaskHead',
     'EncodedFrames', 'MaskBranch', 'MemCNPBoxBranch', 'MemCNPBoxBranches',
-    'PlainBoxBranch', 'build_box_branches', 'input_hw', 'padding_mask',
-    'refine_boxes', 'sizes_wh'
+    'PlainBoxBranch', 'SeqFormerDecoder', 'SeqFormerLoss',
+    'build_box_branches', 'input_hw', 'padding_mask', 'refine_boxes',
+    'sizes_wh'
 ]

@@ -1,0 +1,8 @@
+# SeqFormer with ResNet-101.
+_base_ = './seqformer_r50.py'
+
+model = dict(
+    backbone=dict(
+        depth=101,
+        init_cfg=dict(
+            type='Pretrained', checkpoint='checkpoints/resnet101.pth')))

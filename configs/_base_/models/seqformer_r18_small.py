@@ -1,0 +1,33 @@
+# A small SeqFormer for a CPU: a pre-trained ResNet-18 of a quarter of the
+# usual width, 96 channels, 3 + 3 layers and 30 queries.
+_base_ = './seqformer_r50.py'
+
+model = dict(
+    backbone=dict(
+        _delete_=True,
+        type='ResNet',
+        depth=18,
+        base_channels=16,
+        num_stages=4,
+        out_indices=(1, 2, 3),
+        norm_cfg=dict(type='BN', requires_grad=True),
+        norm_eval=False,
+        style='pytorch',
+        # Made by tools/benchmark/pretrain_backbone.py.
+        init_cfg=dict(
+            type='Pretrained',
+            checkpoint='{{ fileDirname }}/../../../demo/weights/'
+            'r18_movingshapes.pth')),
+    neck=dict(
+        in_channels=[32, 64, 128],
+        out_channels=96,
+        norm_cfg=dict(type='GN', num_groups=16)),
+    encoder=dict(
+        num_layers=3, embed_dims=96, num_heads=6, feedforward_channels=256,
+        dropout=0.0),
+    decoder=dict(
+        num_layers=3, embed_dims=96, num_heads=6, feedforward_channels=256,
+        dropout=0.0),
+    mask_branch=dict(in_channels=96, hidden_channels=32),
+    num_classes=6,
+    num_queries=30)

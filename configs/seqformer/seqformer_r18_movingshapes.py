@@ -1,0 +1,23 @@
+_base_ = [
+    '../_base_/models/seqformer_r18_small.py',
+    '../_base_/datasets/moving_shapes.py',
+    '../_base_/schedules/small_cpu.py', '../_base_/default_runtime.py'
+]
+
+train_dataloader = dict(
+    batch_size=4,
+    dataset=dict(
+        clip_sampler=dict(
+            _delete_=True,
+            type='ClipSampler',
+            num_frames=3,
+            frame_range=5,
+            empty_frames=True,
+            replace=True)))
+optim_wrapper = dict(
+    optimizer=dict(lr=4e-4),
+    paramwise_cfg=dict(custom_keys=dict(backbone=dict(lr_mult=0.25))),
+    clip_grad=dict(max_norm=1.0))
+default_hooks = dict(
+    checkpoint=dict(by_epoch=False, interval=500, max_keep_ckpts=2))
+log_processor = dict(by_epoch=False)

@@ -1,0 +1,30 @@
+"""Checkpoints of the SeqFormer that its authors ported to detectron2."""
+from .base import KeyMap
+from .deformable_detr import DEFORMABLE_ALIASES, DEFORMABLE_RULES
+
+_LAYER = r'detr\.detr\.transformer\.decoder\.layers\.(\d+)\.'
+
+SEQFORMER = KeyMap(
+    'detr.detr.transformer.decoder.layers.0.time_attention_weights.weight',
+    (
+        (_LAYER + r'cross_attn\.output_proj\.',
+         r'decoder.layers.\1.instance_proj.'),
+        (_LAYER + r'cross_attn\.output_proj_box\.',
+         r'decoder.layers.\1.box_proj.'),
+        (_LAYER + r'cross_attn\.', r'decoder.layers.\1.cross_attn.'),
+        (_LAYER + r'time_attention_weights\.',
+         r'decoder.layers.\1.frame_weight.'),
+        *((_LAYER + rf'{theirs}{suffix}\.',
+           rf'decoder.layers.\1.{stream}.{ours}.')
+          for suffix, stream in (('', 'instance'), ('_box', 'box'))
+          for theirs, ours in (('self_attn', 'self_attn'),
+                               ('norm2', 'norms.0'), ('norm1', 'norms.1'),
+                               ('norm3', 'norms.2'),
+                               ('linear1', 'ffn.layers.0.0'),
+                               ('linear2', 'ffn.layers.1'))),
+        *DEFORMABLE_RULES,
+    ),
+    # Also projections in the encoder that nothing reads.
+    ignored=(r'detr\.detr\.transformer\.encoder\.layers\.\d+\.self_attn\.'
+             rf'output_proj_box\.|{DEFORMABLE_ALIASES}'),
+    norm_counters=True)

@@ -1,0 +1,260 @@
+"""SeqFormer: Sequential Transformer for Video Instance Segmentation.
+
+Wu et al., ECCV 2022.
+"""
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from mmdet.models.layers.transformer.utils import MLP
+from mmdet.registry import MODELS, TASK_UTILS
+from mmdet.structures import TrackDataSample
+from mmdet.structures.bbox import bbox_cxcywh_to_xyxy
+from mmdet.utils import reduce_mean
+from mmengine.model import BaseModule, bias_init_with_prob
+from mmengine.structures import InstanceData
+from torch import Tensor, nn
+
+from ...structures.clip_truth import ClipTruth, collect_clips
+from ..segmenters.deformable import (
+    NUM_MASK_PARAMS,
+    DecodedClips,
+    DynamicConvMaskHead,
+    EncodedFrames,
+    build_box_branches,
+    padding_mask,
+)
+from ..task_modules import ClipMatches
+from .clip_base import ClipVIS
+
+
+@MODELS.register_module()
+class SeqFormer(ClipVIS):
+    """Deformable DETR with one query an object and clip.
+
+    Frames are encoded one by one. In the decoder an instance query collects
+    what its box queries, one a frame, find; its classes and the weights of
+    its mask convolutions hold for the whole clip, its boxes for a frame.
+
+    Args:
+        encoder (dict): :class:`DeformableEncoder`.
+        decoder (dict): :class:`SeqFormerDecoder`.
+        mask_branch (dict): :class:`MaskBranch`.
+        num_classes (int): K.
+        num_queries (int): Q. Defaults to 300.
+        assigner (dict, optional): Defaults to
+            :class:`ClipHungarianAssigner`.
+        loss (dict, optional): Defaults to :class:`SeqFormerLoss`.
+        top_k (int): Queries of a clip that become instances. Defaults to 10.
+        memcnp (dict, optional): Settings of MemCNP in the box branches; see
+            ``build_box_branches``. Defaults to None, the plain host.
+        kwargs: See :class:`ClipVIS`; ``neck`` gives the levels of the
+            encoder.
+    """
+
+    def __init__(self,
+                 *,
+                 encoder: dict,
+                 decoder: dict,
+                 mask_branch: dict,
+                 num_classes: int,
+                 num_queries: int = 300,
+                 assigner: dict | None = None,
+                 loss: dict | None = None,
+                 top_k: int = 10,
+                 memcnp: dict | None = None,
+                 **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.encoder = MODELS.build(encoder)
+        self.decoder = MODELS.build(decoder)
+        dims, layers = self.encoder.embed_dims, len(self.decoder.layers)
+        self.query_embed = nn.Embedding(num_queries, 2 * dims)
+        self.reference_points = nn.Linear(dims, 2)
+        self.cls_branches = nn.ModuleList(
+            [nn.Linear(dims, num_classes) for _ in range(layers)])
+        self.box_branches = build_box_branches(layers, dims, memcnp)
+        self.mask_branch = MODELS.build(mask_branch)
+        self.mask_controller = MLP(dims, dims, NUM_MASK_PARAMS, 3)
+        self.mask_head = DynamicConvMaskHead()
+        self.assigner = TASK_UTILS.build(
+            assigner or dict(type='ClipHungarianAssigner'))
+        self.clip_loss = MODELS.build(loss or dict(type='SeqFormerLoss'))
+        self.top_k = top_k
+
+    def init_weights(self) -> None:
+        """As released: rare classes, boxes at their references."""
+        super().init_weights()
+        for classes, boxes in zip(
+                self.cls_branches, self.box_branches, strict=True):
+            assert isinstance(classes, nn.Linear)
+            assert isinstance(boxes, BaseModule)
+            nn.init.constant_(classes.bias, bias_init_with_prob(0.01))
+            boxes.init_weights()
+        nn.init.xavier_uniform_(self.reference_points.weight)
+        nn.init.zeros_(self.reference_points.bias)
+        for layer in self.mask_controller.layers:
+            nn.init.xavier_uniform_(layer.weight)
+            nn.init.zeros_(layer.bias)
+
+    def encode_frames(self, frames: Tensor,
+                      metas: list[dict]) -> tuple[EncodedFrames, Tensor]:
+        """Encode single frames.
+
+        Args:
+            frames (Tensor): Shape (B, 3, H, W).
+            metas (list[dict]): ``img_shape`` of each.
+
+        Returns:
+            tuple[EncodedFrames, Tensor]: Memory, and mask features
+            (B, 8, h, w) at stride 8.
+        """
+        height, width = frames.shape[-2:]
+        padding = padding_mask([meta['img_shape'] for meta in metas],
+                               (height, width), frames.device)
+        encoded = self.encoder(self.extract_feat(frames), padding)
+        return encoded, self.mask_branch(encoded.maps())
+
+    def decode_clips(self, encoded: EncodedFrames,
+                     num_clips: int) -> DecodedClips:
+        """Queries of all layers; see :class:`DecodedClips`.
+
+        Args:
+            encoded (EncodedFrames): B * T frames, clip by clip.
+            num_clips (int): B.
+        """
+        pos, content = self.query_embed.weight.chunk(2, dim=1)
+        points = self.reference_points(pos).float().sigmoid()
+        return self.decoder(content, pos, points, encoded, num_clips,
+                            self.box_branches)
+
+    # -- training -------------------------------------------------------
+    def loss(self, inputs: Tensor,
+             data_samples: list[TrackDataSample]) -> dict[str, Tensor]:
+        """Losses of a batch of clips, every frame of which counts.
+
+        Args:
+            inputs (Tensor): Shape (N, T, 3, H, W).
+            data_samples (list[TrackDataSample]): Annotated frames.
+
+        Returns:
+            dict[str, Tensor]: See :meth:`SeqFormerLoss.forward`.
+        """
+        metas = [frame.metainfo for sample in data_samples
+                 for frame in sample.video_data_samples]
+        encoded, features = self.encode_frames(inputs.flatten(0, 1), metas)
+        decoded = self.decode_clips(encoded, len(inputs))
+        truth = collect_clips(data_samples, inputs.device,
+                              self.mask_head.out_stride)
+        logits = torch.stack([
+            branch(query) for branch, query in zip(
+                self.cls_branches, decoded.instances, strict=True)
+        ])
+        boxes = torch.stack(decoded.boxes).transpose(2, 3)
+        matches = self._match(logits, boxes, truth)
+        sizes = torch.tensor([meta['img_shape'][1::-1] for meta in metas],
+                             device=inputs.device).view(*inputs.shape[:2], 2)
+        masks = self._matched_masks(decoded, features, sizes, matches)
+        count = truth.valid.sum().float()
+        return self.clip_loss(logits, boxes, masks, matches, truth,
+                              reduce_mean(count).clamp(min=1))
+
+    def _match(self, logits: Tensor, boxes: Tensor,
+               truth: ClipTruth) -> ClipMatches:
+        """Pairs of every layer, layers as further clips."""
+        layers = len(logits)
+
+        def repeat(value: Tensor) -> Tensor:
+            return value.repeat(layers, *[1] * (value.dim() - 1))
+
+        return self.assigner.assign_batch(
+            logits.flatten(0, 1), boxes.flatten(0, 1), repeat(truth.labels),
+            repeat(truth.boxes), repeat(truth.valid))
+
+    def _matched_masks(self, decoded: DecodedClips, features: Tensor,
+                       sizes: Tensor, matches: ClipMatches) -> Tensor:
+        """Mask logits (M, T, h, w) of the pairs of all layers.
+
+        Args:
+            decoded (DecodedClips): B clips.
+            features (Tensor): Shape (B * T, 8, h, w).
+            sizes (Tensor): Shape (B, T, 2), width and height in pixels.
+            matches (ClipMatches): M pairs.
+        """
+        batch, frames = sizes.shape[:2]
+        clip, query, _ = matches
+        params = self.mask_controller(
+            torch.cat(decoded.instances)[clip, query])
+        centres = torch.cat([r * sizes[:, :, None]
+                             for r in decoded.references])[clip, :, query]
+        index = (clip % batch)[:, None] * frames + torch.arange(
+            frames, device=clip.device)
+        return self.mask_head(
+            features, params.repeat_interleave(frames, dim=0),
+            centres.flatten(0, 1), index.flatten()).unflatten(
+                0, (len(clip), frames))
+
+    # -- inference ------------------------------------------------------
+    def encode(self, frames: Tensor, metas: list[dict]) -> list[Any]:
+        """See :meth:`ClipVIS.encode`."""
+        encoded, features = self.encode_frames(frames, metas)
+        rows = [slice(t, t + 1) for t in range(len(frames))]
+        return [(encoded.select(row), features[row]) for row in rows]
+
+    def decode(self, encoded: list[Any], metas: list[dict]) -> InstanceData:
+        """See :meth:`ClipVIS.decode`; the best queries, best first."""
+        parts, features = zip(*encoded, strict=True)
+        decoded = self.decode_clips(join_frames(parts), 1)
+        query = decoded.instances[-1][0]
+        scores = self.cls_branches[-1](query).float().sigmoid()
+        best = scores.amax(1).topk(min(self.top_k, len(scores))).indices
+        params = self.mask_controller(query[best])
+        first = best.new_zeros(len(best))
+        masks, boxes = [], []
+        for t, meta in enumerate(metas):
+            size = scores.new_tensor(meta['img_shape'][1::-1])
+            masks.append(
+                self.mask_head(features[t], params,
+                               decoded.references[-1][0, t, best] * size,
+                               first))
+            boxes.append(
+                bbox_cxcywh_to_xyxy(decoded.boxes[-1][0, t, best]) *
+                scores.new_tensor([*meta['ori_shape'][1::-1]] * 2))
+        found = InstanceData(
+            class_scores=scores[best],
+            mask_logits=torch.stack(masks, dim=1),
+            bboxes=torch.stack(boxes, dim=1))
+        if decoded.sigmas[-1] is not None:
+            found.box_sigmas = decoded.sigmas[-1][0, :, best].transpose(0, 1)
+        return found
+
+    def bytes_per_frame(self, input_hw: tuple[int, int]) -> int:
+        """See :meth:`ClipVIS.bytes_per_frame`: encoder memory and its
+        padding in single precision, and mask features. Decoding the video
+        takes about twice as much again."""
+        levels, channels = self.encoder.level_embed.shape
+        areas = [
+            math.prod(-(-side // 2**(3 + level)) for side in input_hw)
+            for level in range(levels)
+        ]
+        mask_channels = self.mask_branch.reduce[-1].out_channels
+        return (sum(areas) * (4 * channels + 1) + 8 * levels +
+                areas[0] * 4 * mask_channels)
+
+    def _forward(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
+        """Class logits (N, Q, K) and boxes (N, T, Q, 4) of clips."""
+        frames = inputs.flatten(0, 1)
+        metas = [dict(img_shape=tuple(frames.shape[-2:]))] * len(frames)
+        encoded, _ = self.encode_frames(frames, metas)
+        decoded = self.decode_clips(encoded, len(inputs))
+        return (self.cls_branches[-1](decoded.instances[-1]),
+                decoded.boxes[-1])
+
+
+def join_frames(parts: tuple[EncodedFrames, ...]) -> EncodedFrames:
+    """Frames of one input size, one after the other."""
+    return parts[0]._replace(
+        memory=torch.cat([p.memory for p in parts]),
+        padding=torch.cat([p.padding for p in parts]),
+        valid_ratios=torch.cat([p.valid_ratios for p in parts]))

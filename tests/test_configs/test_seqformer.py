@@ -1,0 +1,120 @@
+"""The README of SeqFormer and its configs say the same, both ways."""
+import re
+from pathlib import Path
+from unittest import mock
+
+import pytest
+import torch
+import yaml
+from mmdet.registry import MODELS
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+
+from .trees import ABSENT, leaves, literal
+
+FOLDER = Path(__file__).parents[2] / 'configs' / 'seqformer'
+NAMES = sorted(p.stem for p in FOLDER.glob('*.py'))
+FAMILIES = {
+    f'seqformer_{net}_8xb2-12k_youtubevis{year}': {word}
+    for net, word in (('r50', 'R50'), ('r101', 'R101'), ('swin-l', 'Swin-L'))
+    for year in (2019, 2021)
+}
+BINDING = re.compile(
+    r'(model|optim_wrapper|param_scheduler|train_cfg|auto_scale_lr|load_from|'
+    r'randomness|train_dataloader\.(batch_size|dataset\.(clip_sampler|'
+    r'pipeline))|test_dataloader\.dataset\.pipeline)\b')
+# Names, flags of form and what follows from the rows that are there.
+NOT_A_NUMBER = re.compile(
+    r'(\.type|by_epoch|\.begin|\.end|keep_ratio|pad_mask|num_stages|'
+    r'out_indices|val_interval|kernel_size|act_cfg|style|convert_weights|'
+    r'requires_grad|patch_norm)$')
+
+
+def load(name):
+    return Config.fromfile(FOLDER / f'{name}.py')
+
+
+def tables(first):
+    """Tables of the README whose first head is ``first``, head included."""
+    found, rows = [], []
+    for line in [*(FOLDER / 'README.md').read_text().splitlines(), '']:
+        if line.startswith('|'):
+            rows.append([c.strip() for c in line.strip('|').split('|')])
+        elif rows:
+            if rows[0][0] == first:
+                found.append([rows[0], *rows[2:]])
+            rows = []
+    return found
+
+
+def documented(words):
+    """Key to value, as the README gives them for one config."""
+    values = {}
+    for head, *rows in tables('setting'):
+        assert head[1] == 'key' and head[-1] == 'source'
+        for row in rows:
+            assert len(row) == len(head) and row[-1], row
+            for column, cell in zip(head[2:-1], row[2:-1], strict=True):
+                if set(column.split()) - {'all'} <= words:
+                    key = row[1].strip('`')
+                    assert key not in values, f'{key} stands there twice'
+                    values[key] = literal(cell)
+    return values
+
+
+@pytest.mark.parametrize('name', FAMILIES)
+def test_every_number_has_its_row(name):
+    config = dict(leaves(load(name).to_dict()))
+    said = documented(FAMILIES[name])
+    assert {key: config.get(key, ABSENT) for key in said} == said
+    binding = {key for key in config
+               if BINDING.match(key) and not NOT_A_NUMBER.search(key)}
+    assert len(binding) > 40
+    assert binding - said.keys() == set()
+
+
+def build(name):
+    """The model on no device: shapes without numbers."""
+    init_default_scope('mmdet')
+    real = torch.linspace
+    with torch.device('meta'), mock.patch(
+            'torch.linspace', lambda *a: real(*a, device='cpu')):
+        return MODELS.build(load(name).model)
+
+
+def test_parameters():
+    (head, *rows), = tables('config')
+    for row in rows:
+        model = build(re.search(r'\]\((.+)\.py\)', row[0]).group(1))
+        count = {n: sum(p.numel() for p in part.parameters())
+                 for n, part in model.named_children()}
+        found = dict(backbone=count['backbone'], neck=count['neck'],
+                     total=sum(count.values()))
+        found['head'] = 2 * found['total'] - sum(found.values())
+        found['trainable'] = sum(
+            p.numel() for p in model.parameters() if p.requires_grad)
+        assert found == dict(zip(head[1:], map(int, row[1:]), strict=True))
+    assert len(rows) == 6
+
+
+def test_official_is_the_default():
+    assert load('seqformer_r50_official').to_dict() == load(
+        'seqformer_r50_8xb2-12k_youtubevis2019').to_dict()
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_complete(name):
+    cfg = load(name)
+    assert cfg.custom_imports.imports == ['mmvis_memcnp']
+    assert cfg.test_cfg.type == 'VideoTestLoop'
+    assert cfg.train_dataloader.sampler.type == 'ResumableSampler'
+    assert cfg.train_cfg.type == 'ResumableIterTrainLoop'
+    build(name)
+
+
+def test_metafile_lists_the_configs():
+    models = yaml.safe_load((FOLDER / 'metafile.yml').read_text())['Models']
+    listed = {Path(m['Config']).stem for m in models}
+    assert listed == {n for n in NAMES if 'official' not in n
+                      and 'movingshapes' not in n}
+    assert all(m['Name'] == Path(m['Config']).stem for m in models)
