@@ -2,11 +2,14 @@
 from collections.abc import Iterable
 
 from .base import KeyMap, check_against
+from .instanceformer import INSTANCEFORMER
 from .sipmask import MEMCNP_SIPMASK, SIPMASK
 
 #: Key map of each official code base, by the name of its system.
 KEY_MAPS: dict[str, KeyMap] = dict(
-    sipmask=SIPMASK, memcnp_sipmask=MEMCNP_SIPMASK)
+    sipmask=SIPMASK,
+    memcnp_sipmask=MEMCNP_SIPMASK,
+    instanceformer=INSTANCEFORMER)
 
 
 def guess_system(names: Iterable[str]) -> str | None:

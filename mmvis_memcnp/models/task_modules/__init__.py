@@ -11,10 +11,12 @@ from .point_geometry import (
     SmallestBoxTarget,
     pad_boxes,
 )
+from .query_matcher import ClipAssignment, ClipQueryMatcher
 from .uss_assigner import USSAssigner
 
 __all__ = [
-    'CentreRadiusAssigner', 'FCOSPointAssigner', 'ObjectBoxAssigner',
+    'CentreRadiusAssigner', 'ClipAssignment', 'ClipQueryMatcher',
+    'FCOSPointAssigner', 'ObjectBoxAssigner',
     'PointAssigner', 'PointAssignment', 'PointBatch', 'PointTargets',
     'SmallestBoxTarget', 'USSAssigner', 'YOLOCellAssigner', 'pad_boxes'
 ]

@@ -78,3 +78,29 @@ def refine_boxes(delta: Tensor, reference: Tensor) -> Tensor:
         if start.shape[-1] == 2:
             start = torch.cat((start, torch.zeros_like(start)), dim=-1)
         return (delta.float() + start).sigmoid()
+
+
+def build_box_branches(num_layers: int,
+                       embed_dims: int = 256,
+                       memcnp: Optional[dict] = None) -> nn.ModuleList:
+    """One box branch a decoder layer.
+
+    Args:
+        num_layers (int): Decoder layers.
+        embed_dims (int): C. Defaults to 256.
+        memcnp (dict, optional): MemCNP of the branches. Defaults to None,
+            plain branches.
+
+    Returns:
+        nn.ModuleList: Branches that are called with (..., C) and return a
+        :class:`BoxPrediction`.
+
+    Raises:
+        ValueError: If ``memcnp`` is given.
+    """
+    if memcnp is not None:
+        raise ValueError('This model has no MemCNP: leave memcnp at None.')
+    return nn.ModuleList([
+        PlainBoxBranch(embed_dims, wide_start=i == 0)
+        for i in range(num_layers)
+    ])
