@@ -4,6 +4,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from mmdet.models.layers import MLP
 from mmdet.registry import MODELS, TASK_UTILS
@@ -317,8 +318,7 @@ class InstanceFormer(OnlineVIS):
         layers = len(frame.logits)
         shown = Rows.of(
             assignment.rows(self.matcher.wanted(assignment, t)), device)
-        # An object that is out of sight has an empty mask.
-        known = Rows.of(assignment.rows(assignment.valid), device)
+        known = Rows.of(self.mask_rows(assignment, t), device)
         blank = len(known.layer) == 0
         if blank:  # A mask that counts nothing keeps the graph whole.
             known = Rows(*torch.zeros((4, 1), dtype=torch.long,
@@ -333,6 +333,13 @@ class InstanceFormer(OnlineVIS):
         if blank:
             mask, dice = mask * 0, dice * 0
         return dict(cls=cls, bbox=bbox, giou=giou, mask=mask, dice=dice)
+
+    def mask_rows(self, assignment: ClipAssignment, t: int) -> np.ndarray:
+        """Objects and queries whose masks frame ``t`` compares, (4, P).
+
+        An object that is out of sight has an empty mask.
+        """
+        return assignment.rows(assignment.valid)
 
     # -- inference --------------------------------------------------------
     def start(self,

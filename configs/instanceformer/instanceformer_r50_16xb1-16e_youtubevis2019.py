@@ -1,0 +1,1 @@
+_base_ = ['../_base_/models/instanceformer_r50.py']
