@@ -2,13 +2,18 @@
 from .classes import sync_num_classes
 from .moving_shapes import MovingShapes
 from .ovis import OVIS
-from .samplers import ClipSampler, KeyRefSampler, VideoFrameSampler
+from .samplers import (
+    ClipSampler,
+    KeyRefSampler,
+    NearFarClipSampler,
+    VideoFrameSampler,
+)
 from .transforms import LoadFrame, LoadVISAnnotations
 from .vis_dataset import VISDataset
 from .youtube_vis import YouTubeVIS2019, YouTubeVIS2021, YouTubeVIS2022
 
 __all__ = [
     'OVIS', 'ClipSampler', 'KeyRefSampler', 'LoadFrame', 'LoadVISAnnotations',
-    'MovingShapes', 'VISDataset', 'VideoFrameSampler', 'YouTubeVIS2019',
-    'YouTubeVIS2021', 'YouTubeVIS2022', 'sync_num_classes'
+    'MovingShapes', 'NearFarClipSampler', 'VISDataset', 'VideoFrameSampler',
+    'YouTubeVIS2019', 'YouTubeVIS2021', 'YouTubeVIS2022', 'sync_num_classes'
 ]
