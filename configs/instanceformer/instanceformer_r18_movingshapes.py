@@ -5,10 +5,10 @@ _base_ = [
 ]
 
 train_dataloader = dict(
-    batch_size=4,
+    batch_size=2,
     dataset=dict(
         clip_sampler=dict(
-            _delete_=True, type='NearFarClipSampler', num_frames=4)))
+            _delete_=True, type='NearFarClipSampler', num_frames=3)))
 optim_wrapper = dict(
     optimizer=dict(lr=4e-4),
     paramwise_cfg=dict(

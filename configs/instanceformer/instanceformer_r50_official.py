@@ -1,6 +1,6 @@
 # What a checkpoint of the released InstanceFormer needs to give its own
 # output; README.md says why each option differs.
-_base_ = './instanceformer_r50_16xb1-16e_youtubevis2019.py'
+_base_ = './instanceformer_r50_4xb4-16e_youtubevis2019.py'
 
 model = dict(
     data_preprocessor=dict(pad_size_divisor=1),

@@ -152,7 +152,11 @@ class InstanceFormer(OnlineVIS):
         super().init_weights()
         nn.init.xavier_uniform_(self.reference_points.weight)
         nn.init.zeros_(self.reference_points.bias)
+        # Plain lists hand nothing on.
+        for box_branch in self.box_branches:
+            box_branch.init_weights()  # type: ignore[operator]
         for branch in self.cls_branches:
+            assert isinstance(branch, nn.Linear)
             nn.init.constant_(branch.bias, bias_init_with_prob(0.01))
 
     # -- frames -----------------------------------------------------------
@@ -168,7 +172,8 @@ class InstanceFormer(OnlineVIS):
         Returns:
             The encoded frames, and mask features (B, 8, h, w).
         """
-        padding = padding_mask(sizes, tuple(frames.shape[-2:]), frames.device)
+        height, width = frames.shape[-2:]
+        padding = padding_mask(sizes, (height, width), frames.device)
         encoded = self.encoder(self.extract_feat(frames), padding)
         return encoded, self.mask_branch(encoded.maps())
 
@@ -295,7 +300,7 @@ class InstanceFormer(OnlineVIS):
                 frame.logits.shape[2])).to(features.device)
             state = self.propagate(frame, state, own >= 0)
             if self.contrast is not None and state.memory is not None:
-                index = state.memory.index[:, -1]
+                index = state.memory.sources[:, -1]
                 tokens.append(state.queries.gather(1, index[..., None].expand(
                     -1, -1, state.queries.shape[-1])))
                 objects.append(own.gather(1, index))
@@ -351,7 +356,7 @@ class InstanceFormer(OnlineVIS):
     def _forward(self, inputs: Tensor) -> FrameQueries:
         """Queries of every frame alone: (N, T, ...) is N * T frames."""
         frames = inputs.flatten(0, 1)
-        encoded, _ = self.encode(
-            frames, [tuple(frames.shape[-2:])] * len(frames))
+        height, width = frames.shape[-2:]
+        encoded, _ = self.encode(frames, [(height, width)] * len(frames))
         return self.decode(encoded, None)
 

@@ -185,7 +185,7 @@ def inference(fixture: Fixture) -> Results:
         keep('pred_masks_mean_std', masks)
         if model.memory is not None:
             count = model.memory.num_tokens
-            keep('memory_top_queries', session.state.memory.index[0, -1])
+            keep('memory_top_queries', session.state.memory.sources[0, -1])
             keep('memory_top_scores', logits.sigmoid().max(-1).values.topk(
                 count + 1).values)
     for name, values in named.items():
@@ -294,7 +294,7 @@ def training(fixture: Fixture) -> Results:
         other = model.query_embed.num_embeddings + 1
         index = []
         for state in states:
-            stored = to_numpy(state.memory.index[0, -1])
+            stored = to_numpy(state.memory.sources[0, -1])
             rest = stored[~np.isin(stored, matched)]
             index.append(np.concatenate((matched, rest)))
         out[part, file, 'train/supcon_idx'] = np.where(

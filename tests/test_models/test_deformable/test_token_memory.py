@@ -39,7 +39,7 @@ def test_best_class_scores_are_chosen_matched_queries_first():
 def test_token_is_the_projection_of_query_classes_and_box():
     mem, (queries, logits, boxes) = memory(), frame()
     state = push(mem, None, (queries, logits, boxes))
-    q = int(state.index[0, 0, 0])
+    q = int(state.sources[0, 0, 0])
     raw = torch.cat((queries[0, q], logits[0, q].sigmoid(), boxes[0, q]))
     assert torch.allclose(state.tokens[0, 0, 0], mem.project(raw), atol=1e-6)
 
@@ -95,7 +95,7 @@ def test_position_is_that_of_the_query():
     state = push(mem, None, frame())
     blank, own = (mem.read(state, p)[1] for p in (
         torch.zeros(Q, C), torch.arange(Q)[:, None].expand(Q, C).float()))
-    assert torch.allclose((own - blank)[0, :, 0], state.index[0, 0].float(),
+    assert torch.allclose((own - blank)[0, :, 0], state.sources[0, 0].float(),
                           atol=1e-5)
 
 

@@ -337,3 +337,16 @@ def test_unused_channels_are_no_class():
     inputs, samples = batch(model, video(4), training=False)
     tracks = model(inputs, samples, mode='predict')[0].pred_tracks.tracks
     assert tracks and all(0 <= t.label < 3 for t in tracks)
+
+
+def test_initial_weights():
+    """Boxes start at their references, classes at one per cent."""
+    model = tiny_model()
+    model.init_weights()
+    for i, branch in enumerate(model.box_branches):
+        assert not branch.last.weight.any()
+        assert branch.last.bias.tolist() == [0, 0] + [-2 if i == 0 else 0] * 2
+    for branch in model.cls_branches:
+        assert torch.allclose(branch.bias.sigmoid(), torch.tensor(.01))
+    offsets = model.decoder.layers[0].cross_attn.sampling_offsets
+    assert not offsets.weight.any() and offsets.bias.any()

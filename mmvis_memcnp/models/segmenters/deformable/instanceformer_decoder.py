@@ -128,8 +128,9 @@ class InstanceFormerDecoder(BaseModule):
         for parameter in self.parameters():
             if parameter.dim() > 1:
                 nn.init.xavier_uniform_(parameter)
-        for layer in self.layers:
-            layer.cross_attn.init_weights()
+        for module in self.modules():
+            if isinstance(module, MultiScaleDeformableAttention):
+                module.init_weights()
 
     def forward(
         self,

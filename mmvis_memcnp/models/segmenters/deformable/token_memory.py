@@ -13,10 +13,10 @@ class MemoryTokens(NamedTuple):
 
     Attributes:
         tokens: (B, F, k, C), projected.
-        index: (B, F, k) int64, the query that each token came from.
+        sources: (B, F, k) int64, the query that each token came from.
     """
     tokens: Tensor
-    index: Tensor
+    sources: Tensor
 
 
 @MODELS.register_module()
@@ -105,7 +105,7 @@ class TokenMemory(BaseModule):
         tokens, index = self.project(chosen)[:, None], index[:, None]
         if state is not None:
             tokens = torch.cat((state.tokens.to(tokens.dtype), tokens), 1)
-            index = torch.cat((state.index, index), 1)
+            index = torch.cat((state.sources, index), 1)
         return MemoryTokens(tokens[:, -self.num_frames:],
                             index[:, -self.num_frames:])
 
@@ -130,5 +130,5 @@ class TokenMemory(BaseModule):
         table = self.sine(blank)[0, :, :, 0].t()
         table = (table[-stored:] if self.temporal_index == 'age' else
                  table[:stored])
-        place = position[state.index] + table[None, :, None]
+        place = position[state.sources] + table[None, :, None]
         return state.tokens.flatten(1, 2), place.flatten(1, 2)

@@ -1,1 +1,0 @@
-_base_ = ['../_base_/models/instanceformer_r50.py']
