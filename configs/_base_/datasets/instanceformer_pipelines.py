@@ -40,12 +40,14 @@ instanceformer_train_pipeline = [
         ]),
     dict(type='PackTrackInputs'),
 ]
-# Pseudo clips of COCO: the data set itself varies the frames.
+# Pseudo clips of COCO, without the change of colours.
 instanceformer_coco_pipeline = [
     dict(
         type='TransformBroadcaster',
         share_random_params=True,
         transforms=[
+            dict(type='LoadFrame'),
+            dict(type='LoadVISAnnotations'),
             dict(type='RandomFlip', prob=0.5),
             instanceformer_geometry,
         ]),

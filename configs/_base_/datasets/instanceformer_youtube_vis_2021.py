@@ -1,5 +1,5 @@
-# YouTubeVIS2021 in clips of four frames, together with pseudo clips of COCO, whose
-# classes are matched by name.
+# YouTubeVIS2021 in clips of four frames, together with pseudo clips of COCO,
+# whose classes are matched by name.
 _base_ = ['./youtube_vis_2021.py', './instanceformer_pipelines.py']
 
 instanceformer_metainfo = dict(

@@ -1,5 +1,5 @@
-# YouTubeVIS2022 in clips of four frames, together with pseudo clips of COCO, whose
-# classes are matched by name.
+# YouTubeVIS2022 in clips of four frames, together with pseudo clips of COCO,
+# whose classes are matched by name.
 _base_ = ['./youtube_vis_2022.py', './instanceformer_pipelines.py']
 
 instanceformer_metainfo = dict(
