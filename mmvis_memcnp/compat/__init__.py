@@ -3,7 +3,14 @@
 Each shim looks first whether the installed library needs it, so that the
 maintained ``onedl-*`` forks and later releases stay untouched.
 """
-from . import box_types, checkpoint, distributed, mmcv_ext, package_utils
+from . import (
+    box_types,
+    checkpoint,
+    distributed,
+    mmcv_ext,
+    package_utils,
+    random_choice,
+)
 
 
 def apply() -> None:
@@ -18,9 +25,10 @@ def apply() -> None:
     distributed.install()
     package_utils.install()
     box_types.install()
+    random_choice.install()
 
 
 __all__ = [
     'apply', 'box_types', 'checkpoint', 'distributed', 'mmcv_ext',
-    'package_utils'
+    'package_utils', 'random_choice'
 ]

@@ -3,6 +3,7 @@ from collections.abc import Iterable
 
 from .base import KeyMap, check_against
 from .idol import IDOL
+from .instanceformer import INSTANCEFORMER
 from .seqformer import SEQFORMER
 from .sipmask import MEMCNP_SIPMASK, SIPMASK
 from .swin import SWIN, swin_rules, swin_values
@@ -12,7 +13,8 @@ KEY_MAPS: dict[str, KeyMap] = dict(
     sipmask=SIPMASK,
     memcnp_sipmask=MEMCNP_SIPMASK,
     idol=IDOL,
-    seqformer=SEQFORMER)
+    seqformer=SEQFORMER,
+    instanceformer=INSTANCEFORMER)
 
 
 def guess_system(names: Iterable[str]) -> str | None:

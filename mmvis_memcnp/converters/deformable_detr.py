@@ -1,9 +1,11 @@
 """What released checkpoints of the deformable-DETR family have in common.
 
-IDOL and SeqFormer put detectron2's ResNet and Deformable DETR into wrappers;
-their names differ in these prefixes alone.
+IDOL and SeqFormer put detectron2's ResNet and Deformable DETR into wrappers,
+InstanceFormer torchvision's; their names differ in these prefixes alone.
 """
 _PREFIX = r'(?:detr\.)+'
+# InstanceFormer's mask heads stand outside of the wrapper.
+_WRAPPER = r'(?:detr\.)*'
 _BODY = _PREFIX + r'backbone\.0\.backbone\.'
 _TRANSFORMER = _PREFIX + r'transformer\.'
 
@@ -57,12 +59,12 @@ DEFORMABLE_RULES: Rules = (
     (_PREFIX + r'class_embed\.', 'cls_branches.'),
     (_PREFIX + r'bbox_embed\.(\d+)\.layers\.2\.', r'box_branches.\1.last.'),
     (_PREFIX + r'bbox_embed\.(\d+)\.layers\.', r'box_branches.\1.hidden.'),
-    (_PREFIX + r'controller\.', 'mask_controller.'),
-    (_PREFIX + r'mask_head\.lay3\.', 'mask_branch.fuse.0.'),
-    (_PREFIX + r'mask_head\.lay4\.', 'mask_branch.fuse.1.'),
-    (_PREFIX + r'mask_head\.dcn\.', 'mask_branch.fuse.2.'),
-    (_PREFIX + r'mask_head\.lay1\.', 'mask_branch.reduce.0.'),
-    (_PREFIX + r'mask_head\.lay2\.', 'mask_branch.reduce.1.'),
+    (_WRAPPER + r'controller\.', 'mask_controller.'),
+    (_WRAPPER + r'mask_head\.lay3\.', 'mask_branch.fuse.0.'),
+    (_WRAPPER + r'mask_head\.lay4\.', 'mask_branch.fuse.1.'),
+    (_WRAPPER + r'mask_head\.dcn\.', 'mask_branch.fuse.2.'),
+    (_WRAPPER + r'mask_head\.lay1\.', 'mask_branch.reduce.0.'),
+    (_WRAPPER + r'mask_head\.lay2\.', 'mask_branch.reduce.1.'),
 )
 
 #: The decoder holds the box branches once more, the same tensors.

@@ -11,8 +11,9 @@ from tests.parity.fixture import Fixture
 from tests.parity.run_fixture import load_system, run
 
 DATA = Path(__file__).resolve().parents[1] / 'data' / 'parity'
-FIXTURES = ['idol_r50_ytvis19', 'memcnp_r50_ytvis', 'memcnp_units',
-            'memcnp_vit_ytvis', 'sipmask_r50_ytvis', 'swin_d2']
+FIXTURES = ['idol_r50_ytvis19', 'instanceformer_r50_ytvis19_nomem',
+            'memcnp_r50_ytvis', 'memcnp_units', 'memcnp_vit_ytvis',
+            'sipmask_r50_ytvis', 'swin_d2']
 
 
 @pytest.mark.parametrize('name', FIXTURES)
@@ -21,6 +22,14 @@ def test_official_outputs(name, capsys):
     lines = [x for x in capsys.readouterr().out.splitlines()
              if x.startswith(('ok', 'FAIL'))]
     assert len(lines) > 45 and all(x.startswith('ok') for x in lines)
+
+
+def test_official_instanceformer_with_memory(shared_dir, capsys):
+    folder = shared_dir / 'parity' / 'instanceformer_r50_ytvis19'
+    if not folder.is_dir():
+        pytest.skip(f'needs {folder.name}')
+    assert run(str(folder)) == 0
+    assert '100 arrays, 0 skipped' in capsys.readouterr().out
 
 
 @pytest.fixture

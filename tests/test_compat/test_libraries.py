@@ -80,3 +80,20 @@ def test_two_processes_without_a_gpu(tmp_path):
     lines = [line for line in result.stdout.splitlines() if '[[' in line]
     # The mean of the ranks' gradients, 1 and 2.
     assert lines == ['gloo [[1.5, 1.5]]'] * 2, result.stderr
+
+
+def test_frames_of_a_clip_share_a_random_choice():
+    from mmcv.transforms import TransformBroadcaster
+
+    flips = [[dict(type='RandomFlip', prob=p)] for p in (0., 1.)]
+    same = TransformBroadcaster(
+        transforms=[dict(type='RandomChoice', transforms=flips)],
+        share_random_params=True)
+    seen = set()
+    for seed in range(20):
+        np.random.seed(seed)
+        frames = [np.zeros((4, 6, 3), np.uint8) for _ in range(3)]
+        result = same(dict(img=frames, img_shape=[(4, 6)] * 3))
+        assert len(set(result['flip'])) == 1
+        seen.add(result['flip'][0])
+    assert seen == {True, False}

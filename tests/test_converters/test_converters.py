@@ -176,3 +176,32 @@ def test_strict_check(change, message):
     change(state)
     with pytest.raises(ValueError, match=message):
         check_against(model, state)
+
+
+@pytest.mark.parametrize('name, expected', [
+    ('detr.backbone.0.body.layer1.0.downsample.1.weight',
+     'backbone.layer1.0.downsample.1.weight'),
+    ('detr.input_proj.3.1.bias', 'neck.extra_convs.0.gn.bias'),
+    ('detr.transformer.encoder.layers.4.norm2.weight',
+     'encoder.layers.4.norms.1.weight'),
+    ('detr.transformer.decoder.layers.5.norm2_mem.bias',
+     'decoder.layers.5.memory_norm.bias'),
+    ('detr.transformer.decoder.layers.0.cross_attn.value_proj.bias',
+     'decoder.layers.0.cross_attn.value_proj.bias'),
+    ('detr.bbox_embed.1.layers.2.weight', 'box_branches.1.last.weight'),
+    ('detr.temporal_class_embed.2.bias', 'class_prior.weigh.2.bias'),
+    ('mask_head.dcn.weight', 'mask_branch.fuse.2.weight'),
+])
+def test_names_of_instanceformer(name, expected):
+    assert KEY_MAPS['instanceformer'].rename(name) == expected
+
+
+def test_instanceformer_aliases_go_and_counters_come():
+    key_map = KEY_MAPS['instanceformer']
+    stem = 'detr.backbone.0.body.bn1.'
+    official = {stem + 'running_mean': PART, key_map.marker: PART,
+                'detr.transformer.decoder.bbox_embed.0.layers.0.bias': PART}
+    assert guess_system(official) == 'instanceformer'
+    assert set(key_map.convert(official)) == {
+        'backbone.bn1.running_mean', 'backbone.bn1.num_batches_tracked',
+        'class_prior.weigh.0.weight'}

@@ -1,7 +1,12 @@
 import numpy as np
 import pytest
 
-from mmvis_memcnp.datasets import ClipSampler, KeyRefSampler, VideoFrameSampler
+from mmvis_memcnp.datasets import (
+    ClipSampler,
+    KeyRefSampler,
+    NearFarClipSampler,
+    VideoFrameSampler,
+)
 from mmvis_memcnp.datasets.samplers import video_frame_sampler
 
 FRAMES = np.arange(20)
@@ -139,3 +144,31 @@ def test_processes_share_whole_videos(monkeypatch):
 
 def test_more_processes_than_videos(monkeypatch):
     assert served(monkeypatch, [2], 3) == [[(0, 0), (0, 1)], [], []]
+
+
+@pytest.mark.parametrize('num_frames', [1, 2, 3, 4, 6])
+@pytest.mark.parametrize('length', [1, 2, 5, 40])
+def test_near_far_clips(num_frames, length):
+    np.random.seed(0)
+    sampler = NearFarClipSampler(num_frames)
+    for key in {0, length // 2, length - 1}:
+        for _ in range(20):
+            clip, is_key = sampler.sample(key, np.array([key]), length)
+            assert len(clip) == num_frames and clip == sorted(clip)
+            assert sum(is_key) == 1 and clip[is_key.index(True)] == key
+            assert 0 <= clip[0] and clip[-1] < length
+            near = [t for t in clip if abs(t - key) <= 3]
+            assert len(near) >= min(num_frames, 3)
+            if length == 40:
+                far = set(clip) - set(near)
+                assert num_frames > 3 or not far
+
+
+def test_near_far_takes_frames_from_everywhere():
+    np.random.seed(0)
+    sampler = NearFarClipSampler(4)
+    seen = {t for _ in range(500)
+            for t in sampler.sample(20, np.array([20]), 40)[0]}
+    assert seen >= set(range(40)) - {20}
+    with pytest.raises(ValueError, match='at least 1'):
+        NearFarClipSampler(0)

@@ -1,5 +1,10 @@
 """Losses that mmdet lacks."""
 from .contrastive_embedding import ContrastiveEmbeddingLoss
+from .query_frame_loss import QueryFrameLoss, Rows
 from .query_instance import QueryInstanceLoss, QueryPairs
+from .temporal_contrast import TemporalContrastiveLoss
 
-__all__ = ['ContrastiveEmbeddingLoss', 'QueryInstanceLoss', 'QueryPairs']
+__all__ = [
+    'ContrastiveEmbeddingLoss', 'QueryFrameLoss', 'QueryInstanceLoss',
+    'QueryPairs', 'Rows', 'TemporalContrastiveLoss'
+]

@@ -12,12 +12,14 @@ from .point_geometry import (
     SmallestBoxTarget,
     pad_boxes,
 )
+from .query_matcher import ClipAssignment, ClipQueryMatcher
 from .query_sim_ota import QuerySimOTAAssigner, SimOTAAssignment
 from .query_uss import QueryAssignment, QueryUSSAssigner
 from .uss_assigner import USSAssigner
 
 __all__ = [
-    'CentreRadiusAssigner', 'ClipHungarianAssigner', 'ClipMatches',
+    'CentreRadiusAssigner', 'ClipAssignment', 'ClipHungarianAssigner',
+    'ClipMatches', 'ClipQueryMatcher',
     'FCOSPointAssigner', 'ObjectBoxAssigner',
     'PointAssigner', 'PointAssignment', 'PointBatch', 'PointTargets',
     'QueryAssignment', 'QuerySimOTAAssigner', 'QueryUSSAssigner',

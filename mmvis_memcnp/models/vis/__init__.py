@@ -2,11 +2,12 @@
 from .base import OnlineVIS, VISSession
 from .clip_base import ClipSession, ClipVIS
 from .idol import IDOL
+from .instanceformer import InstanceFormer
 from .noise_session import NoiseFilterSession
 from .seqformer import SeqFormer
 from .sipmask import SipMaskVIS
 
 __all__ = [
-    'ClipSession', 'ClipVIS', 'IDOL', 'NoiseFilterSession', 'OnlineVIS',
-    'SeqFormer', 'SipMaskVIS', 'VISSession'
+    'ClipSession', 'ClipVIS', 'IDOL', 'InstanceFormer', 'NoiseFilterSession',
+    'OnlineVIS', 'SeqFormer', 'SipMaskVIS', 'VISSession'
 ]

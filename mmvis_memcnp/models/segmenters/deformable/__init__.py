@@ -16,15 +16,19 @@ from .encoder import (
     padding_mask,
     sizes_wh,
 )
+from .instanceformer_decoder import DecodedFrames, InstanceFormerDecoder
 from .mask_branch import MaskBranch
+from .prior_propagation import ClassHistory, ClassPrior, ReferencePrior
 from .seqformer_decoder import DecodedClips, SeqFormerDecoder
 from .seqformer_loss import SeqFormerLoss
+from .token_memory import MemoryTokens, TokenMemory
 
 __all__ = [
-    'NUM_MASK_PARAMS', 'BoxPrediction', 'DecodedClips', 'DecodedQueries',
-    'DeformableDecoder', 'DeformableEncoder', 'DynamicConvMaskHead',
-    'EncodedFrames', 'MaskBranch', 'MemCNPBoxBranch', 'MemCNPBoxBranches',
-    'PlainBoxBranch', 'SeqFormerDecoder', 'SeqFormerLoss',
-    'build_box_branches', 'input_hw', 'padding_mask', 'refine_boxes',
-    'sizes_wh'
+    'NUM_MASK_PARAMS', 'BoxPrediction', 'ClassHistory', 'ClassPrior',
+    'DecodedClips', 'DecodedFrames', 'DecodedQueries', 'DeformableDecoder',
+    'DeformableEncoder', 'DynamicConvMaskHead', 'EncodedFrames',
+    'InstanceFormerDecoder', 'MaskBranch', 'MemCNPBoxBranch',
+    'MemCNPBoxBranches', 'MemoryTokens', 'PlainBoxBranch', 'ReferencePrior',
+    'SeqFormerDecoder', 'SeqFormerLoss', 'TokenMemory', 'build_box_branches',
+    'input_hw', 'padding_mask', 'refine_boxes', 'sizes_wh'
 ]

@@ -1,0 +1,11 @@
+# Not in the paper's tables: ResNet-101.
+_base_ = './instanceformer_r50_4xb4-16e_youtubevis2021.py'
+
+model = dict(
+    backbone=dict(
+        depth=101,
+        init_cfg=dict(
+            _delete_=True,
+            type='Pretrained',
+            checkpoint='checkpoints/resnet101.pth')))
+load_from = None

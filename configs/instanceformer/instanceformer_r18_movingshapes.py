@@ -1,0 +1,22 @@
+_base_ = [
+    '../_base_/models/instanceformer_r18_small.py',
+    '../_base_/datasets/moving_shapes.py',
+    '../_base_/schedules/small_cpu.py', '../_base_/default_runtime.py'
+]
+
+train_dataloader = dict(
+    batch_size=2,
+    dataset=dict(
+        clip_sampler=dict(
+            _delete_=True, type='NearFarClipSampler', num_frames=3)))
+optim_wrapper = dict(
+    optimizer=dict(lr=4e-4),
+    paramwise_cfg=dict(
+        custom_keys=dict(
+            backbone=dict(lr_mult=0.25),
+            reference_points=dict(lr_mult=0.1),
+            sampling_offsets=dict(lr_mult=0.1))),
+    clip_grad=dict(max_norm=1, norm_type=2))
+default_hooks = dict(
+    checkpoint=dict(by_epoch=False, interval=500, max_keep_ckpts=2))
+log_processor = dict(by_epoch=False)

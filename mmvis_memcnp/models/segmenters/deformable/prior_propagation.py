@@ -1,0 +1,145 @@
+"""What a frame takes over from the one before (InstanceFormer, eqs 1, 2)."""
+from typing import NamedTuple, Optional
+
+import torch
+import torch.nn.functional as F
+from mmdet.registry import MODELS
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+_SOURCES = ('content', 'position')
+_COMBINATIONS = ('multiply', 'add', None)
+
+
+class ReferencePrior(nn.Module):
+    """Reference points of a frame from its queries and the last ones, eq 1.
+
+    Only the linear layer is trained; it belongs to the host.
+
+    Args:
+        source (str): What predicts a point: 'content', the query that was
+            carried over, so that points follow the video (eq 1); 'position',
+            the constant query position, as the released code does. Defaults
+            to 'content'.
+        combine (str, optional): How it meets the last point: 'multiply'
+            (eq 1), 'add' (a script of the released code) or None, not at
+            all. Defaults to 'multiply'.
+    """
+
+    def __init__(self,
+                 source: str = 'content',
+                 combine: Optional[str] = 'multiply') -> None:
+        super().__init__()
+        if source not in _SOURCES:
+            raise ValueError(f'source of the reference points must be one of '
+                             f'{_SOURCES}, got {source!r}.')
+        if combine not in _COMBINATIONS:
+            raise ValueError(f'combine of the reference points must be one of '
+                             f'{_COMBINATIONS}, got {combine!r}.')
+        self.source = source
+        self.combine = combine
+
+    def forward(self, layer: nn.Linear, content: Tensor, position: Tensor,
+                previous: Optional[Tensor]) -> Tensor:
+        """Reference points of a frame.
+
+        Args:
+            layer (nn.Linear): C to 2, W_ref of eq 1.
+            content (Tensor): Shape (B, Q, C), queries that enter the frame.
+            position (Tensor): Shape (B, Q, C), their constant positions.
+            previous (Tensor, optional): Shape (B, Q, 2), what this returned
+                for the last frame; None in the first one.
+
+        Returns:
+            Tensor: Shape (B, Q, 2) float32, x and y as fractions.
+        """
+        query = content if self.source == 'content' else position
+        point = layer(query).float().sigmoid()
+        if previous is None or self.combine is None:
+            return point
+        if self.combine == 'multiply':
+            return (point * previous).sigmoid()
+        return (point + previous).sigmoid()
+
+
+class ClassHistory(NamedTuple):
+    """Class scores of the last frames, oldest first.
+
+    Attributes:
+        logits: (B, F, Q, K), F at most the prior's ``num_frames``.
+    """
+    logits: Tensor
+
+
+@MODELS.register_module()
+class ClassPrior(BaseModule):
+    """Class probabilities as a weighted sum over the last frames, eq 2.
+
+    Each class of each query has its own weights: a softmax over time of
+    sigmoid(T_cls(c_f)), of the last frames and of this one. The sum runs over
+    the probabilities of these frames; the released code takes those of this
+    frame for all of them, and as the weights sum to 1, nothing happens.
+
+    Args:
+        num_classes (int): K, of the class branches.
+        num_layers (int): Decoder layers; each has its own T_cls.
+        num_frames (int): Frames of the past. Defaults to 4.
+        active (bool): False leaves scores as they are, as the released code
+            in effect does, but keeps the parameters. Defaults to True.
+    """
+
+    def __init__(self,
+                 num_classes: int,
+                 num_layers: int,
+                 num_frames: int = 4,
+                 active: bool = True) -> None:
+        super().__init__()
+        if num_frames < 1:
+            raise ValueError('The class prior needs at least 1 frame of the '
+                             f'past, got num_frames={num_frames}; to have '
+                             'none, set class_prior=None.')
+        self.num_frames = num_frames
+        self.active = active
+        self.weigh = nn.ModuleList(
+            [nn.Linear(num_classes, num_classes) for _ in range(num_layers)])
+
+    def forward(self, layer: int, logits: Tensor,
+                history: Optional[ClassHistory]) -> Tensor:
+        """Scores of this frame in the light of the last ones.
+
+        Args:
+            layer (int): Decoder layer.
+            logits (Tensor): Shape (B, Q, K), of this frame.
+            history (ClassHistory, optional): None in the first frame.
+
+        Returns:
+            Tensor: Shape (B, Q, K) float32, logits of the weighted sum.
+        """
+        logits = logits.float()
+        if history is None or not self.active:
+            return logits
+        frames = torch.cat((history.logits, logits[:, None]), dim=1)
+        score = self.weigh[layer](frames.sigmoid()).float().sigmoid()
+        weight = score.log_softmax(dim=1)
+        # log p and log (1 - p) of p = sum of weight * probability: a logit
+        # that neither p near 0 nor p near 1 spoils.
+        yes = (weight + F.logsigmoid(frames)).logsumexp(dim=1)
+        no = (weight + F.logsigmoid(-frames)).logsumexp(dim=1)
+        return yes - no
+
+    def remember(self, logits: Tensor,
+                 history: Optional[ClassHistory]) -> ClassHistory:
+        """Add a frame and forget the one that is too old.
+
+        Args:
+            logits (Tensor): Shape (B, Q, K), of the last layer, as
+                :meth:`forward` gave them.
+            history (ClassHistory, optional): Before this frame.
+
+        Returns:
+            ClassHistory: At most ``num_frames`` frames.
+        """
+        frames = logits[:, None]
+        if history is not None:
+            frames = torch.cat((history.logits, frames), dim=1)
+        return ClassHistory(frames[:, -self.num_frames:])

@@ -1,0 +1,362 @@
+"""InstanceFormer: queries that carry instances from frame to frame."""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from mmdet.models.layers import MLP
+from mmdet.registry import MODELS, TASK_UTILS
+from mmdet.structures import TrackDataSample
+from mmdet.utils import reduce_mean
+from mmengine.model import bias_init_with_prob
+from torch import Tensor, nn
+
+from ...structures.clip_targets import ClipTargets, collect_clip_targets
+from ...structures.sinks import Sink
+from ..losses.query_frame_loss import Rows
+from ..segmenters.deformable import (
+    NUM_MASK_PARAMS,
+    ClassHistory,
+    DecodedFrames,
+    EncodedFrames,
+    MemoryTokens,
+    ReferencePrior,
+    build_box_branches,
+    padding_mask,
+)
+from ..task_modules.query_matcher import ClipAssignment
+from .base import OnlineVIS
+from .instanceformer_session import InstanceFormerSession
+
+
+class PropagatedState(NamedTuple):
+    """What a frame hands to the next one, of B videos.
+
+    Attributes:
+        queries: (B, Q, C), last layer.
+        references: (B, Q, 2), the points that the frame began with.
+        memory: tokens of the last frames; None without memory.
+        history: class scores of the last frames; None without class prior.
+    """
+    queries: Tensor
+    references: Tensor
+    memory: MemoryTokens | None
+    history: ClassHistory | None
+
+
+class FrameQueries(NamedTuple):
+    """Everything about the queries of a frame.
+
+    Attributes:
+        decoded: queries, references and boxes of L layers.
+        logits: (L, B, Q, K) float32, with the class prior.
+    """
+    decoded: DecodedFrames
+    logits: Tensor
+
+
+@MODELS.register_module()
+class InstanceFormer(OnlineVIS):
+    """Online VIS by propagated priors and a memory (Koner et al., 2022).
+
+    A query is an instance for the whole video: its representation, its
+    reference point and its class scores go from frame to frame, and it looks
+    into a memory of the last frames. There is nothing to associate.
+
+    Args:
+        encoder: a :class:`DeformableEncoder`.
+        decoder: an :class:`InstanceFormerDecoder`; ``with_memory`` follows
+            from ``memory``.
+        mask_branch: a :class:`MaskBranch`.
+        mask_head: a :class:`DynamicConvMaskHead`.
+        num_classes: classes of the data.
+        num_queries: Q.
+        embed_dims: C.
+        reference_prior: arguments of :class:`ReferencePrior`.
+        class_prior: a :class:`ClassPrior`, or None.
+        memory: a :class:`TokenMemory`, or None.
+        class_offset: channels before the first class and after the last one
+            that stand for no class; 1 in the released code, whose channels
+            are category ids, else 0.
+        matcher: a :class:`ClipQueryMatcher`.
+        frame_loss: a :class:`QueryFrameLoss`.
+        contrast: a :class:`TemporalContrastiveLoss`, or None.
+        memcnp: MemCNP of the box branches; this host has none yet.
+        test_cfg: see :class:`InstanceFormerSession`.
+        kwargs: see :class:`OnlineVIS`.
+
+    Raises:
+        ValueError: if ``contrast`` is asked for without ``memory``, whose
+            tokens it compares.
+    """
+
+    def __init__(self,
+                 *,
+                 encoder: dict,
+                 decoder: dict,
+                 mask_branch: dict,
+                 num_classes: int,
+                 mask_head: dict | None = None,
+                 num_queries: int = 300,
+                 embed_dims: int = 256,
+                 reference_prior: dict | None = None,
+                 class_prior: dict | None = None,
+                 memory: dict | None = None,
+                 class_offset: int = 0,
+                 matcher: dict | None = None,
+                 frame_loss: dict | None = None,
+                 contrast: dict | None = None,
+                 memcnp: dict | None = None,
+                 test_cfg: dict | None = None,
+                 **kwargs) -> None:
+        super().__init__(**kwargs)
+        if contrast is not None and memory is None:
+            raise ValueError('The temporal contrast compares the tokens of '
+                             'the memory: give the model a memory or set '
+                             'contrast=None.')
+        self.num_classes = num_classes
+        self.class_offset = class_offset
+        channels = num_classes + 2 * class_offset
+        self.encoder = MODELS.build(encoder)
+        self.decoder = MODELS.build(
+            dict(decoder, with_memory=memory is not None))
+        layers = len(self.decoder.layers)
+        self.query_embed = nn.Embedding(num_queries, 2 * embed_dims)
+        self.reference_points = nn.Linear(embed_dims, 2)
+        self.reference_prior = ReferencePrior(**(reference_prior or {}))
+        self.cls_branches = nn.ModuleList(
+            [nn.Linear(embed_dims, channels) for _ in range(layers)])
+        self.box_branches = build_box_branches(layers, embed_dims, memcnp)
+        self.class_prior = None if class_prior is None else MODELS.build(
+            dict(class_prior, num_classes=channels, num_layers=layers))
+        self.memory = None if memory is None else MODELS.build(
+            dict(memory, num_classes=channels, embed_dims=embed_dims))
+        self.mask_branch = MODELS.build(mask_branch)
+        self.mask_controller = MLP(embed_dims, embed_dims, NUM_MASK_PARAMS, 3)
+        self.mask_head = MODELS.build(
+            mask_head or dict(type='DynamicConvMaskHead'))
+        self.mask_stride = self.mask_head.out_stride
+        self.matcher = TASK_UTILS.build(
+            matcher or dict(type='ClipQueryMatcher'))
+        self.frame_loss = MODELS.build(
+            frame_loss or dict(type='QueryFrameLoss'))
+        self.contrast = None if contrast is None else MODELS.build(contrast)
+        self.test_cfg = dict(test_cfg or {})
+        # Names a typing error now and not after a training.
+        InstanceFormerSession.check(self.test_cfg)
+
+    def init_weights(self) -> None:
+        """Parts start as they say; classes start at a probability of 1 %."""
+        super().init_weights()
+        nn.init.xavier_uniform_(self.reference_points.weight)
+        nn.init.zeros_(self.reference_points.bias)
+        # Plain lists hand nothing on.
+        for box_branch in self.box_branches:
+            box_branch.init_weights()  # type: ignore[operator]
+        for branch in self.cls_branches:
+            assert isinstance(branch, nn.Linear)
+            nn.init.constant_(branch.bias, bias_init_with_prob(0.01))
+
+    # -- frames -----------------------------------------------------------
+    def encode(self, frames: Tensor,
+               sizes: Sequence[tuple[int, int]]
+               ) -> tuple[EncodedFrames, Tensor]:
+        """What the decoder and the masks look at.
+
+        Args:
+            frames: (B, 3, H, W) normalised and padded.
+            sizes: height and width of each frame before padding.
+
+        Returns:
+            The encoded frames, and mask features (B, 8, h, w).
+        """
+        height, width = frames.shape[-2:]
+        padding = padding_mask(sizes, (height, width), frames.device)
+        encoded = self.encoder(self.extract_feat(frames), padding)
+        return encoded, self.mask_branch(encoded.maps())
+
+    def decode(self,
+               encoded: EncodedFrames,
+               state: PropagatedState | None,
+               span: int | None = None) -> FrameQueries:
+        """Queries of the next frame of each of B videos.
+
+        Args:
+            encoded: B frames.
+            state: from the frames before; None in the first one.
+            span: see :meth:`TokenMemory.read`.
+        """
+        batch = len(encoded.memory)
+        place, start = self.query_embed.weight.chunk(2, dim=1)
+        position = place.expand(batch, -1, -1)
+        content = (start.expand(batch, -1, -1) if state is None else
+                   state.queries)
+        reference = self.reference_prior(
+            self.reference_points, content, position,
+            None if state is None else state.references)
+        memory = None
+        if self.memory is not None and state is not None:
+            memory = self.memory.read(state.memory, place, span)
+        decoded = self.decoder(content, position, reference, encoded, memory,
+                               self.box_branches)
+        logits = [branch(query) for branch, query in zip(
+            self.cls_branches, decoded.queries, strict=True)]
+        if self.class_prior is not None:
+            history = None if state is None else state.history
+            logits = [self.class_prior(layer, x, history)
+                      for layer, x in enumerate(logits)]
+        return FrameQueries(decoded, torch.stack(logits).float())
+
+    def propagate(self,
+                  frame: FrameQueries,
+                  state: PropagatedState | None,
+                  matched: Tensor | None = None) -> PropagatedState:
+        """What the next frame gets.
+
+        Args:
+            frame: from :meth:`decode`.
+            state: what that frame got.
+            matched: (B, Q) bool, queries of objects, in training.
+        """
+        queries, logits = frame.decoded.queries[-1], frame.logits[-1]
+        memory = history = None
+        if self.memory is not None:
+            memory = self.memory.push(
+                None if state is None else state.memory,
+                self.memory.select(logits, matched), queries, logits,
+                frame.decoded.boxes[-1])
+        if self.class_prior is not None:
+            history = self.class_prior.remember(
+                logits, None if state is None else state.history)
+        return PropagatedState(queries, frame.decoded.references[0], memory,
+                               history)
+
+    def mask_logits(self, features: Tensor, frame: FrameQueries, rows: Rows,
+                    sizes: Tensor) -> Tensor:
+        """Masks of some queries.
+
+        Args:
+            features: (B, 8, h, w).
+            frame: from :meth:`decode`.
+            rows: which layer, clip and query.
+            sizes: (B, 2), width and height of the frames without padding.
+
+        Returns:
+            (P, 2h, 2w) float32 logits.
+        """
+        points = torch.stack([r[..., :2] for r in frame.decoded.references])
+        where = (rows.layer, rows.clip, rows.query)
+        return self.mask_head(
+            features, self.mask_controller(frame.decoded.queries[where]),
+            points[where] * sizes[rows.clip], rows.clip)
+
+    # -- training ---------------------------------------------------------
+    def loss(self, inputs: Tensor,
+             data_samples: list[TrackDataSample]) -> dict[str, Tensor]:
+        """Losses of clips, a frame after the other, through time.
+
+        Args:
+            inputs: (B, T, 3, H, W).
+            data_samples: B clips with ground truth.
+        """
+        targets = collect_clip_targets(data_samples, inputs.device)
+        sizes = [f.img_shape for s in data_samples
+                 for f in s.video_data_samples]
+        encoded, features = self.encode(inputs.flatten(0, 1), sizes)
+        return self.clip_losses(encoded, features, targets)
+
+    def clip_losses(self, encoded: EncodedFrames, features: Tensor,
+                    targets: ClipTargets) -> dict[str, Tensor]:
+        """Losses of B clips of T frames.
+
+        Args:
+            encoded: B * T frames, those of a clip one after the other.
+            features: mask features of the same frames.
+            targets: of the clips.
+        """
+        batch, length = targets.present.shape[:2]
+        layers = len(self.decoder.layers)
+        assignment = ClipAssignment(targets, layers)
+        # The mean over the ranks, as in DETR.
+        count = reduce_mean(targets.valid.sum().float()).clamp(min=1)
+        state = None
+        sums: dict[str, Tensor] = {}
+        tokens, objects = [], []
+        first = torch.arange(batch, device=features.device) * length
+        for t in range(length):
+            frame = self.decode(encoded.select(first + t), state, span=length)
+            self.matcher.update(
+                assignment, t, frame.logits[
+                    ..., self.class_offset:self.class_offset +
+                    self.num_classes], frame.decoded.boxes,
+                targets.boxes[:, t], targets.labels)
+            losses = self._frame_losses(frame, features[first + t],
+                                        assignment, targets, t)
+            for name, value in losses.items():
+                sums[name] = sums.get(name, 0.) + value / (length * count)
+            own = torch.from_numpy(assignment.objects_of_queries(
+                frame.logits.shape[2])).to(features.device)
+            state = self.propagate(frame, state, own >= 0)
+            if self.contrast is not None and state.memory is not None:
+                index = state.memory.sources[:, -1]
+                tokens.append(state.queries.gather(1, index[..., None].expand(
+                    -1, -1, state.queries.shape[-1])))
+                objects.append(own.gather(1, index))
+        out = {}
+        for name, value in sums.items():
+            value = value * self.frame_loss.weights[name]
+            out[f'loss_{name}'] = value[-1]
+            for layer in range(layers - 1):
+                out[f'd{layer}.loss_{name}'] = value[layer]
+        if self.contrast is not None:
+            out['loss_contrast'] = self.contrast(
+                torch.cat(tokens, 1), torch.cat(objects, 1))
+        return out
+
+    def _frame_losses(self, frame: FrameQueries, features: Tensor,
+                      assignment: ClipAssignment, targets: ClipTargets,
+                      t: int) -> dict[str, Tensor]:
+        """Sums of the losses of frame ``t``, (L,) each."""
+        device = features.device
+        layers = len(frame.logits)
+        shown = Rows.of(
+            assignment.rows(self.matcher.wanted(assignment, t)), device)
+        known = Rows.of(self.mask_rows(assignment, t), device)
+        blank = len(known.layer) == 0
+        if blank:  # A mask that counts nothing keeps the graph whole.
+            known = Rows(*torch.zeros((4, 1), dtype=torch.long,
+                                      device=device))
+        masks = self.mask_logits(features, frame, known, targets.sizes[:, t])
+        cls = self.frame_loss.classes(
+            frame.logits, targets.labels + self.class_offset, shown)
+        bbox, giou = self.frame_loss.boxes(
+            frame.decoded.boxes, targets.boxes[:, t], shown)
+        mask, dice = self.frame_loss.masks(masks, targets.masks[:, t], known,
+                                           layers)
+        if blank:
+            mask, dice = mask * 0, dice * 0
+        return dict(cls=cls, bbox=bbox, giou=giou, mask=mask, dice=dice)
+
+    def mask_rows(self, assignment: ClipAssignment, t: int) -> np.ndarray:
+        """Objects and queries whose masks frame ``t`` compares, (4, P).
+
+        An object that is out of sight has an empty mask.
+        """
+        return assignment.rows(assignment.valid)
+
+    # -- inference --------------------------------------------------------
+    def start(self,
+              video_meta: dict | None = None,
+              sink: Sink | None = None) -> InstanceFormerSession:
+        """See :meth:`OnlineVIS.start`."""
+        return InstanceFormerSession(self, video_meta, sink)
+
+    def _forward(self, inputs: Tensor) -> FrameQueries:
+        """Queries of every frame alone: (N, T, ...) is N * T frames."""
+        frames = inputs.flatten(0, 1)
+        height, width = frames.shape[-2:]
+        encoded, _ = self.encode(frames, [(height, width)] * len(frames))
+        return self.decode(encoded, None)
+

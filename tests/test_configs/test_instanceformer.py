@@ -1,0 +1,191 @@
+"""Configs of InstanceFormer: complete, documented, buildable."""
+import re
+from collections.abc import Iterator
+from copy import deepcopy
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from mmdet.registry import MODELS
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+
+from .trees import ABSENT, changes, literal, plain, value_of
+
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / 'configs/instanceformer'
+NAMES = sorted(
+    str(p.relative_to(FOLDER).with_suffix('')) for p in FOLDER.rglob('*.py'))
+PAPER = {
+    f'instanceformer_r50_4xb4-16e_{data}': column
+    for data, column in (('youtubevis2019', 'YouTube-VIS'),
+                         ('youtubevis2021', 'YouTube-VIS'),
+                         ('youtubevis2022', 'YouTube-VIS'), ('ovis', 'OVIS'))
+}
+BINDING = re.compile(
+    r'(model|optim_wrapper|param_scheduler|train_cfg|auto_scale_lr|load_from|'
+    r'randomness|train_dataloader\.(batch_size|dataset\.datasets\.\d\.'
+    r'(clip_sampler|pipeline|num_frames))|test_dataloader\.dataset\.'
+    r'pipeline)\b')
+NOT_A_NUMBER = re.compile(
+    r'(type|by_epoch|\.begin|keep_ratio|pad_mask|num_stages|out_indices)$')
+#: The pseudo clips are scaled as the clips are.
+SAME = (r'datasets.0.pipeline.0.transforms.3', 'datasets.1.pipeline.0.'
+        'transforms.4')
+
+
+@cache
+def load(name: str) -> dict:
+    return Config.fromfile(FOLDER / f'{name}.py').to_dict()
+
+
+def has_dict(node: Any) -> bool:
+    return isinstance(node, dict) or (isinstance(node, (list, tuple))
+                                      and any(map(has_dict, node)))
+
+
+def leaves(node: Any, path: str = '') -> Iterator[tuple[str, Any]]:
+    """Dotted key and value of everything that holds no dict."""
+    if not has_dict(node):
+        yield path, plain(node)
+        return
+    children = node.items() if isinstance(node, dict) else enumerate(node)
+    for key, value in children:
+        yield from leaves(value, f'{path}.{key}' if path else str(key))
+
+
+def tables(first: str) -> list[list[list[str]]]:
+    """Tables of the README whose first head is ``first``."""
+    found, rows = [], []
+    for line in [*(FOLDER / 'README.md').read_text().splitlines(), '']:
+        if line.startswith('|'):
+            rows.append([c.strip() for c in line.strip('|').split('|')])
+        elif rows:
+            if rows[0][0] == first:
+                found.append([rows[0], *rows[2:]])
+            rows = []
+    return found
+
+
+def linked(cell: str) -> str:
+    match = re.search(r'\]\((.+)\.py\)', cell)
+    assert match, cell
+    return match.group(1)
+
+
+@pytest.mark.parametrize('name', PAPER)
+def test_every_number_has_its_row(name):
+    config = {k: v for k, v in leaves(load(name))}
+    said = {}
+    for head, *rows in tables('setting'):
+        for row in rows:
+            assert len(row) == len(head) and row[-1], row
+            for column, cell in zip(head[2:-1], row[2:-1], strict=True):
+                if column in ('all', PAPER[name]):
+                    said[row[1].strip('`')] = literal(cell)
+    assert {key: config.get(key, ABSENT) for key in said} == said
+    binding = {key for key in config
+               if BINDING.match(key) and not NOT_A_NUMBER.search(key)}
+    binding -= {key for key in binding if SAME[0] in key
+                and config[key] == config[key.replace(*SAME)]}
+    assert len(binding) > 80
+    assert binding - said.keys() == set()
+
+
+def test_rows_of_the_paper():
+    (_, *rows), = tables('row')
+    seen = set()
+    for row in rows:
+        name = linked(row[1])
+        seen.add(name)
+        full = load('instanceformer_r50_4xb4-16e_' + (
+            'youtubevis2022' if 'Table 3' in row[0] else 'ovis'))
+        said = {f'model.{k}': value_of(v) for k, v in (
+            text.split('=', 1) for text in re.findall('`(.+?)`', row[2]))}
+        assert dict(changes(full, load(name))) == said, name
+    assert len(rows) == 13
+    assert seen >= {n for n in NAMES if n.startswith('ablations/')}
+
+
+def test_official_options():
+    paper, official = map(load, ('instanceformer_r50_4xb4-16e_youtubevis2019',
+                                 'instanceformer_r50_official'))
+    (_, *rows), = tables('option (`model.`)')
+    found = dict(changes(paper, official))
+    assert found == {'model.' + row[0].strip('`'): literal(row[2])
+                     for row in rows}
+    init_default_scope('mmdet')
+    with torch.device('meta'):
+        model = MODELS.build(deepcopy(paper['model']))
+    for row in rows:
+        node: Any = paper['model']
+        for key in row[0].strip('`').split('.'):
+            node = node.get(key, ABSENT)
+        if node == ABSENT:  # the default of the class
+            node = model
+            for key in row[0].strip('`').split('.'):
+                node = getattr(node, key, None)
+                node = node.layers[0] if key == 'decoder' else node
+        assert node == literal(row[1]), row[0]
+    without = load('instanceformer_r50_no-memory_official')
+    assert dict(changes(official, without)) == {
+        'model.memory': None, 'model.contrast': None}
+
+
+def test_parameters():
+    (_, *rows), = tables('config')
+    init_default_scope('mmdet')
+    for row in rows:
+        name = linked(row[0])
+        if 'swin' in name:  # cannot be built without memory
+            continue
+        with torch.device('meta'):
+            model = MODELS.build(deepcopy(load(name)['model']))
+        assert [int(x) for x in row[1:]] == [
+            sum(p.numel() for p in model.parameters()),
+            sum(p.numel() for p in model.parameters() if p.requires_grad)]
+    assert {linked(row[0]) for row in rows} >= PAPER.keys()
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_complete(name):
+    cfg = Config.fromfile(FOLDER / f'{name}.py')
+    assert cfg.custom_imports.imports == ['mmvis_memcnp']
+    assert cfg.train_dataloader.sampler.type == 'ResumableSampler'
+    assert cfg.default_hooks.checkpoint.type == 'AtomicCheckpointHook'
+    if 'coco' not in name:
+        assert cfg.val_cfg.type == 'VideoValLoop'
+        assert cfg.test_dataloader.sampler.type == 'VideoFrameSampler'
+
+
+@pytest.mark.parametrize('data', ['youtube_vis_2019', 'youtube_vis_2021',
+                                  'youtube_vis_2022', 'ovis'])
+def test_classes_are_those_of_the_data(data):
+    from mmdet.registry import DATASETS
+    cfg = Config.fromfile(
+        ROOT / f'configs/_base_/datasets/instanceformer_{data}.py')
+    coco, vis = cfg.train_dataloader.dataset.datasets
+    classes = DATASETS.get(vis.type).METAINFO['classes']
+    assert coco.metainfo.classes == vis.metainfo.classes == tuple(classes)
+
+
+def test_metafile_names_every_config():
+    index = yaml.safe_load((ROOT / 'model-index.yml').read_text())
+    assert 'configs/instanceformer/metafile.yml' in index['Import']
+    meta = yaml.safe_load((FOLDER / 'metafile.yml').read_text())
+    models = {m['Name']: m for m in meta['Models']}
+    assert models.keys() == {n.split('/')[-1] for n in NAMES
+                             if not re.search('official|movingshapes', n)}
+    for name, model in models.items():
+        path = ROOT / model['Config']
+        cfg = Config.fromfile(path)
+        assert path.stem == name
+        assert model['In Collection'] == meta['Collections'][0]['Name']
+        assert model['Metadata']['Epochs'] == cfg.train_cfg.max_epochs
+        dataset = cfg.train_dataloader.dataset
+        if 'datasets' in dataset:
+            assert model['Metadata']['Training Data'] == [
+                d.type for d in dataset.datasets]

@@ -1,0 +1,78 @@
+"""Losses of query systems, by hand."""
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from mmvis_memcnp.models.losses import (
+    QueryFrameLoss,
+    Rows,
+    TemporalContrastiveLoss,
+)
+
+
+def rows(*quadruples):
+    return Rows(*torch.tensor(quadruples, dtype=torch.long).reshape(-1, 4).t())
+
+
+def test_focal_loss_of_the_classes():
+    logits = torch.zeros(2, 1, 3, 2)
+    loss = QueryFrameLoss().classes(logits, torch.tensor([[1]]),
+                                    rows((1, 0, 0, 2)))
+    negative, positive = .75 * .25 * math.log(2), .25 * .25 * math.log(2)
+    assert loss.tolist() == pytest.approx(
+        [6 * negative, 5 * negative + positive])
+
+
+def test_boxes_of_each_layer():
+    boxes = torch.tensor([.5, .5, .2, .2]).expand(2, 1, 3, 4)
+    target = torch.tensor([[[.5, .5, .2, .2], [.6, .5, .2, .4]]])
+    distance, giou = QueryFrameLoss().boxes(
+        boxes, target, rows((0, 0, 0, 1), (1, 0, 1, 2)))
+    assert distance.tolist() == pytest.approx([0, .3], abs=1e-6)
+    inter, union, hull = .1 * .2, .04 + .08 - .02, .3 * .4
+    assert giou.tolist() == pytest.approx(
+        [0, 1 - inter / union + (hull - union) / hull], abs=1e-5)
+
+
+def test_masks_of_each_layer():
+    target = torch.zeros(1, 1, 2, 2, dtype=torch.bool)
+    target[0, 0, 0] = True
+    logits = torch.zeros(1, 2, 2)
+    focal, dice = QueryFrameLoss().masks(logits, target, rows((1, 0, 0, 0)),
+                                         2)
+    assert focal.tolist() == pytest.approx(
+        [0, .5 * .25 * math.log(2)])
+    assert dice.tolist() == pytest.approx([0, 1 - 3 / 5])
+
+
+def test_contrast_by_hand():
+    x = F.normalize(torch.tensor([[[1., 0.], [.6, .8], [0., 1.]]]), dim=-1)
+    objects = torch.tensor([[4, 4, -1]])
+    loss = TemporalContrastiveLoss(temperature=.5, loss_weight=2.)
+    expected = 0.
+    for i, j in ((0, 1), (1, 0)):
+        similar = torch.tensor([float(x[0, i] @ x[0, k]) / .5
+                                for k in range(3) if k != i])
+        own = float(x[0, i] @ x[0, j]) / .5
+        expected += (float(similar.exp().sum().log()) - own) / 2
+    assert float(loss(3 * x, objects)) == pytest.approx(2 * expected,
+                                                        rel=1e-5)
+
+
+@pytest.mark.parametrize('objects', [[[-1, -1, -1]], [[0, 1, -1]]])
+def test_contrast_without_a_pair_is_zero_and_on_the_graph(objects):
+    x = torch.rand(1, 3, 4, requires_grad=True)
+    loss = TemporalContrastiveLoss()(x, torch.tensor(objects))
+    assert loss == 0
+    loss.backward()
+    assert x.grad.isfinite().all()
+
+
+def test_clips_do_not_push_each_other():
+    x = torch.rand(2, 4, 5)
+    objects = torch.tensor([[0, 0, 1, -1], [0, 0, 2, 2]])
+    loss = TemporalContrastiveLoss()
+    one, two = loss(x[:1], objects[:1]), loss(x[1:], objects[1:])
+    assert loss(x, objects) == pytest.approx((2 * one + 4 * two) / 6)

@@ -1,0 +1,352 @@
+"""InstanceFormer: sessions, bounded state, losses."""
+import pytest
+import torch
+
+from tests.fakes.tiny_instanceformer import (
+    OBJECTS,
+    batch,
+    clip,
+    losses,
+    tiny_model,
+    total,
+    video,
+)
+
+OFFICIAL = dict(
+    decoder=dict(cross_position=False),
+    class_offset=1,
+    reference_prior=dict(source='position'),
+    class_prior=dict(active=False),
+    memory=dict(temporal_index='slot'),
+    matcher=dict(rule='first_frame', box_norm=2),
+    test_cfg=dict(video_score='top_quarter'))
+HOSTS = {
+    'paper': {},
+    'official': OFFICIAL,
+    'queries alone': dict(memory=None, contrast=None, class_prior=None,
+                          reference_prior=dict(combine=None)),
+}
+
+
+@pytest.fixture(params=HOSTS)
+def model(request):
+    return tiny_model(**HOSTS[request.param])
+
+
+def metas(sample):
+    return [f.metainfo for f in sample.video_data_samples]
+
+
+def answers(result):
+    return result.to_ytvis(1, [1, 2, 3])
+
+
+def follow(model, frames, infos, chunk=1):
+    session = model.start()
+    for t in range(0, len(frames), chunk):
+        session.step(frames[t:t + chunk], infos[t:t + chunk])
+    return session
+
+
+# -- sessions ---------------------------------------------------------------
+@pytest.mark.parametrize('length', [1, 2, 3, 5])
+def test_predict_is_a_session(model, length):
+    model.eval()
+    inputs, samples = batch(model, video(length), training=False)
+    expected = answers(follow(model, inputs[0], metas(samples[0])).finish())
+    found = model(inputs, samples, mode='predict')[0].pred_tracks
+    assert found.num_frames == length and len(found.tracks) > 0
+    assert answers(found) == expected
+    assert all(0 < t.score < 1 and 0 <= t.label < 3 for t in found.tracks)
+
+
+def test_a_chunk_is_its_frames(model):
+    model.eval()
+    inputs, (sample, ) = batch(model, video(5), training=False)
+    one, two, five = (answers(follow(model, inputs[0], metas(sample),
+                                     chunk).finish()) for chunk in (1, 2, 5))
+    assert one == two == five
+
+
+def test_two_sessions_do_not_meet(model):
+    model.eval()
+    clips = [batch(model, video(4, seed=s), training=False) for s in (0, 1)]
+    alone = [answers(follow(model, i[0], metas(s[0])).finish())
+             for i, s in clips]
+    assert alone[0] != alone[1]
+    sessions = [model.start(), model.start(dict(name='second'))]
+    assert sessions[1].video_meta == dict(name='second')
+    for t in range(4):
+        for session, (inputs, samples) in zip(sessions, clips, strict=True):
+            session.step(inputs[0, t:t + 1], metas(samples[0])[t:t + 1])
+    assert [answers(s.finish()) for s in sessions] == alone
+
+
+def test_identity_is_the_query_and_stays_with_the_choice(model):
+    model.eval()
+    inputs, (sample, ) = batch(model, video(6), training=False)
+    session = model.start()
+    results = session.step(inputs[0], metas(sample))
+    chosen = set(session.chosen.tolist())
+    assert 0 < len(chosen) <= 6
+    for result in results[2:]:  # the first two are provisional
+        assert set(result.instances_id.tolist()) <= chosen
+    video_result = session.finish()
+    for t, frame in enumerate(video_result.iter_frames()):
+        if t >= 2:
+            assert frame.instances_id.tolist() == \
+                results[t].instances_id.tolist()
+    assert {t.id for t in video_result.tracks} <= chosen
+
+
+def test_a_video_may_go_on_after_a_result(model):
+    model.eval()
+    inputs, (sample, ) = batch(model, video(5), training=False)
+    session = follow(model, inputs[0, :2], metas(sample)[:2])
+    before = answers(session.finish())
+    session.step(inputs[0, 2:], metas(sample)[2:])
+    assert session.finish().num_frames == 5
+    assert len(before[0]['segmentations']) == 2
+
+
+def test_no_frame_and_nothing_found(model):
+    model.eval()
+    assert answers(model.start().finish()) == []
+    torch.nn.init.constant_(model.mask_controller.layers[-1].weight, 0.)
+    torch.nn.init.constant_(model.mask_controller.layers[-1].bias, 0.)
+    model.mask_controller.layers[-1].bias.data[-1] = -9.  # empty masks
+    inputs, samples = batch(model, video(4), training=False)
+    found = model(inputs, samples, mode='predict')[0].pred_tracks
+    assert found.num_frames == 4 and found.tracks == []
+    model.test_cfg['score_thr'] = 1.
+    model.mask_controller.layers[-1].bias.data[-1] = 9.
+    assert model(inputs, samples, mode='predict')[0].pred_tracks.tracks == []
+
+
+def tensors(node):
+    """Every tensor that a value holds."""
+    if isinstance(node, torch.Tensor):
+        yield node
+    elif isinstance(node, dict):
+        for value in node.values():
+            yield from tensors(value)
+    elif isinstance(node, (list, tuple)):
+        for value in node:
+            yield from tensors(value)
+    elif hasattr(node, '__dict__') and not isinstance(node, torch.nn.Module):
+        yield from tensors(vars(node))
+
+
+def test_state_does_not_grow(model):
+    model.eval()
+    inputs, (sample, ) = batch(model, video(1, size=(32, 32)), training=False)
+    session = model.start()
+    sizes = {}
+    for t in range(1, 161):
+        session.step(inputs[0], metas(sample))
+        if t in (40, 160):
+            sizes[t] = sum(
+                x.untyped_storage().nbytes()
+                for part in (session.state, session.scoring, session.chosen,
+                             session._waiting) for x in tensors(part))
+    assert sizes[40] == sizes[160] > 0
+
+
+def test_frame_results_keep_the_contract(model):
+    model.eval()
+    inputs, (sample, ) = batch(model, video(1, size=(50, 75)), training=False)
+    meta = dict(metas(sample)[0], ori_shape=(100, 150), scale_factor=(.5, .5))
+    result, = model.start().step(inputs[0], [meta])
+    n = len(result)
+    assert n > 0 and result.class_scores.shape == (n, 3)
+    assert result.bboxes.min() >= 0
+    assert (result.bboxes[:, 2] <= 150).all()
+    assert (result.bboxes[:, 3] <= 100).all()
+    assert all(m['size'] == [100, 150] for m in result.masks)
+    best, label = result.class_scores.max(1)
+    assert torch.equal(best, result.scores)
+    assert torch.equal(label, result.labels)
+    assert 'box_sigmas' not in result
+
+
+@torch.no_grad()
+def test_what_is_padded_does_not_matter():
+    model = tiny_model().eval()
+    encoded, _ = model.encode(torch.rand(1, 3, 96, 128), [(64, 64)])
+    assert encoded.padding.any()
+    other = encoded._replace(memory=torch.where(
+        encoded.padding[..., None], 9., encoded.memory))
+    one, two = (model.decode(e, None).logits for e in (encoded, other))
+    assert torch.allclose(one, two, atol=1e-6)
+
+
+def test_frames_and_metas_must_be_as_many(model):
+    with pytest.raises(ValueError, match='1 frames came with 2 metas'):
+        model.start().step(torch.zeros(1, 3, 32, 32), [{}, {}])
+
+
+def test_predict_in_bfloat16(model):
+    model.eval()
+    inputs, samples = batch(model, video(4), training=False)
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        sample, = model(inputs, samples, mode='predict')
+    assert all(0 < t.score < 1 for t in sample.pred_tracks.tracks)
+
+
+def test_tensor_mode_gives_every_frame(model):
+    frame = model.eval()(torch.zeros(2, 2, 3, 64, 64), mode='tensor')
+    assert frame.decoded.boxes.shape == (2, 4, 12, 4)
+
+
+@pytest.mark.parametrize('options, message', [
+    (dict(memory=None), 'contrast=None'),
+    (dict(memcnp=dict(type='MemCNP')), 'memcnp'),
+    (dict(test_cfg=dict(video_score='median')), "'median'"),
+    (dict(test_cfg=dict(num_proposals=0)), 'num_proposals'),
+    (dict(test_cfg=dict(topk=3)), "'topk'"),
+    (dict(matcher=dict(rule='last')), "'last'"),
+])
+def test_bad_options_are_named(options, message):
+    with pytest.raises(ValueError, match=message):
+        tiny_model(**options)
+
+
+# -- losses -----------------------------------------------------------------
+def test_names_of_the_losses():
+    names = {'loss_cls', 'loss_bbox', 'loss_giou', 'loss_mask', 'loss_dice'}
+    found = losses(tiny_model(), clip())
+    assert set(found) == names | {f'd0.{n}' for n in names} | {
+        'loss_contrast'}
+    assert all(v.dim() == 0 and v > 0 for v in found.values())
+    assert 'loss_contrast' not in losses(
+        tiny_model(memory=None, contrast=None), clip())
+
+
+EMPTY = {
+    'no object at all': [clip([], [])],
+    'one clip without': [clip([], []), clip(seed=1)],
+    'only in the first frame': [clip(OBJECTS, [])],
+    'only in the last frame': [clip([], OBJECTS)],
+    'another object each': [clip(OBJECTS[:1], OBJECTS[1:])],
+}
+
+
+@pytest.mark.parametrize('case', EMPTY)
+def test_missing_objects_keep_every_loss_on_the_graph(model, case):
+    sum(losses(model, clip(), clip(seed=1)).values()).backward()
+    usual = {n for n, p in model.named_parameters() if p.grad is not None}
+    model.zero_grad(set_to_none=True)
+    found = losses(model, *EMPTY[case])
+    assert all(v.isfinite() and v.requires_grad for v in found.values())
+    sum(found.values()).backward()
+    assert usual == {
+        n for n, p in model.named_parameters() if p.grad is not None}
+    assert all(p.grad.isfinite().all() for p in model.parameters()
+               if p.grad is not None)
+
+
+def test_nothing_to_learn_costs_the_background_alone():
+    found = losses(tiny_model(), clip([], []))
+    assert {k for k, v in found.items() if v > 0} == {
+        'loss_cls', 'd0.loss_cls'}
+
+
+def test_clips_of_one_frame(model):
+    found = losses(model, clip(OBJECTS), clip([], seed=1))
+    assert all(v.isfinite() for v in found.values())
+    if 'loss_contrast' in found:
+        assert found['loss_contrast'] == 0
+    sum(found.values()).backward()
+
+
+def test_every_parameter_is_trained_in_the_paper_model():
+    model = tiny_model()
+    sum(losses(model, clip(OBJECTS, OBJECTS, OBJECTS)).values()).backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0
+               for p in model.parameters() if p.requires_grad)
+
+
+def test_gradients_run_through_the_clip():
+    """What the last frame costs moves the queries of the first one."""
+    model = tiny_model(contrast=None)
+    inputs, samples = batch(model, clip(OBJECTS, OBJECTS, OBJECTS))
+    seen = []
+    propagate = model.propagate
+
+    def keep(frame, state, matched=None):
+        new = propagate(frame, state, matched)
+        new.queries.retain_grad()
+        seen.append(new.queries)
+        return new
+
+    model.propagate = keep
+    sum(model(inputs, samples, mode='loss').values()).backward()
+    assert seen[0].grad.abs().sum() > 0 and seen[1].grad.abs().sum() > 0
+
+
+def test_batch_of_two_is_two_batches_of_one(model):
+    one, two = clip(), clip(OBJECTS[1:], OBJECTS[:1], seed=1)
+    a, b, both = (losses(model, *c) for c in ([one], [two], [one, two]))
+    for name, value in both.items():
+        if name != 'loss_contrast':  # two objects in each
+            assert torch.allclose(value, (a[name] + b[name]) / 2,
+                                  rtol=1e-4, atol=1e-6), name
+
+
+def test_sizes_of_a_batch_may_differ(model):
+    small = clip(OBJECTS[:1], OBJECTS[:1], size=(41, 57), seed=2)
+    inputs, samples = batch(model, clip(size=(64, 90)), small)
+    assert inputs.shape == (2, 2, 3, 64, 96)
+    found = model(inputs, samples, mode='loss')
+    sum(found.values()).backward()
+    assert all(v.isfinite() for v in found.values())
+
+
+def test_inputs_of_any_side():
+    model = tiny_model(data_preprocessor=dict(pad_size_divisor=1))
+    found = losses(model, clip(OBJECTS[:1], OBJECTS[:1], size=(43, 61)))
+    assert total(found).isfinite()
+
+
+def test_clips_of_different_lengths_are_named():
+    model = tiny_model()
+    inputs, samples = batch(model, clip(), clip(seed=1))
+    del samples[1].video_data_samples[1:]
+    with pytest.raises(ValueError, match='same number of frames'):
+        model(inputs, samples, mode='loss')
+
+
+def test_bfloat16_is_close_to_float32(model):
+    exact = losses(model, clip())
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        rough = losses(model, clip())
+    assert all(v.dtype == torch.float32 for v in rough.values())
+    assert torch.allclose(rough['loss_cls'], exact['loss_cls'], rtol=.2)
+    sum(rough.values()).backward()
+    assert all(p.grad.isfinite().all() for p in model.parameters()
+               if p.grad is not None)
+
+
+def test_unused_channels_are_no_class():
+    """Offset 1: labels are those of the data, scores of five channels."""
+    model = tiny_model(class_offset=1)
+    assert model.cls_branches[0].out_features == 5
+    for branch in model.cls_branches:
+        branch.bias.data[[0, -1]] = 50.
+    model.eval()
+    inputs, samples = batch(model, video(4), training=False)
+    tracks = model(inputs, samples, mode='predict')[0].pred_tracks.tracks
+    assert tracks and all(0 <= t.label < 3 for t in tracks)
+
+
+def test_initial_weights():
+    """Boxes start at their references, classes at one per cent."""
+    model = tiny_model()
+    model.init_weights()
+    for i, branch in enumerate(model.box_branches):
+        assert not branch.last.weight.any()
+        assert branch.last.bias.tolist() == [0, 0] + [-2 if i == 0 else 0] * 2
+    for branch in model.cls_branches:
+        assert torch.allclose(branch.bias.sigmoid(), torch.tensor(.01))
+    offsets = model.decoder.layers[0].cross_attn.sampling_offsets
+    assert not offsets.weight.any() and offsets.bias.any()
