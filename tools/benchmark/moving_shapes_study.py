@@ -67,7 +67,8 @@ def score(model: str, seed: int, level: str, args) -> dict:
     work_dir = args.work_dir / f'{model}_s{seed}'
     checkpoint = (work_dir / 'last_checkpoint').read_text().strip()
     truth = (DATA / level / 'val/instances.json').resolve()
-    results = work_dir / f'{level}.json'
+    # Of this checkpoint: a run that went on is tested again.
+    results = work_dir / f'{level}_{Path(checkpoint).stem}.json'
     if not results.exists():
         run('test.py', config, checkpoint, '--work-dir', work_dir / 'test',
             '--ann-file', truth, '--out', results, '--cfg-options',
