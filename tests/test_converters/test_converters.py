@@ -199,9 +199,9 @@ def test_names_of_instanceformer(name, expected):
 def test_instanceformer_aliases_go_and_counters_come():
     key_map = KEY_MAPS['instanceformer']
     stem = 'detr.backbone.0.body.bn1.'
-    official = {stem + 'running_mean': PART, key_map.marker: PART,
+    official = {stem + 'running_var': PART, key_map.marker: PART,
                 'detr.transformer.decoder.bbox_embed.0.layers.0.bias': PART}
     assert guess_system(official) == 'instanceformer'
     assert set(key_map.convert(official)) == {
-        'backbone.bn1.running_mean', 'backbone.bn1.num_batches_tracked',
+        'backbone.bn1.running_var', 'backbone.bn1.num_batches_tracked',
         'class_prior.weigh.0.weight'}

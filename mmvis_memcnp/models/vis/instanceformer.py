@@ -83,7 +83,6 @@ class InstanceFormer(OnlineVIS):
         matcher: a :class:`ClipQueryMatcher`.
         frame_loss: a :class:`QueryFrameLoss`.
         contrast: a :class:`TemporalContrastiveLoss`, or None.
-        memcnp: MemCNP of the box branches; this host has none yet.
         test_cfg: see :class:`InstanceFormerSession`.
         kwargs: see :class:`OnlineVIS`.
 
@@ -108,7 +107,6 @@ class InstanceFormer(OnlineVIS):
                  matcher: dict | None = None,
                  frame_loss: dict | None = None,
                  contrast: dict | None = None,
-                 memcnp: dict | None = None,
                  test_cfg: dict | None = None,
                  **kwargs) -> None:
         super().__init__(**kwargs)
@@ -128,7 +126,7 @@ class InstanceFormer(OnlineVIS):
         self.reference_prior = ReferencePrior(**(reference_prior or {}))
         self.cls_branches = nn.ModuleList(
             [nn.Linear(embed_dims, channels) for _ in range(layers)])
-        self.box_branches = build_box_branches(layers, embed_dims, memcnp)
+        self.box_branches = build_box_branches(layers, embed_dims)
         self.class_prior = None if class_prior is None else MODELS.build(
             dict(class_prior, num_classes=channels, num_layers=layers))
         self.memory = None if memory is None else MODELS.build(

@@ -200,7 +200,6 @@ def test_tensor_mode_gives_every_frame(model):
 
 @pytest.mark.parametrize('options, message', [
     (dict(memory=None), 'contrast=None'),
-    (dict(memcnp=dict(type='MemCNP')), 'memcnp'),
     (dict(test_cfg=dict(video_score='median')), "'median'"),
     (dict(test_cfg=dict(num_proposals=0)), 'num_proposals'),
     (dict(test_cfg=dict(topk=3)), "'topk'"),
