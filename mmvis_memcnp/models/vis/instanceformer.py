@@ -150,9 +150,6 @@ class InstanceFormer(OnlineVIS):
         super().init_weights()
         nn.init.xavier_uniform_(self.reference_points.weight)
         nn.init.zeros_(self.reference_points.bias)
-        # Plain lists hand nothing on.
-        for box_branch in self.box_branches:
-            box_branch.init_weights()  # type: ignore[operator]
         for branch in self.cls_branches:
             assert isinstance(branch, nn.Linear)
             nn.init.constant_(branch.bias, bias_init_with_prob(0.01))
