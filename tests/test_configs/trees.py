@@ -26,8 +26,10 @@ NAMES = sorted(
 
 @cache
 def _read(name: str, folder: Path) -> Config:
+    read = Config.fromfile(folder / f'{name}.py')
     # Only texts meant for people need yapf, which takes most of the time.
-    return Config.fromfile(folder / f'{name}.py', format_python_code=False)
+    return Config(read.to_dict(), filename=read.filename,
+                  format_python_code=False)
 
 
 def config_of(name: str, folder: Path = FOLDER) -> Config:
