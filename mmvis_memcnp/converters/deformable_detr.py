@@ -1,12 +1,15 @@
 """What released checkpoints of the deformable-DETR family have in common.
 
 IDOL and SeqFormer put detectron2's ResNet and Deformable DETR into wrappers,
-InstanceFormer torchvision's; their names differ in these prefixes alone.
+InstanceFormer torchvision's; their names differ in these prefixes alone. All
+three take the same Swin Transformer instead.
 """
+from .swin import swin_rules, swin_values
+
 _PREFIX = r'(?:detr\.)+'
 # InstanceFormer's mask heads stand outside of the wrapper.
 _WRAPPER = r'(?:detr\.)*'
-_BODY = _PREFIX + r'backbone\.0\.backbone\.'
+_BODY = _PREFIX + r'backbone\.0\.(?:backbone|body)\.'
 _TRANSFORMER = _PREFIX + r'transformer\.'
 
 Rules = tuple[tuple[str, str], ...]
@@ -28,9 +31,10 @@ RESNET_RULES: Rules = (
     *(rule for number in (2, 3, 4, 5) for rule in _stage(number)),
 )
 
-#: ResNet, input projection, transformer, branches and mask branch.
+#: Backbone, input projection, transformer, branches and mask branch.
 DEFORMABLE_RULES: Rules = (
     *RESNET_RULES,
+    *swin_rules(_BODY, 'backbone.'),
     (_PREFIX + r'input_proj\.3\.0\.', 'neck.extra_convs.0.conv.'),
     (_PREFIX + r'input_proj\.3\.1\.', 'neck.extra_convs.0.gn.'),
     (_PREFIX + r'input_proj\.(\d)\.0\.', r'neck.convs.\1.conv.'),
@@ -67,5 +71,10 @@ DEFORMABLE_RULES: Rules = (
     (_WRAPPER + r'mask_head\.lay2\.', 'mask_branch.reduce.1.'),
 )
 
-#: The decoder holds the box branches once more, the same tensors.
-DEFORMABLE_ALIASES = _TRANSFORMER + r'decoder\.bbox_embed\.'
+#: Tensors that Swin lays out differently.
+DEFORMABLE_VALUES = swin_values(_BODY)
+
+#: The decoder holds the box branches once more, the same tensors; Swin a norm
+#: of the finest map, which nothing reads.
+DEFORMABLE_IGNORED = (_TRANSFORMER + r'decoder\.bbox_embed\.|' + _BODY +
+                      r'norm0\.')

@@ -1,6 +1,10 @@
 """Checkpoints of the released InstanceFormer."""
 from .base import KeyMap
-from .deformable_detr import DEFORMABLE_ALIASES, DEFORMABLE_RULES
+from .deformable_detr import (
+    DEFORMABLE_IGNORED,
+    DEFORMABLE_RULES,
+    DEFORMABLE_VALUES,
+)
 
 _LAYER = r'detr\.transformer\.decoder\.layers\.(\d+)\.'
 
@@ -16,9 +20,10 @@ INSTANCEFORMER = KeyMap(
         (_LAYER, r'decoder.layers.\1.'),
         (r'detr\.transformer\.mem_token_proj\.', 'memory.project.'),
         (r'detr\.temporal_class_embed\.', 'class_prior.weigh.'),
+        *DEFORMABLE_RULES,
         # torchvision's ResNet, whose names mmdet keeps.
         (r'detr\.backbone\.0\.body\.', 'backbone.'),
-        *DEFORMABLE_RULES,
     ),
-    ignored=DEFORMABLE_ALIASES,
-    norm_counters=True)
+    ignored=DEFORMABLE_IGNORED,
+    norm_counters=True,
+    values=DEFORMABLE_VALUES)

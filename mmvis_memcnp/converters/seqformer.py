@@ -1,6 +1,10 @@
 """Checkpoints of the SeqFormer that its authors ported to detectron2."""
 from .base import KeyMap
-from .deformable_detr import DEFORMABLE_ALIASES, DEFORMABLE_RULES
+from .deformable_detr import (
+    DEFORMABLE_IGNORED,
+    DEFORMABLE_RULES,
+    DEFORMABLE_VALUES,
+)
 
 _LAYER = r'detr\.detr\.transformer\.decoder\.layers\.(\d+)\.'
 
@@ -26,5 +30,6 @@ SEQFORMER = KeyMap(
     ),
     # Also projections in the encoder that nothing reads.
     ignored=(r'detr\.detr\.transformer\.encoder\.layers\.\d+\.self_attn\.'
-             rf'output_proj_box\.|{DEFORMABLE_ALIASES}'),
-    norm_counters=True)
+             rf'output_proj_box\.|{DEFORMABLE_IGNORED}'),
+    norm_counters=True,
+    values=DEFORMABLE_VALUES)

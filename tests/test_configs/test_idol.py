@@ -6,7 +6,7 @@ import pytest
 import torch
 import yaml
 from mmcv.transforms import Compose
-from mmdet.registry import DATASETS, MODELS
+from mmdet.registry import DATASETS
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.registry import init_default_scope
@@ -18,6 +18,7 @@ from .test_readme import BINDING, NOT_A_NUMBER
 from .trees import (
     ABSENT,
     FOLDER,
+    build,
     changes,
     config_of,
     leaves,
@@ -44,16 +45,6 @@ FAMILIES = {
     for net, a in NETS.items() for stage, b in STAGES.items()
 }
 WORDS = set().union(*FAMILIES.values())
-
-
-def build(name):
-    """The model on no device: shapes without numbers."""
-    init_default_scope('mmdet')
-    linspace = torch.linspace
-    with torch.device('meta'), pytest.MonkeyPatch.context() as patch:
-        # Swin reads its drop rates as numbers.
-        patch.setattr(torch, 'linspace', lambda *a: linspace(*a, device='cpu'))
-        return MODELS.build(load(name, IDOL)['model'])
 
 
 def documented(words):
@@ -104,7 +95,7 @@ def test_parameters():
         name = re.search(r'\]\((.+)\.py\)', row[0]).group(1)
         listed.add(name)
         sizes = [(p.numel(), p.requires_grad)
-                 for p in build(name).parameters()]
+                 for p in build(name, IDOL).parameters()]
         assert list(map(int, row[1:])) == [
             sum(n for n, _ in sizes), sum(n for n, grad in sizes if grad)]
     assert listed == FAMILIES.keys()
@@ -116,7 +107,7 @@ def test_official(net):
     assert dict(changes(*(load(n, IDOL) for n in names))) == {
         'model.encoder.extra_level_mask': 'finest'}
     (_, row), = tables('option (`model.`)', IDOL)
-    models = list(map(build, names))
+    models = [build(n, IDOL) for n in names]
     assert row[0] == '`encoder.extra_level_mask`'
     assert [m.encoder.extra_level_mask for m in models] == list(
         map(literal, row[1:3]))

@@ -1,19 +1,23 @@
 """Configs of InstanceFormer: complete, documented, buildable."""
 import re
 from collections.abc import Iterator
-from copy import deepcopy
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 import yaml
-from mmdet.registry import MODELS
-from mmengine.config import Config
-from mmengine.registry import init_default_scope
 
-from .trees import ABSENT, changes, literal, plain, value_of
+from .trees import (
+    ABSENT,
+    build,
+    changes,
+    config_of,
+    literal,
+    plain,
+    tables,
+    value_of,
+)
+from .trees import load as tree
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / 'configs/instanceformer'
@@ -37,9 +41,8 @@ SAME = (r'datasets.0.pipeline.0.transforms.3', 'datasets.1.pipeline.0.'
         'transforms.4')
 
 
-@cache
 def load(name: str) -> dict:
-    return Config.fromfile(FOLDER / f'{name}.py').to_dict()
+    return tree(name, FOLDER)
 
 
 def has_dict(node: Any) -> bool:
@@ -57,19 +60,6 @@ def leaves(node: Any, path: str = '') -> Iterator[tuple[str, Any]]:
         yield from leaves(value, f'{path}.{key}' if path else str(key))
 
 
-def tables(first: str) -> list[list[list[str]]]:
-    """Tables of the README whose first head is ``first``."""
-    found, rows = [], []
-    for line in [*(FOLDER / 'README.md').read_text().splitlines(), '']:
-        if line.startswith('|'):
-            rows.append([c.strip() for c in line.strip('|').split('|')])
-        elif rows:
-            if rows[0][0] == first:
-                found.append([rows[0], *rows[2:]])
-            rows = []
-    return found
-
-
 def linked(cell: str) -> str:
     match = re.search(r'\]\((.+)\.py\)', cell)
     assert match, cell
@@ -80,7 +70,7 @@ def linked(cell: str) -> str:
 def test_every_number_has_its_row(name):
     config = {k: v for k, v in leaves(load(name))}
     said = {}
-    for head, *rows in tables('setting'):
+    for head, *rows in tables('setting', FOLDER):
         for row in rows:
             assert len(row) == len(head) and row[-1], row
             for column, cell in zip(head[2:-1], row[2:-1], strict=True):
@@ -96,7 +86,7 @@ def test_every_number_has_its_row(name):
 
 
 def test_rows_of_the_paper():
-    (_, *rows), = tables('row')
+    (_, *rows), = tables('row', FOLDER)
     seen = set()
     for row in rows:
         name = linked(row[1])
@@ -113,13 +103,11 @@ def test_rows_of_the_paper():
 def test_official_options():
     paper, official = map(load, ('instanceformer_r50_4xb4-16e_youtubevis2019',
                                  'instanceformer_r50_official'))
-    (_, *rows), = tables('option (`model.`)')
+    (_, *rows), = tables('option (`model.`)', FOLDER)
     found = dict(changes(paper, official))
     assert found == {'model.' + row[0].strip('`'): literal(row[2])
                      for row in rows}
-    init_default_scope('mmdet')
-    with torch.device('meta'):
-        model = MODELS.build(deepcopy(paper['model']))
+    model = build('instanceformer_r50_4xb4-16e_youtubevis2019', FOLDER)
     for row in rows:
         node: Any = paper['model']
         for key in row[0].strip('`').split('.'):
@@ -136,14 +124,9 @@ def test_official_options():
 
 
 def test_parameters():
-    (_, *rows), = tables('config')
-    init_default_scope('mmdet')
+    (_, *rows), = tables('config', FOLDER)
     for row in rows:
-        name = linked(row[0])
-        if 'swin' in name:  # cannot be built without memory
-            continue
-        with torch.device('meta'):
-            model = MODELS.build(deepcopy(load(name)['model']))
+        model = build(linked(row[0]), FOLDER)
         assert [int(x) for x in row[1:]] == [
             sum(p.numel() for p in model.parameters()),
             sum(p.numel() for p in model.parameters() if p.requires_grad)]
@@ -152,7 +135,7 @@ def test_parameters():
 
 @pytest.mark.parametrize('name', NAMES)
 def test_complete(name):
-    cfg = Config.fromfile(FOLDER / f'{name}.py')
+    cfg = config_of(name, FOLDER)
     assert cfg.custom_imports.imports == ['mmvis_memcnp']
     assert cfg.train_dataloader.sampler.type == 'ResumableSampler'
     assert cfg.default_hooks.checkpoint.type == 'AtomicCheckpointHook'
@@ -165,8 +148,7 @@ def test_complete(name):
                                   'youtube_vis_2022', 'ovis'])
 def test_classes_are_those_of_the_data(data):
     from mmdet.registry import DATASETS
-    cfg = Config.fromfile(
-        ROOT / f'configs/_base_/datasets/instanceformer_{data}.py')
+    cfg = config_of(f'instanceformer_{data}', ROOT / 'configs/_base_/datasets')
     coco, vis = cfg.train_dataloader.dataset.datasets
     classes = DATASETS.get(vis.type).METAINFO['classes']
     assert coco.metainfo.classes == vis.metainfo.classes == tuple(classes)
@@ -181,7 +163,8 @@ def test_metafile_names_every_config():
                              if not re.search('official|movingshapes', n)}
     for name, model in models.items():
         path = ROOT / model['Config']
-        cfg = Config.fromfile(path)
+        cfg = config_of(
+            str(path.relative_to(FOLDER).with_suffix('')), FOLDER)
         assert path.stem == name
         assert model['In Collection'] == meta['Collections'][0]['Name']
         assert model['Metadata']['Epochs'] == cfg.train_cfg.max_epochs

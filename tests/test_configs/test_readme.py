@@ -2,13 +2,11 @@
 import re
 
 import pytest
-import torch
-from mmdet.registry import MODELS
-from mmengine.registry import init_default_scope
 
 from .trees import (
     ABSENT,
     FOLDER,
+    build,
     changes,
     leaves,
     literal,
@@ -89,13 +87,6 @@ def test_changes():
     assert dict(changes(before, dict(a=dict(type='y'), c=3))) == {
         'a': dict(type='y')
     }
-
-
-def build(name: str):
-    """The model on no device: shapes without numbers."""
-    init_default_scope('mmdet')
-    with torch.device('meta'):
-        return MODELS.build(load(name)['model'])
 
 
 def named(cell: str) -> str:

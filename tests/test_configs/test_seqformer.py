@@ -1,16 +1,11 @@
 """The README of SeqFormer and its configs say the same, both ways."""
 import re
 from pathlib import Path
-from unittest import mock
 
 import pytest
-import torch
 import yaml
-from mmdet.registry import MODELS
-from mmengine.config import Config
-from mmengine.registry import init_default_scope
 
-from .trees import ABSENT, leaves, literal
+from .trees import ABSENT, build, config_of, leaves, literal, load, tables
 
 FOLDER = Path(__file__).parents[2] / 'configs' / 'seqformer'
 NAMES = sorted(p.stem for p in FOLDER.glob('*.py'))
@@ -30,27 +25,10 @@ NOT_A_NUMBER = re.compile(
     r'requires_grad|patch_norm)$')
 
 
-def load(name):
-    return Config.fromfile(FOLDER / f'{name}.py')
-
-
-def tables(first):
-    """Tables of the README whose first head is ``first``, head included."""
-    found, rows = [], []
-    for line in [*(FOLDER / 'README.md').read_text().splitlines(), '']:
-        if line.startswith('|'):
-            rows.append([c.strip() for c in line.strip('|').split('|')])
-        elif rows:
-            if rows[0][0] == first:
-                found.append([rows[0], *rows[2:]])
-            rows = []
-    return found
-
-
 def documented(words):
     """Key to value, as the README gives them for one config."""
     values = {}
-    for head, *rows in tables('setting'):
+    for head, *rows in tables('setting', FOLDER):
         assert head[1] == 'key' and head[-1] == 'source'
         for row in rows:
             assert len(row) == len(head) and row[-1], row
@@ -64,7 +42,7 @@ def documented(words):
 
 @pytest.mark.parametrize('name', FAMILIES)
 def test_every_number_has_its_row(name):
-    config = dict(leaves(load(name).to_dict()))
+    config = dict(leaves(load(name, FOLDER)))
     said = documented(FAMILIES[name])
     assert {key: config.get(key, ABSENT) for key in said} == said
     binding = {key for key in config
@@ -73,19 +51,11 @@ def test_every_number_has_its_row(name):
     assert binding - said.keys() == set()
 
 
-def build(name):
-    """The model on no device: shapes without numbers."""
-    init_default_scope('mmdet')
-    real = torch.linspace
-    with torch.device('meta'), mock.patch(
-            'torch.linspace', lambda *a: real(*a, device='cpu')):
-        return MODELS.build(load(name).model)
-
-
 def test_parameters():
-    (head, *rows), = tables('config')
+    (head, *rows), = tables('config', FOLDER)
     for row in rows:
-        model = build(re.search(r'\]\((.+)\.py\)', row[0]).group(1))
+        model = build(
+            re.search(r'\]\((.+)\.py\)', row[0]).group(1), FOLDER)
         count = {n: sum(p.numel() for p in part.parameters())
                  for n, part in model.named_children()}
         found = dict(backbone=count['backbone'], neck=count['neck'],
@@ -98,18 +68,18 @@ def test_parameters():
 
 
 def test_official_is_the_default():
-    assert load('seqformer_r50_official').to_dict() == load(
-        'seqformer_r50_8xb2-12k_youtubevis2019').to_dict()
+    assert load('seqformer_r50_official', FOLDER) == load(
+        'seqformer_r50_8xb2-12k_youtubevis2019', FOLDER)
 
 
 @pytest.mark.parametrize('name', NAMES)
 def test_complete(name):
-    cfg = load(name)
+    cfg = config_of(name, FOLDER)
     assert cfg.custom_imports.imports == ['mmvis_memcnp']
     assert cfg.test_cfg.type == 'VideoTestLoop'
     assert cfg.train_dataloader.sampler.type == 'ResumableSampler'
     assert cfg.train_cfg.type == 'ResumableIterTrainLoop'
-    build(name)
+    build(name, FOLDER)
 
 
 def test_metafile_lists_the_configs():

@@ -1,4 +1,8 @@
-"""Configs as flat tables, and the tables of a README."""
+"""Configs as flat tables, and the tables of a README.
+
+A file is read once a session, a model is built once however many configs
+have it.
+"""
 import ast
 import re
 from collections.abc import Iterator
@@ -7,7 +11,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from mmengine.config import Config
+import pytest
+import torch
+from mmdet.registry import MODELS
+from mmengine.config import Config, ConfigDict
+from mmengine.registry import init_default_scope
+from torch import nn
 
 FOLDER = Path(__file__).parents[2] / 'configs' / 'sipmask'
 ABSENT = '-'
@@ -17,7 +26,10 @@ NAMES = sorted(
 
 @cache
 def _read(name: str, folder: Path) -> Config:
-    return Config.fromfile(folder / f'{name}.py')
+    read = Config.fromfile(folder / f'{name}.py')
+    # Only texts meant for people need yapf, which takes most of the time.
+    return Config(read.to_dict(), filename=read.filename,
+                  format_python_code=False)
 
 
 def config_of(name: str, folder: Path = FOLDER) -> Config:
@@ -28,6 +40,24 @@ def config_of(name: str, folder: Path = FOLDER) -> Config:
 def load(name: str, folder: Path = FOLDER) -> dict:
     """The same as plain containers."""
     return config_of(name, folder).to_dict()
+
+
+def build(name: str, folder: Path = FOLDER) -> nn.Module:
+    """The model of a config on no device: shapes without numbers.
+
+    Configs of the same model share it; change nothing in it.
+    """
+    return _build(repr(config_of(name, folder).model.to_dict()))
+
+
+@cache
+def _build(text: str) -> nn.Module:
+    init_default_scope('mmdet')
+    linspace = torch.linspace
+    with torch.device('meta'), pytest.MonkeyPatch.context() as patch:
+        # Swin reads its drop rates as numbers.
+        patch.setattr(torch, 'linspace', lambda *a: linspace(*a, device='cpu'))
+        return MODELS.build(ConfigDict(ast.literal_eval(text)))
 
 
 def plain(value: Any) -> Any:
@@ -67,6 +97,7 @@ def changes(before: Any, after: Any,
             f'{path}.{key}' if path else key)
 
 
+@cache
 def tables(first: str, folder: Path = FOLDER) -> list[list[list[str]]]:
     """Tables of the README whose first head is ``first``, head included."""
     found, rows = [], []

@@ -1,6 +1,8 @@
 """Key maps of official checkpoints and the strict check."""
 import pytest
 import torch
+from mmdet.models.backbones import SwinTransformer
+from mmdet.models.backbones.swin import swin_converter
 from torch import nn
 
 from mmvis_memcnp.converters import (
@@ -149,6 +151,43 @@ def test_names_of_swin_below_any_prefix(name, expected):
     assert torch.equal(moved[name], torch.arange(8))
     assert torch.equal(moved[f'backbone.{expected}'],
                        torch.arange(8)) == ('downsample' not in name)
+
+
+@pytest.fixture(scope='module')
+def swin():
+    """mmdet's, small, and a state dict of the official class."""
+    torch.manual_seed(0)
+    model = SwinTransformer(
+        embed_dims=8, depths=(2, 1, 1, 1), num_heads=(1, 1, 1, 1),
+        window_size=3, out_indices=(1, 2, 3))
+    official = {'norm0.weight': torch.ones(8), 'norm0.bias': torch.zeros(8)}
+    for name, value in model.state_dict().items():
+        for here, there in (('stages.', 'layers.'), ('attn.w_msa.', 'attn.'),
+                            ('ffn.layers.0.0.', 'mlp.fc1.'),
+                            ('ffn.layers.1.', 'mlp.fc2.'),
+                            ('patch_embed.projection', 'patch_embed.proj')):
+            name = name.replace(here, there)
+        official[name] = (torch.rand_like(value)
+                          if value.is_floating_point() else value)
+    return model, official
+
+
+@pytest.mark.parametrize('system, prefix', [
+    ('idol', 'detr.detr.backbone.0.backbone.'),
+    ('seqformer', 'detr.detr.backbone.0.backbone.'),
+    ('instanceformer', 'detr.backbone.0.body.')])
+def test_swin_in_a_query_host(swin, system, prefix):
+    """As mmdet's own converter does it; strict."""
+    model, official = swin
+    found = KEY_MAPS[system].convert({
+        prefix + name: value for name, value in official.items()})
+    check_against(nn.ModuleDict(dict(backbone=model)), found)
+    expected = swin_converter(official)
+    assert found.keys() == {k for k in expected if '.norm0.' not in k}
+    assert all(torch.equal(found[k], expected[k]) for k in found)
+    merged = 'stages.0.downsample.reduction.weight'
+    assert not torch.equal(found[f'backbone.{merged}'],
+                           official[merged.replace('stages', 'layers')])
 
 
 @pytest.mark.parametrize('names, system', [

@@ -3,10 +3,11 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from mmdet.registry import MODELS
 from mmdet.structures.bbox import bbox_cxcywh_to_xyxy, bbox_overlaps
 from torch import Tensor, nn
+
+from .focal_dice import focal_and_dice, sigmoid_focal
 
 
 class Rows(NamedTuple):
@@ -69,16 +70,8 @@ class QueryFrameLoss(nn.Module):
         target = torch.zeros_like(logits, dtype=torch.float32)
         target[rows.layer, rows.clip, rows.query,
                labels[rows.clip, rows.number]] = 1.
-        return self.focal(logits.float(), target).flatten(1).sum(1)
-
-    def focal(self, logits: Tensor, target: Tensor) -> Tensor:
-        """Sigmoid focal loss, elementwise."""
-        p = logits.sigmoid()
-        entropy = F.binary_cross_entropy_with_logits(
-            logits, target, reduction='none')
-        missed = p * (1 - target) + (1 - p) * target
-        balance = self.alpha * target + (1 - self.alpha) * (1 - target)
-        return balance * missed**self.gamma * entropy
+        return sigmoid_focal(logits, target, self.alpha,
+                             self.gamma).flatten(1).sum(1)
 
     def boxes(self, boxes: Tensor, target: Tensor,
               rows: Rows) -> tuple[Tensor, Tensor]:
@@ -117,12 +110,8 @@ class QueryFrameLoss(nn.Module):
         Returns:
             tuple[Tensor, Tensor]: Shape (L,) each.
         """
-        wanted = target[rows.clip, rows.number].flatten(1).float()
-        logits = logits.float().flatten(1)
-        focal = self.focal(logits, wanted).mean(1)
-        p = logits.sigmoid()
-        dice = 1 - (2 * (p * wanted).sum(1) + 1) / (
-            p.sum(1) + wanted.sum(1) + 1)
+        focal, dice = focal_and_dice(
+            logits, target[rows.clip, rows.number], self.alpha, self.gamma)
         return (self._by_layer(focal, rows, num_layers),
                 self._by_layer(dice, rows, num_layers))
 

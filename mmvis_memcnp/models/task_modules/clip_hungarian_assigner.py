@@ -8,6 +8,7 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from ..layers.boxes import aligned_giou
+from .focal_cost import focal_cost
 
 
 class ClipMatches(NamedTuple):
@@ -62,11 +63,7 @@ class ClipHungarianAssigner:
         Returns:
             Tensor: Shape (B, Q, G).
         """
-        p = logits.sigmoid()
-        positive = -self.alpha * (1 - p)**self.gamma * (p + 1e-8).log()
-        negative = -(1 - self.alpha) * p**self.gamma * (1 - p + 1e-8).log()
-        cls = (positive - negative).gather(
-            2, gt_labels[:, None].expand(-1, logits.shape[1], -1))
+        cls = focal_cost(logits.sigmoid(), gt_labels, self.alpha, self.gamma)
         box = torch.cdist(boxes.flatten(2), gt_boxes.flatten(2),
                           p=self.box_norm)
         giou = aligned_giou(

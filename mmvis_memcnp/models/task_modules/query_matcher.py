@@ -7,6 +7,7 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from ...structures.clip_targets import ClipTargets
+from .focal_cost import focal_cost
 
 _RULES = ('appearance', 'first_frame')
 
@@ -125,16 +126,14 @@ class ClipQueryMatcher:
         Returns:
             Tensor: Shape (L, B, Q, G) float32.
         """
-        layers, _, queries, _ = logits.shape
-        index = labels[None, :, None].expand(layers, -1, queries, -1)
-        p = logits.float().sigmoid().gather(-1, index)
-        yes = self.alpha * (1 - p)**self.gamma * -(p + 1e-8).log()
-        no = (1 - self.alpha) * p**self.gamma * -(1 - p + 1e-8).log()
+        layers = len(logits)
+        classes = focal_cost(logits.float().sigmoid(), labels[None],
+                             self.alpha, self.gamma)
         target = target_boxes[None].expand(layers, -1, -1, -1)
         distance = torch.cdist(boxes.float(), target, p=self.box_norm)
         giou = bbox_overlaps(
             bbox_cxcywh_to_xyxy(boxes.float()), bbox_cxcywh_to_xyxy(target),
             mode='giou')
-        cost = (self.cls_weight * (yes - no) + self.box_weight * distance -
+        cost = (self.cls_weight * classes + self.box_weight * distance -
                 self.giou_weight * giou)
         return cost.nan_to_num(nan=1e6, posinf=1e6, neginf=-1e6)

@@ -6,6 +6,8 @@ from mmdet.registry import TASK_UTILS
 from mmdet.structures.bbox import bbox_cxcywh_to_xyxy, bbox_overlaps
 from torch import Tensor
 
+from .focal_cost import focal_cost
+
 
 class SimOTAAssignment(NamedTuple):
     """Which queries learn which ground truth, for N sets of queries.
@@ -122,12 +124,7 @@ class QuerySimOTAAssigner:
                    gt_labels: Tensor, gt_valid: Tensor) -> PairCosts:
         """Costs and IoUs of all pairs; see :meth:`assign_batch`."""
         probs, boxes, gt_boxes = probs.float(), boxes.float(), gt_boxes.float()
-        positive = (-(probs + 1e-8).log() * self.alpha *
-                    (1 - probs)**self.gamma)
-        negative = (-(1 - probs + 1e-8).log() * (1 - self.alpha) *
-                    probs**self.gamma)
-        labels = gt_labels[:, None].expand(-1, probs.shape[1], -1)
-        cost = (positive - negative).gather(2, labels)
+        cost = focal_cost(probs, gt_labels, self.alpha, self.gamma)
         corners, gt_corners = map(bbox_cxcywh_to_xyxy, (boxes, gt_boxes))
         giou = bbox_overlaps(corners, gt_corners, 'giou', eps=1e-7)
         iou = bbox_overlaps(corners, gt_corners, 'iou', eps=1e-7)

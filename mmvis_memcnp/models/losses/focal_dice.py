@@ -1,0 +1,42 @@
+"""Focal and dice loss, by element and by instance."""
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def sigmoid_focal(logits: Tensor, target: Tensor, alpha: float,
+                  gamma: float) -> Tensor:
+    """Focal loss of every element (Lin et al., ICCV 2017).
+
+    Args:
+        logits: any shape.
+        target: the same, 0 or 1.
+        alpha: weight of the ones; the zeros have ``1 - alpha``.
+        gamma: exponent of what is missed.
+
+    Returns:
+        The same shape, float32.
+    """
+    logits = logits.float()
+    p = logits.sigmoid()
+    missed = p * (1 - target) + (1 - p) * target
+    balance = alpha * target + (1 - alpha) * (1 - target)
+    return balance * missed**gamma * F.binary_cross_entropy_with_logits(
+        logits, target, reduction='none')
+
+
+def focal_and_dice(logits: Tensor, target: Tensor, alpha: float,
+                   gamma: float) -> tuple[Tensor, Tensor]:
+    """Losses of masks, or of tubes of masks.
+
+    Args:
+        logits: (P, ...).
+        target: the same, bool.
+        alpha, gamma: of :func:`sigmoid_focal`.
+
+    Returns:
+        Mean focal loss and dice loss of each of the P, float32.
+    """
+    logits, target = logits.float().flatten(1), target.flatten(1).float()
+    p = logits.sigmoid()
+    dice = 1 - (2 * (p * target).sum(1) + 1) / (p.sum(1) + target.sum(1) + 1)
+    return sigmoid_focal(logits, target, alpha, gamma).mean(1), dice
