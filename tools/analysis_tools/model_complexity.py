@@ -103,9 +103,23 @@ def count_flops(model: nn.Module, shape: tuple[int, int]) -> int:
     step = getattr(model.data_preprocessor, 'pad_size_divisor', 1)
     height, width = (-(-side // step) * step for side in shape)
     counter = FlopCounterMode(display=False)
-    with _as_convolutions(), counter:
+    with _as_convolutions(), _frozen(model), counter:
         model(torch.zeros(1, 1, 3, height, width), mode='tensor')
     return counter.get_total_flops()
+
+
+@contextmanager
+def _frozen(model: nn.Module) -> Iterator[None]:
+    """Let no parameter ask for gradients: the counter hooks every input of
+    a module that does, and fails at a view made without a graph."""
+    trained = [p for p in model.parameters() if p.requires_grad]
+    for parameter in trained:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in trained:
+            parameter.requires_grad_(True)
 
 
 @contextmanager
