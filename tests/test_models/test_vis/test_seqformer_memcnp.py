@@ -344,7 +344,7 @@ def test_two_ranks_hold_one_memory(tmp_path):
     for process in ranks:
         process.start()
     for process in ranks:
-        process.join(300)
+        process.join(900)
         assert process.exitcode == 0
     first, second = (
         torch.load(tmp_path / f'{r}.pt', weights_only=True) for r in (0, 1))
