@@ -23,6 +23,11 @@ class ClipTruth(NamedTuple):
     masks: Tensor
     valid: Tensor
 
+    @property
+    def visible(self) -> Tensor:
+        """(B, G, T) bool, frames in which an object has a box."""
+        return self.boxes[..., 2:].amin(-1) > 0
+
 
 def collect_clips(samples: list[TrackDataSample],
                   device: torch.device,

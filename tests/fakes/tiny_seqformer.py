@@ -1,5 +1,7 @@
 """SeqFormer small enough for a test, and a clip system with known answers."""
+import gc
 from pathlib import Path
+from types import ModuleType
 
 import torch
 from mmdet.registry import MODELS
@@ -112,3 +114,19 @@ def metas(count, size=(32, 32)):
     """Sizes of frames, as a session gets them."""
     return [dict(img_shape=size, ori_shape=size, scale_factor=(1., 1.),
                  frame_id=t) for t in range(count)]
+
+
+def kept_bytes(session):
+    """Bytes of all tensors that the session leads to."""
+    seen, found, ahead = set(), {}, [vars(session)]
+    while ahead:
+        item = ahead.pop()
+        if id(item) in seen or isinstance(item, (type, ModuleType)):
+            continue
+        seen.add(id(item))
+        if isinstance(item, torch.Tensor):
+            storage = item.untyped_storage()
+            found[storage.data_ptr()] = storage.nbytes()
+        elif not callable(item):
+            ahead += gc.get_referents(item)
+    return sum(found.values())

@@ -1,5 +1,6 @@
 """The README of SeqFormer and its configs say the same, both ways."""
 import re
+import runpy
 from pathlib import Path
 
 import pytest
@@ -8,11 +9,15 @@ import yaml
 from .trees import ABSENT, build, config_of, leaves, literal, load, tables
 
 FOLDER = Path(__file__).parents[2] / 'configs' / 'seqformer'
+COMPLEXITY = FOLDER.parents[1] / 'tools/analysis_tools/model_complexity.py'
 NAMES = sorted(p.stem for p in FOLDER.glob('*.py'))
 FAMILIES = {
     f'seqformer_{net}_8xb2-12k_youtubevis{year}': {word}
     for net, word in (('r50', 'R50'), ('r101', 'R101'), ('swin-l', 'Swin-L'))
     for year in (2019, 2021)
+} | {
+    f'seqformer-memcnp_{net}_8xb2-12k_youtubevis2021': {word, 'MemCNP'}
+    for net, word in (('r50', 'R50'), ('swin-l', 'Swin-L'))
 }
 BINDING = re.compile(
     r'(model|optim_wrapper|param_scheduler|train_cfg|auto_scale_lr|load_from|'
@@ -64,7 +69,35 @@ def test_parameters():
         found['trainable'] = sum(
             p.numel() for p in model.parameters() if p.requires_grad)
         assert found == dict(zip(head[1:], map(int, row[1:]), strict=True))
-    assert len(rows) == 6
+    assert len(rows) == 8
+
+
+def test_parameters_as_in_table_1():
+    """Of R50: 49.1 M with MemCNP, as the paper says."""
+    count = runpy.run_path(str(COMPLEXITY))['count_parameters']
+    (head, *rows), = tables('Table 1')
+    totals = []
+    for row in rows:
+        model = build(re.search(r'\]\((.+)\.py\)', row[0]).group(1))
+        found = count(model)
+        assert [str(found[name]) for name in head[1:]] == row[1:]
+        totals.append(found['total'])
+        # All that is trained, with the MLP of the contrast.
+        assert found['trainable'] == sum(
+            p.numel() for p in model.parameters() if p.requires_grad)
+    plain, memcnp = totals
+    assert .7e6 < memcnp - plain < 1.3e6
+    assert abs(memcnp - 49.1e6) < .2e6
+
+
+def test_memcnp_is_an_addition():
+    for net in ('r50', 'swin-l'):
+        plain = load(f'seqformer_{net}_8xb2-12k_youtubevis2021').to_dict()
+        both = load(f'seqformer-memcnp_{net}_8xb2-12k_youtubevis2021')
+        both = both.to_dict()
+        del both['memcnp_clips']
+        del both['model']['memcnp'], both['model']['memcnp_loss']
+        assert both == plain
 
 
 def test_official_is_the_default():

@@ -14,6 +14,7 @@ Hosts with queries are counted as the paper's Table 1 does: only what is
 trained, and as "neck" the whole deformable transformer with its plain box
 branches. The head is the rest: input projection, classes, masks, embeddings
 and all that MemCNP adds to the box branches, which is also ``memcnp`` there.
+The MLP of a contrast that only training uses is ``trainable``, not ``total``.
 """
 import argparse
 import json
@@ -80,14 +81,16 @@ def _count_query_host(model: nn.Module) -> dict[str, int]:
     with torch.device('meta'):
         plain = trained(
             build_box_branches(len(branches), branches[0].last.in_features))
-    total, backbone = trained(model), trained(model.backbone)
+    trainable, backbone = trained(model), trained(model.backbone)
+    losses = getattr(model, 'memcnp_loss', None)
+    total = trainable if losses is None else trainable - trained(losses)
     neck = plain + sum(trained(getattr(model, name)) for name in TRANSFORMER)
     return dict(
         backbone=backbone,
         neck=neck,
         head=total - backbone - neck,
         total=total,
-        trainable=total,
+        trainable=trainable,
         memcnp=trained(branches) - plain)
 
 
@@ -103,9 +106,23 @@ def count_flops(model: nn.Module, shape: tuple[int, int]) -> int:
     step = getattr(model.data_preprocessor, 'pad_size_divisor', 1)
     height, width = (-(-side // step) * step for side in shape)
     counter = FlopCounterMode(display=False)
-    with _as_convolutions(), counter:
+    with _as_convolutions(), _frozen(model), counter:
         model(torch.zeros(1, 1, 3, height, width), mode='tensor')
     return counter.get_total_flops()
+
+
+@contextmanager
+def _frozen(model: nn.Module) -> Iterator[None]:
+    """Let no parameter ask for gradients: the counter hooks every input of
+    a module that does, and fails at a view made without a graph."""
+    trained = [p for p in model.parameters() if p.requires_grad]
+    for parameter in trained:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in trained:
+            parameter.requires_grad_(True)
 
 
 @contextmanager

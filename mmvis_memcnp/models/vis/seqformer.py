@@ -18,6 +18,7 @@ from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
 from ...structures.clip_truth import ClipTruth, collect_clips
+from ..losses.clip_memcnp import box_pairs
 from ..segmenters.deformable import (
     NUM_MASK_PARAMS,
     DecodedClips,
@@ -50,6 +51,8 @@ class SeqFormer(ClipVIS):
         top_k (int): Queries of a clip that become instances. Defaults to 10.
         memcnp (dict, optional): Settings of MemCNP in the box branches; see
             ``build_box_branches``. Defaults to None, the plain host.
+        memcnp_loss (dict, optional): What ``memcnp`` adds to the training.
+            Defaults to :class:`ClipMemCNPLoss`; not used without ``memcnp``.
         kwargs: See :class:`ClipVIS`; ``neck`` gives the levels of the
             encoder.
     """
@@ -65,6 +68,7 @@ class SeqFormer(ClipVIS):
                  loss: dict | None = None,
                  top_k: int = 10,
                  memcnp: dict | None = None,
+                 memcnp_loss: dict | None = None,
                  **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.encoder = MODELS.build(encoder)
@@ -81,6 +85,11 @@ class SeqFormer(ClipVIS):
         self.assigner = TASK_UTILS.build(
             assigner or dict(type='ClipHungarianAssigner'))
         self.clip_loss = MODELS.build(loss or dict(type='SeqFormerLoss'))
+        self.memcnp_loss: Any = None
+        if memcnp is not None:
+            options = dict(type='ClipMemCNPLoss', embed_dims=dims)
+            options.update(memcnp_loss or {})
+            self.memcnp_loss = MODELS.build(options)
         self.top_k = top_k
 
     def init_weights(self) -> None:
@@ -139,7 +148,8 @@ class SeqFormer(ClipVIS):
             data_samples (list[TrackDataSample]): Annotated frames.
 
         Returns:
-            dict[str, Tensor]: See :meth:`SeqFormerLoss.forward`.
+            dict[str, Tensor]: See :meth:`SeqFormerLoss.forward` and, with
+            MemCNP, :meth:`ClipMemCNPLoss.forward`.
         """
         metas = [frame.metainfo for sample in data_samples
                  for frame in sample.video_data_samples]
@@ -157,8 +167,17 @@ class SeqFormer(ClipVIS):
                              device=inputs.device).view(*inputs.shape[:2], 2)
         masks = self._matched_masks(decoded, features, sizes, matches)
         count = truth.valid.sum().float()
-        return self.clip_loss(logits, boxes, masks, matches, truth,
-                              reduce_mean(count).clamp(min=1))
+        normaliser = reduce_mean(count).clamp(min=1)
+        if self.memcnp_loss is None:
+            return self.clip_loss(logits, boxes, masks, matches, truth,
+                                  normaliser)
+        picked = self.memcnp_loss.select(decoded, truth, matches)
+        losses = self.clip_loss(logits, boxes, masks, matches, truth,
+                                normaliser, box_pairs(picked))
+        losses.update(
+            self.memcnp_loss(decoded, logits, boxes, matches, picked, truth))
+        self.memcnp_loss.remember(self.box_branches, decoded, truth)
+        return losses
 
     def _match(self, logits: Tensor, boxes: Tensor,
                truth: ClipTruth) -> ClipMatches:

@@ -1,13 +1,15 @@
 """Sessions of systems that see several frames at once."""
-import gc
-from types import ModuleType
-
 import pytest
 import torch
 
 from mmvis_memcnp.models.vis.clip_base import CHUNK
 from mmvis_memcnp.structures import FileSink, decode_masks
-from tests.fakes.tiny_seqformer import BrightClips, metas, tiny_model
+from tests.fakes.tiny_seqformer import (
+    BrightClips,
+    kept_bytes,
+    metas,
+    tiny_model,
+)
 from tests.fakes.tiny_sipmask import noise
 
 WINDOW = dict(type='ClipMatching', length=5, stride=1)
@@ -150,22 +152,6 @@ def test_no_frame_at_all():
     assert session.step(torch.zeros(0, 3, 32, 32), []) == []
     assert session.flush() == [] and session.flush() == []
     assert session.finish().num_frames == 0
-
-
-def kept_bytes(session):
-    """Bytes of all tensors that the session leads to."""
-    seen, found, ahead = set(), {}, [vars(session)]
-    while ahead:
-        item = ahead.pop()
-        if id(item) in seen or isinstance(item, (type, ModuleType)):
-            continue
-        seen.add(id(item))
-        if isinstance(item, torch.Tensor):
-            storage = item.untyped_storage()
-            found[storage.data_ptr()] = storage.nbytes()
-        elif not callable(item):
-            ahead += gc.get_referents(item)
-    return sum(found.values())
 
 
 def peak(count, chunk):

@@ -4,6 +4,7 @@ import torch.nn.functional as F
 from mmdet.models.losses.focal_loss import py_sigmoid_focal_loss
 from mmdet.registry import MODELS
 from mmdet.structures.bbox import bbox_cxcywh_to_xyxy
+from mmdet.utils import reduce_mean
 from torch import Tensor, nn
 
 from ....structures.clip_truth import ClipTruth
@@ -16,7 +17,8 @@ class SeqFormerLoss(nn.Module):
     """Class, box and mask losses of queries and the objects they got.
 
     A frame in which an object is absent takes part: its box is to become
-    zeros and its mask empty.
+    zeros and its mask empty. More pairs than those of the matching may train
+    the boxes; the box losses are their means then.
 
     Args:
         cls_weight (float): Of the focal loss of the classes. Defaults to 2.
@@ -48,7 +50,8 @@ class SeqFormerLoss(nn.Module):
 
     def forward(self, logits: Tensor, boxes: Tensor, mask_logits: Tensor,
                 matches: ClipMatches, truth: ClipTruth,
-                normaliser: Tensor) -> dict[str, Tensor]:
+                normaliser: Tensor,
+                box_pairs: ClipMatches | None = None) -> dict[str, Tensor]:
         """Weighted losses; those of the last layer have plain names.
 
         Args:
@@ -59,6 +62,9 @@ class SeqFormerLoss(nn.Module):
                 counts through layers and clips.
             truth (ClipTruth): Objects of the B clips.
             normaliser (Tensor): Number of objects that a loss is divided by.
+            box_pairs (ClipMatches, optional): Pairs that train the boxes, any
+                number in a layer; its mean over the ranks divides their
+                losses. Defaults to ``matches``, as all other losses.
 
         Returns:
             dict[str, Tensor]: ``loss_cls``, ``loss_bbox``, ``loss_iou``,
@@ -74,13 +80,17 @@ class SeqFormerLoss(nn.Module):
         target[clip, query, labels] = 1.
         named = dict(
             loss_cls=py_sigmoid_focal_loss(logits, target, **self.focal),
-            **self._boxes(boxes[clip, query], truth.boxes[clip % batch, gt]),
+            **self._boxes(boxes, box_pairs or matches, truth),
             **self._masks(mask_logits, truth.masks[clip % batch, gt]))
         out = {}
         for name, value in named.items():
-            values = self.weights[name] * value.unflatten(
-                0, (layers, len(value) // layers)).flatten(1).sum(
-                    1) / normaliser
+            if box_pairs is not None and name in ('loss_bbox', 'loss_iou'):
+                values = self.weights[name] * _layer_means(
+                    value, box_pairs.clip // batch, layers)
+            else:
+                values = self.weights[name] * value.unflatten(
+                    0, (layers, len(value) // layers)).flatten(1).sum(
+                        1) / normaliser
             out.update({f'd{i}.{name}': v for i, v in enumerate(values[:-1])})
             out[name] = values[-1]
         last = clip >= (layers - 1) * batch
@@ -88,12 +98,16 @@ class SeqFormerLoss(nn.Module):
         out['class_error'] = 100 * wrong.float().sum() / max(len(wrong), 1)
         return out
 
-    def _boxes(self, boxes: Tensor, target: Tensor) -> dict[str, Tensor]:
-        """Losses of pairs of (N, T, 4), means over the frames: (N, ...)."""
+    def _boxes(self, boxes: Tensor, pairs: ClipMatches,
+               truth: ClipTruth) -> dict[str, Tensor]:
+        """Losses of N pairs, means over the frames: (N, ...)."""
+        clip, query, gt = pairs
+        own, target = boxes[clip, query], truth.boxes[clip % len(truth.boxes),
+                                                      gt]
         return dict(
-            loss_bbox=F.l1_loss(boxes, target, reduction='none').mean(1),
+            loss_bbox=F.l1_loss(own, target, reduction='none').mean(1),
             loss_iou=1 - aligned_giou(
-                bbox_cxcywh_to_xyxy(boxes),
+                bbox_cxcywh_to_xyxy(own),
                 bbox_cxcywh_to_xyxy(target)).mean(1))
 
     def _masks(self, logits: Tensor, target: Tensor) -> dict[str, Tensor]:
@@ -105,3 +119,12 @@ class SeqFormerLoss(nn.Module):
                                             **self.focal).mean(1),
             loss_dice=1 - (2 * (p * tube).sum(1) + 1) /
             (p.sum(1) + tube.sum(1) + 1))
+
+
+def _layer_means(value: Tensor, layer: Tensor, layers: int) -> Tensor:
+    """Sums (L,) of values (N, ...), divided by their number in a layer."""
+    if value.dim() > 1:
+        value = value.flatten(1).sum(1)
+    total = value.new_zeros(layers).index_add(0, layer, value)
+    count = torch.bincount(layer, minlength=layers).to(total)
+    return total / reduce_mean(count).clamp(min=1)

@@ -1,0 +1,6 @@
+_base_ = [
+    './seqformer_swin-l_8xb2-12k_youtubevis2021.py',
+    '../_base_/models/memcnp_clips.py'
+]
+
+model = dict(**_base_.memcnp_clips)

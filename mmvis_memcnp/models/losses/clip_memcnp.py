@@ -1,0 +1,155 @@
+"""MemCNP in the training of a host whose queries see whole clips."""
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from mmdet.models.layers import MLP
+from mmdet.registry import MODELS, TASK_UTILS
+from mmdet.structures.bbox import bbox_cxcywh_to_xyxy
+from torch import Tensor, nn
+
+from ...structures.clip_truth import ClipTruth
+from ..memcnp import MemCNPLoss, clip_cnp_loss, clip_contrast
+from ..segmenters.deformable import DecodedClips, MemCNPBoxBranches
+from ..task_modules import ClipMatches, QueryAssignment, QueryUSSAssigner
+
+
+@MODELS.register_module()
+class ClipMemCNPLoss(nn.Module):
+    """Supports, distribution and contrast of the box queries of clips.
+
+    The host keeps its one-to-one matching: a clip takes the best queries
+    without suppressing any, so that a second positive of the class would
+    become a duplicate. Uncertainty sample selection (eq 15) adds queries to
+    what trains the boxes and their distributions alone.
+
+    L layers, B clips of T frames, Q queries, G padded objects.
+
+    Args:
+        embed_dims (int): C of the box queries. Defaults to 256.
+        assigner (dict, optional): Defaults to :class:`QueryUSSAssigner`.
+        loss_cnp (dict, optional): Defaults to :class:`MemCNPLoss` with
+            ``alpha='points'``.
+        contrast (bool): Pull the box queries of an object in different
+            frames together (eq 16), by way of an MLP C-C-C that only
+            training uses. Defaults to True.
+        loss_track (dict, optional): Of that contrast. Defaults to
+            :class:`ContrastiveTrackingLoss`.
+    """
+
+    def __init__(self,
+                 embed_dims: int = 256,
+                 assigner: dict | None = None,
+                 loss_cnp: dict | None = None,
+                 contrast: bool = True,
+                 loss_track: dict | None = None) -> None:
+        super().__init__()
+        self.assigner: QueryUSSAssigner = TASK_UTILS.build(
+            assigner or dict(type='QueryUSSAssigner'))
+        self.loss_cnp: MemCNPLoss = MODELS.build(
+            loss_cnp or dict(type='MemCNPLoss', alpha='points'))
+        self.embed: Any = None
+        self.loss_track: Any = None
+        if contrast:
+            self.embed = MLP(embed_dims, embed_dims, embed_dims, 2)
+            self.loss_track = MODELS.build(
+                loss_track or dict(type='ContrastiveTrackingLoss'))
+
+    @torch.no_grad()
+    def select(self, decoded: DecodedClips, truth: ClipTruth,
+               matches: ClipMatches) -> QueryAssignment:
+        """Matched queries of all layers, and their supports.
+
+        Args:
+            decoded (DecodedClips): With ``sigmas``.
+            truth (ClipTruth): Objects of the B clips.
+            matches (ClipMatches): Pairs of all layers, ``clip`` counting
+                through layers and clips.
+
+        Returns:
+            QueryAssignment: Fields (L, B, ...).
+        """
+        boxes, visible = frame_truth(truth)
+        references = torch.stack(decoded.references)
+        layers, batch = references.shape[:2]
+        return self.assigner.assign_clips(
+            references, _sigmas(decoded), boxes, visible,
+            _by_object(matches, layers * batch, truth).unflatten(
+                0, (layers, batch)))
+
+    def forward(self, decoded: DecodedClips, logits: Tensor, boxes: Tensor,
+                matches: ClipMatches, picked: QueryAssignment,
+                truth: ClipTruth) -> dict[str, Tensor]:
+        """Losses beside those of the host.
+
+        Args:
+            decoded (DecodedClips): With ``sigmas``.
+            logits (Tensor): Shape (L, B, Q, K), of the classes.
+            boxes (Tensor): Shape (L, B, Q, T, 4), cx, cy, w, h.
+            matches (ClipMatches): Pairs of all layers.
+            picked (QueryAssignment): Of :meth:`select`.
+            truth (ClipTruth): Objects of the B clips.
+
+        Returns:
+            dict[str, Tensor]: ``loss_cnp`` of the last layer and, if wanted,
+            ``loss_track``; ``d<layer>.loss_cnp`` of the others.
+        """
+        gt_boxes, visible = frame_truth(truth)
+        layers, batch = logits.shape[:2]
+        means = bbox_cxcywh_to_xyxy(boxes).transpose(2, 3)
+        probs, sigmas = logits.float().sigmoid(), _sigmas(decoded)
+        out = {}
+        for i in range(layers):
+            name = 'loss_cnp' if i == layers - 1 else f'd{i}.loss_cnp'
+            out[name] = clip_cnp_loss(
+                self.loss_cnp, means[i], sigmas[i], probs[i],
+                picked.select(i), gt_boxes, truth.labels, visible)
+        if self.embed is not None:
+            matched = _by_object(matches, layers * batch, truth)[-batch:]
+            objects = torch.arange(
+                matched.numel(), device=matched.device).view_as(matched)
+            out['loss_track'] = clip_contrast(
+                self.loss_track, self.embed(decoded.box_queries[-1]), matched,
+                objects, visible)
+        return out
+
+    @staticmethod
+    def remember(branches: MemCNPBoxBranches, decoded: DecodedClips,
+                 truth: ClipTruth) -> None:
+        """Write the last layer's box queries of all frames (eqs 4, 5).
+
+        Once an iteration, on every rank, after all that reads the memory.
+
+        Args:
+            branches (MemCNPBoxBranches): That hold it.
+            decoded (DecodedClips): B clips.
+            truth (ClipTruth): Their objects.
+        """
+        branches.write(decoded.box_queries[-1], decoded.references[-1],
+                       *frame_truth(truth))
+
+
+def box_pairs(picked: QueryAssignment) -> ClipMatches:
+    """Pairs that train boxes, of all layers; see :class:`ClipMatches`."""
+    gt_index = picked.gt_index.flatten(0, 1)
+    clip, query = (gt_index >= 0).nonzero(as_tuple=True)
+    return ClipMatches(clip, query, gt_index[clip, query])
+
+
+def frame_truth(truth: ClipTruth) -> tuple[Tensor, Tensor]:
+    """Boxes (B, T, G, 4), xyxy, and in which frames objects are seen."""
+    return (bbox_cxcywh_to_xyxy(truth.boxes).transpose(1, 2),
+            truth.visible.transpose(1, 2))
+
+
+def _by_object(matches: ClipMatches, clips: int, truth: ClipTruth) -> Tensor:
+    """The query of each object, (clips, G) int64, -1 for none."""
+    matched = matches.query.new_full((clips, truth.valid.shape[1]), -1)
+    matched[matches.clip, matches.gt] = matches.query
+    return matched
+
+
+def _sigmas(decoded: DecodedClips) -> Tensor:
+    """Standard deviations (L, B, T, Q, 4) of a host with MemCNP."""
+    return torch.stack([s for s in decoded.sigmas if s is not None])

@@ -1,0 +1,401 @@
+"""MemCNP in SeqFormer: what it adds to the losses, and when it writes."""
+import pytest
+import torch
+import torch.distributed as dist
+from torch.nn.parallel import DistributedDataParallel
+
+from mmvis_memcnp.models.losses import ClipMemCNPLoss, box_pairs
+from mmvis_memcnp.models.memcnp import MemoryBank
+from mmvis_memcnp.models.task_modules import ClipMatches
+from mmvis_memcnp.structures import FileSink
+from mmvis_memcnp.structures.clip_truth import collect_clips
+from tests.fakes.tiny_seqformer import (
+    OBJECTS,
+    clip,
+    kept_bytes,
+    metas,
+    tiny_model,
+    total,
+)
+from tests.fakes.tiny_sipmask import batch, losses, noise, video
+
+MEMCNP = dict(type='MemCNP', num_items=8, rate=.5)
+HOST = {f'{layer}loss_{kind}' for layer in ('', 'd0.')
+        for kind in ('cls', 'bbox', 'iou', 'mask', 'dice')}
+OWN = {'loss_cnp', 'd0.loss_cnp', 'loss_track'}
+EMPTY = {
+    'one clip without': [clip([[]] * 3, seed=1), clip()],
+    'no object at all': [clip([[]] * 3), clip([[]] * 3, seed=1)],
+    'in one frame only': [clip([[], OBJECTS[0], []])],
+    'clips of one frame': [clip(OBJECTS[:1]), clip([[]])],
+}
+
+
+def model_with(**model):
+    return tiny_model(memcnp=MEMCNP, **model)
+
+
+def items(model):
+    return model.box_branches.memcnp.bank.items
+
+
+def gradients(model):
+    return {n: p.grad for n, p in model.named_parameters()
+            if p.grad is not None}
+
+
+def decoded_clips(model, *clips):
+    """What the layers say about clips, the truth, and the matching."""
+    inputs, samples = batch(model, *clips)
+    frames = [f.metainfo for s in samples for f in s.video_data_samples]
+    encoded, _ = model.encode_frames(inputs.flatten(0, 1), frames)
+    decoded = model.decode_clips(encoded, len(inputs))
+    truth = collect_clips(samples, inputs.device)
+    logits = torch.stack([b(q) for b, q in zip(
+        model.cls_branches, decoded.instances, strict=True)])
+    boxes = torch.stack(decoded.boxes).transpose(2, 3)
+    return decoded, logits, boxes, truth, model._match(logits, boxes, truth)
+
+
+# -- the plain host ---------------------------------------------------------
+def test_without_memcnp_nothing_of_it_is_there(monkeypatch):
+    def never(*_, **__):
+        raise AssertionError('the plain host has no such part')
+
+    monkeypatch.setattr(ClipMemCNPLoss, '__init__', never)
+    monkeypatch.setattr(MemoryBank, '__init__', never)
+    found, states = [], []
+    for settings in ({}, dict(memcnp=None),
+                     dict(memcnp=None, memcnp_loss=dict(contrast=False))):
+        model = tiny_model(**settings)
+        found.append((losses(model, clip()), model.state_dict(),
+                      torch.get_rng_state()))
+        states.append([k for k in model.state_dict() if 'memcnp' in k])
+    assert states == [[]] * 3
+    first = found[0]
+    assert set(first[0]) == HOST | {'class_error'}
+    for values, state, random in found[1:]:
+        assert state.keys() == first[1].keys()
+        assert all(torch.equal(values[n], first[0][n]) for n in first[0])
+        assert torch.equal(random, first[2])
+
+
+def test_memcnp_adds_parameters_and_keeps_the_others():
+    plain, built = tiny_model().state_dict(), model_with().state_dict()
+    added = built.keys() - plain.keys()
+    assert plain.keys() <= built.keys()
+    assert all(k.startswith(('box_branches.', 'memcnp_loss.embed.'))
+               for k in added)
+    changed = {k for k in plain if plain[k].shape != built[k].shape}
+    assert changed == {
+        f'box_branches.{i}.{name}' for i in (0, 1)
+        for name in ('last.weight', 'last.bias', 'hidden.0.weight')
+    }
+
+
+# -- losses -----------------------------------------------------------------
+def test_names_of_the_losses():
+    found = losses(model_with(), clip(), clip(seed=1))
+    assert set(found) == HOST | OWN | {'class_error'}
+    assert all(found[n].dim() == 0 and found[n].isfinite() for n in OWN)
+    assert found['loss_track'] > 0
+
+
+def test_contrast_is_removable():
+    model = model_with(memcnp_loss=dict(contrast=False))
+    assert not [n for n, _ in model.named_parameters() if 'memcnp_loss' in n]
+    assert set(losses(model, clip())) == (HOST | OWN
+                                          | {'class_error'}) - {'loss_track'}
+
+
+def test_the_matching_alone_trains_classes_and_masks():
+    """Supports change the boxes' losses and no other of the host."""
+    model = model_with()
+    start = items(model).detach().clone()
+    both = losses(model, clip(), clip(seed=1))
+    with torch.no_grad():
+        items(model).copy_(start)  # as before the write
+    model.memcnp_loss = None
+    host = losses(model, clip(), clip(seed=1))
+    for name in HOST:
+        same = torch.equal(both[name], host[name])
+        assert same == (not name.endswith(('bbox', 'iou'))), name
+
+
+def test_supports_join_the_matched_queries():
+    model = model_with()
+    decoded, logits, boxes, truth, matches = decoded_clips(
+        model, clip(), clip(seed=1))
+    picked = model.memcnp_loss.select(decoded, truth, matches)
+    assert picked.pos.shape == (2, 2, 12)
+    assert picked.centreness.shape == (2, 2, 3, 12)
+    pairs = set(zip(*(x.tolist() for x in box_pairs(picked)), strict=True))
+    matched = set(zip(*(x.tolist() for x in matches), strict=True))
+    assert matched < pairs
+    for key in {(c, g) for c, _, g in pairs}:
+        assert sum((c, g) == key for c, _, g in pairs) <= 5 + 1
+
+
+def test_box_losses_are_means_over_the_pairs():
+    model = model_with()
+    _, logits, boxes, truth, matches = decoded_clips(model, clip())
+    masks = torch.zeros(len(matches.clip), 3, 16, 16)
+
+    def loss(pairs):
+        return model.clip_loss(logits, boxes, masks, matches, truth,
+                               torch.tensor(2.), pairs)
+
+    plain, again = loss(None), loss(matches)
+    twice = loss(ClipMatches(*(x.repeat(2) for x in matches)))
+    # only the last layer's pairs: the first layer has none
+    last = loss(ClipMatches(*(x[2:] for x in matches)))
+    for name in HOST:
+        assert torch.allclose(plain[name], again[name]), name
+        assert torch.allclose(plain[name], twice[name]), name
+        if name in ('d0.loss_bbox', 'd0.loss_iou'):
+            assert last[name] == 0
+        else:
+            assert torch.allclose(plain[name], last[name]), name
+
+
+def test_gradients_reach_sigmas_readouts_and_the_memory():
+    model = model_with()
+    found = losses(model, clip())
+    names = ('d0.loss_cnp', 'loss_cnp')
+    for layer, name in enumerate(names):
+        model.zero_grad(set_to_none=True)
+        found[name].backward(retain_graph=True)
+        branch = model.box_branches[layer]
+        assert (branch.last.weight.grad[4:].abs().sum(1) > 0).all()
+        assert (branch.last.bias.grad[4:] != 0).all()
+        for parameter in branch.readout.parameters():
+            assert parameter.grad.abs().sum() > 0
+        assert items(model).grad.abs().sum() > 0
+    model.zero_grad(set_to_none=True)
+    total(found).backward()
+    assert {n for n, p in model.named_parameters()
+            if p.requires_grad and p.grad is None} == set()
+    for parameter in model.memcnp_loss.embed.parameters():
+        assert parameter.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize('case', EMPTY)
+def test_missing_objects_keep_every_loss_on_the_graph(case):
+    model = model_with()
+    total(losses(model, clip())).backward()
+    usual = gradients(model).keys()
+    model.zero_grad(set_to_none=True)
+    found = losses(model, *EMPTY[case])
+    for name in HOST | OWN:
+        assert found[name].isfinite() and found[name].requires_grad, name
+    total(found).backward()
+    # distributed training waits for the very same gradients
+    assert gradients(model).keys() == usual
+    assert all(g.isfinite().all() for g in gradients(model).values())
+
+
+def test_nothing_to_find_costs_the_classes_alone():
+    found = losses(model_with(), clip([[]] * 3))
+    assert {n for n in HOST | OWN if found[n] != 0} == {
+        'loss_cls', 'd0.loss_cls'
+    }
+
+
+def test_one_frame_has_nothing_to_contrast():
+    found = losses(model_with(), clip(OBJECTS[:1]))
+    assert found['loss_track'] == 0 and found['loss_cnp'] != 0
+
+
+def test_a_mixture_does_not_see_frames_without_the_object():
+    """Whatever is predicted where it is absent, L_cnp stays."""
+    model = model_with()
+    decoded, logits, boxes, truth, matches = decoded_clips(
+        model, clip([o[:1] if o[0][0] == 3 else [] for o in OBJECTS]))
+    assert truth.visible.tolist() == [[[True, False, True]]]
+    picked = model.memcnp_loss.select(decoded, truth, matches)
+    before = model.memcnp_loss(decoded, logits, boxes, matches, picked, truth)
+    moved = boxes.clone()
+    moved[:, :, :, 1] = .5
+    after = model.memcnp_loss(decoded, logits, moved, matches, picked, truth)
+    assert torch.equal(before['loss_cnp'], after['loss_cnp'])
+    moved[:, :, :, 0] = .5
+    after = model.memcnp_loss(decoded, logits, moved, matches, picked, truth)
+    assert not torch.equal(before['loss_cnp'], after['loss_cnp'])
+
+
+def test_sizes_of_a_batch_may_differ():
+    model = model_with()
+    small = clip(size=(41, 62), seed=2)
+    found = losses(model, small, clip(size=(64, 90)))
+    total(found).backward()
+    assert total(found).isfinite()
+    assert all(g.isfinite().all() for g in gradients(model).values())
+
+
+def test_bfloat16_is_close_to_float32():
+    model = model_with()
+    start = items(model).detach().clone()
+    exact = losses(model, clip())
+    with torch.no_grad():
+        items(model).copy_(start)
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        rough = losses(model, clip())
+    for name in HOST | OWN:
+        assert rough[name].dtype == torch.float32, name
+    assert torch.allclose(rough['loss_cnp'], exact['loss_cnp'], rtol=.2,
+                          atol=.02)
+    assert items(model).dtype == torch.float32
+    total(rough).backward()
+    assert all(g.isfinite().all() for g in gradients(model).values())
+
+
+def test_a_few_steps_reduce_the_loss():
+    model = model_with()
+    optimiser = torch.optim.AdamW(model.parameters(), lr=2e-3)
+    history = []
+    for _ in range(15):
+        loss = total(losses(model, clip()))
+        optimiser.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.)
+        optimiser.step()
+        history.append(float(loss.detach()))
+    assert history[-1] < .85 * history[0]
+
+
+# -- memory -----------------------------------------------------------------
+def test_one_write_an_iteration_after_all_reads(monkeypatch):
+    model, calls = model_with(), []
+    bank = model.box_branches.memcnp.bank
+    for name in ('read', 'write'):
+        real = getattr(bank, name)
+
+        def spy(*args, name=name, real=real, **kwargs):
+            calls.append((name, args))
+            return real(*args, **kwargs)
+
+        monkeypatch.setattr(bank, name, spy)
+    losses(model, clip(), clip([[]] * 3, seed=1))
+    assert [name for name, _ in calls] == ['read', 'read', 'write']
+    z, y, valid = calls[-1][1]
+    # two clips of three frames with twelve queries
+    assert z.shape == (72, 32) and y.shape == (72, 4)
+    assert valid.view(2, 3, 12)[0].any() and not valid.view(2, 3, 12)[1].any()
+    assert (y[valid].abs() <= 1).all()
+
+
+def test_the_memory_moves_in_training_only():
+    model = model_with()
+    start = items(model).detach().clone()
+    losses(model, clip([[]] * 3))
+    assert torch.equal(items(model), start)
+    losses(model, clip())
+    moved = items(model).detach().clone()
+    assert not torch.equal(moved, start)
+    model.eval()
+    inputs, samples = batch(model, video(2), training=False)
+    model(inputs, samples, mode='predict')
+    with torch.no_grad():
+        model(*batch(model, clip()), mode='loss')
+    assert torch.equal(items(model), moved)
+
+
+def test_absent_objects_are_not_written():
+    """A clip with a frame in which nothing is seen writes as if that frame
+    had no queries."""
+    model = model_with()
+    decoded, *_, truth, _ = decoded_clips(
+        model, clip([o[:1] if o[0][0] == 3 else [] for o in OBJECTS]))
+    start = items(model).detach().clone()
+    model.memcnp_loss.remember(model.box_branches, decoded, truth)
+    whole = items(model).detach().clone()
+    with torch.no_grad():
+        items(model).copy_(start)
+    seen = [0, 2]
+    model.memcnp_loss.remember(
+        model.box_branches,
+        decoded._replace(
+            box_queries=[q[:, seen] for q in decoded.box_queries],
+            references=[r[:, seen] for r in decoded.references]),
+        truth._replace(boxes=truth.boxes[:, :, seen]))
+    assert torch.allclose(items(model), whole, atol=1e-6)
+    assert not torch.equal(whole, start)
+
+
+def _rank(rank, folder):
+    dist.init_process_group(
+        'gloo', init_method=f'file://{folder}/store', rank=rank, world_size=2)
+    model = model_with()
+    parallel = DistributedDataParallel(model)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-3)
+    for step in range(2):
+        # The second rank has no object in its first step.
+        own = clip([[]] * 3, seed=7) if rank > step else clip(seed=rank)
+        total(parallel(*batch(model, own), mode='loss')).backward()
+        optimiser.step()
+        optimiser.zero_grad()
+    torch.save(model.state_dict(), f'{folder}/{rank}.pt')
+    dist.destroy_process_group()
+
+
+def test_two_ranks_hold_one_memory(tmp_path):
+    context = torch.multiprocessing.get_context('spawn')
+    ranks = [context.Process(target=_rank, args=(r, tmp_path)) for r in (0, 1)]
+    for process in ranks:
+        process.start()
+    for process in ranks:
+        process.join(900)
+        assert process.exitcode == 0
+    first, second = (
+        torch.load(tmp_path / f'{r}.pt', weights_only=True) for r in (0, 1))
+    key = 'box_branches.memcnp.bank.items'
+    assert not torch.equal(first[key], model_with().state_dict()[key])
+    trained = {n for n, _ in model_with().named_parameters()}
+    assert all(torch.equal(first[n], second[n]) for n in trained)
+
+
+# -- results ----------------------------------------------------------------
+@pytest.mark.parametrize('window', [
+    None, dict(type='ClipMatching', length=2)])
+@pytest.mark.parametrize('half', [False, True])
+def test_sigmas_leave_with_the_results(window, half):
+    model = model_with(window=window).eval()
+    inputs, _ = batch(model, video(3, size=(50, 75)), training=False)
+    session = model.start()
+    with torch.autocast('cpu', dtype=torch.bfloat16, enabled=half):
+        results = session.step(inputs[0], metas(3, (50, 75)))
+        results += session.flush()
+    assert [r.frame_id for r in results] == [0, 1, 2]
+    for result in results:
+        assert result.box_sigmas.shape == result.bboxes.shape
+        assert (result.box_sigmas > .1).all()
+    assert not torch.equal(results[0].box_sigmas, results[1].box_sigmas)
+    assert all(s > .1 for t in session.finish().tracks for s in t.sigmas)
+
+
+def test_one_frame_video():
+    model = model_with().eval()
+    inputs, samples = batch(model, video(1), training=False)
+    sample, = model(inputs, samples, mode='predict')
+    assert sample.pred_tracks.num_frames == 1
+    assert {t.num_detections for t in sample.pred_tracks.tracks} == {1}
+
+
+def test_windows_hold_no_more_of_a_longer_video():
+    window = dict(type='ClipMatching', length=4, stride=2)
+    model = model_with(window=window).eval()
+    most = {}
+    for length in (40, 160):
+        inputs, _ = batch(model, (noise(length, (32, 32), seed=3),
+                                  video(length, (32, 32))[1]), training=False)
+        session, sizes = model.start(sink=FileSink()), []
+        for at in range(0, length, 8):
+            session.step(inputs[0, at:at + 8].clone(), [
+                dict(m, frame_id=m['frame_id'] + at)
+                for m in metas(8, (32, 32))
+            ])
+            sizes.append(kept_bytes(session))
+        most[length] = max(sizes)
+        assert session.finish().num_frames == length
+    # what is held of a frame is a few kilobytes at least
+    assert 4e3 < most[160] <= 1.02 * most[40]
