@@ -184,9 +184,9 @@ class CheckpointCheckHook(Hook):
         name = type(model).__name__
         if not self.strict:
             for prefix, module in model.named_modules():
-                if hasattr(module, 'adapt_weights'):
-                    module.adapt_weights(checkpoint['state_dict'],
-                                         f'{prefix}.')
+                adapt: Any = getattr(module, 'adapt_weights', None)
+                if adapt is not None:
+                    adapt(checkpoint['state_dict'], f'{prefix}.')
         report = compare_keys(checkpoint['state_dict'], model.state_dict())
         if self.strict:
             self._check_all(report, name, checkpoint)

@@ -113,16 +113,17 @@ def test_the_memory_moves_in_training_once():
 
 @pytest.mark.parametrize('key, ref, boxes, track', [
     ([], [], False, False), ([], REF, False, False), (KEY, [], True, False),
-    (KEY[:1], REF[:1], True, False), (KEY[:1], REF[1:], True, True),
+    (KEY[:1], REF[:1], True, False), (KEY[:1], REF[1:], True, False),
+    (KEY, REF[:1], True, True),
 ])
 def test_absent_objects(key, ref, boxes, track):
-    """One object in both frames has no negative pair: its loss is 0."""
+    """A single object in both frames has no negative pair: its loss is 0."""
     model = memcnp_model()
     before = items(model)
     out = step(model, clip(key, ref))
     assert all(v.isfinite() for v in out.values()) and out['loss_cls'] > 0
     assert bool(out['loss_cnp'] != 0) == boxes
-    assert (float(out['loss_track']) > 1e-6) == track
+    assert (out['loss_track'].item() > 1e-6) == track
     if not key:
         assert torch.equal(items(model), before)
 
