@@ -147,7 +147,9 @@ def _model_type(text: Any) -> str | None:
 class CheckpointCheckHook(Hook):
     """Refuse a checkpoint of another model before it is loaded.
 
-    Without ``strict``, for the initial weights of a training, parts may be
+    Without ``strict``, for the initial weights of a training, a module with a
+    method ``adapt_weights(state_dict, prefix)`` may first change those of
+    another variant of itself into its own. Then parts may be
     missing or left over, and a class head with another number of classes
     keeps its initial values; both are said in the log.
 
@@ -180,6 +182,11 @@ class CheckpointCheckHook(Hook):
         model = runner.model
         model = model.module if is_model_wrapper(model) else model
         name = type(model).__name__
+        if not self.strict:
+            for prefix, module in model.named_modules():
+                adapt: Any = getattr(module, 'adapt_weights', None)
+                if adapt is not None:
+                    adapt(checkpoint['state_dict'], f'{prefix}.')
         report = compare_keys(checkpoint['state_dict'], model.state_dict())
         if self.strict:
             self._check_all(report, name, checkpoint)

@@ -41,8 +41,12 @@ STAGES = {
 }
 #: Name of each config to the words that its columns may ask for.
 FAMILIES = {
-    f'idol_{net}_{stage}': a | b
+    f'idol_{net}_{stage}': a | b | {'Plain'}
     for net, a in NETS.items() for stage, b in STAGES.items()
+} | {
+    f'idol-memcnp_{net}_{stage}': NETS[net] | STAGES[stage] | {'MemCNP'}
+    for net in ('r50', 'swin-l')
+    for stage in ('8xb4-12k_youtubevis2021', '8xb2-12k_ovis')
 }
 WORDS = set().union(*FAMILIES.values())
 
@@ -66,7 +70,8 @@ def documented(words):
 
 def test_every_file_is_known():
     assert set(NAMES) - FAMILIES.keys() == {
-        'idol_r50_official', 'idol_r101_official', 'idol_r18_movingshapes'}
+        'idol_r50_official', 'idol_r101_official', 'idol_r18_movingshapes',
+        'idol-memcnp_r18_movingshapes'}
     assert FAMILIES.keys() <= set(NAMES)
 
 
@@ -99,6 +104,29 @@ def test_parameters():
         assert list(map(int, row[1:])) == [
             sum(n for n, _ in sizes), sum(n for n, grad in sizes if grad)]
     assert listed == FAMILIES.keys()
+
+
+@pytest.mark.parametrize('stage', ['8xb4-12k_youtubevis2021',
+                                   '8xb2-12k_ovis'])
+def test_memcnp_differs_from_its_host_in_this_alone(stage):
+    host, ours = (load(f'{name}_r50_{stage}', IDOL)
+                  for name in ('idol', 'idol-memcnp'))
+    ours.pop('idol_memcnp')
+    assert {key for key, _ in changes(host, ours)} == {
+        'model.memcnp', 'model.memcnp_training', 'model.loss_embed',
+        'model.tracker.association.similarity',
+        'model.tracker.association.temperature',
+        'model.tracker.memory.normalize'}
+
+
+def test_parameters_as_in_table_1():
+    """44.0 M trained with ResNet-50, of which MemCNP is 0.9 to 1.3 M."""
+    plain, ours = (
+        sum(p.numel() for p in build(f'{name}_r50_8xb4-12k_youtubevis2021')
+            .parameters() if p.requires_grad)
+        for name in ('idol', 'idol-memcnp'))
+    assert plain == 42_843_387
+    assert abs(ours - 44.0e6) < 0.2e6 and 0.9e6 < ours - plain < 1.3e6
 
 
 @pytest.mark.parametrize('net', ['r50', 'r101'])

@@ -1,5 +1,5 @@
 """Class, box and mask losses of all layers of a query decoder at once."""
-from typing import NamedTuple
+from typing import NamedTuple, Optional
 
 import torch
 import torch.nn.functional as F
@@ -68,8 +68,8 @@ class QueryInstanceLoss(nn.Module):
         self.gamma = gamma
 
     def forward(self, logits: Tensor, boxes: Tensor, mask_logits: Tensor,
-                pairs: QueryPairs, gt: GroundTruth,
-                image_wh: Tensor) -> dict[str, Tensor]:
+                pairs: QueryPairs, gt: GroundTruth, image_wh: Tensor,
+                ignored: Optional[Tensor] = None) -> dict[str, Tensor]:
         """Losses of L layers and B frames.
 
         Args:
@@ -80,6 +80,8 @@ class QueryInstanceLoss(nn.Module):
             pairs (QueryPairs): P pairs.
             gt (GroundTruth): Of the B frames, with masks.
             image_wh (Tensor): Shape (B, 2), width and height before padding.
+            ignored (Tensor, optional): Shape (L, B, Q) bool, queries whose
+                class is not learnt.
 
         Returns:
             dict[str, Tensor]: ``loss_cls``, ``loss_bbox``, ``loss_giou``,
@@ -99,8 +101,10 @@ class QueryInstanceLoss(nn.Module):
             is_aligned=True, eps=1e-7)
         focal, dice = self._mask_losses(mask_logits,
                                         quarter_masks(gt, mask_logits), pairs)
-        totals = dict(
-            loss_cls=self.focal(logits, target).sum((1, 2, 3)))
+        classes = self.focal(logits, target)
+        if ignored is not None:
+            classes = classes.masked_fill(ignored[..., None], 0.)
+        totals = dict(loss_cls=classes.sum((1, 2, 3)))
         for name, value in (('loss_bbox', (own - goal).abs().sum(1)),
                             ('loss_giou', 1 - giou), ('loss_mask', focal),
                             ('loss_dice', dice)):

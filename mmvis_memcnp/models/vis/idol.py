@@ -17,7 +17,6 @@ from ...structures.ground_truth import (
     GroundTruth,
     clip_frames,
     collect_ground_truth,
-    same_objects,
 )
 from ...structures.masks import encode_masks
 from ...structures.scoring import MeanClassScoring, VideoScoring
@@ -36,6 +35,7 @@ from ..segmenters.deformable import (
     sizes_wh,
 )
 from .base import OnlineVIS
+from .idol_training import embed_losses
 from .noise_session import NoiseFilterSession
 
 
@@ -55,8 +55,10 @@ class IDOL(OnlineVIS):
         mask_head (dict): A ``DynamicConvMaskHead``.
         num_classes (int): K. Defaults to 40.
         num_queries (int): Q. Defaults to 300.
-        memcnp (dict, optional): MemCNP in the box branches. Defaults to None,
-            the plain host.
+        memcnp (dict, optional): MemCNP in the box branches; see
+            ``build_box_branches``. Defaults to None, the plain host.
+        memcnp_training (dict, optional): A ``MemCNPQueryTraining``, which
+            goes with ``memcnp``.
         assigner (dict, optional): A ``QuerySimOTAAssigner``; only training
             needs it, and the losses.
         loss_instance (dict, optional): A ``QueryInstanceLoss``.
@@ -83,6 +85,7 @@ class IDOL(OnlineVIS):
                  num_classes: int = 40,
                  num_queries: int = 300,
                  memcnp: dict | None = None,
+                 memcnp_training: dict | None = None,
                  assigner: dict | None = None,
                  loss_instance: dict | None = None,
                  loss_embed: dict | None = None,
@@ -94,6 +97,9 @@ class IDOL(OnlineVIS):
                  class_thr: float = 0.05,
                  **kwargs) -> None:
         super().__init__(**kwargs)
+        if (memcnp is None) != (memcnp_training is None):
+            raise ValueError('memcnp and memcnp_training go together: set '
+                             'both, or neither for the plain IDOL.')
         self.encoder = MODELS.build(encoder)
         self.decoder = MODELS.build(decoder)
         layers, width = self.decoder.num_layers, self.decoder.embed_dims
@@ -101,7 +107,7 @@ class IDOL(OnlineVIS):
         self.reference_points = nn.Linear(width, 2)
         self.cls_branches = nn.ModuleList(
             [nn.Linear(width, num_classes) for _ in range(layers)])
-        self.box_branches = build_box_branches(layers, width, memcnp)
+        self.box_branches: Any = build_box_branches(layers, width, memcnp)
         self.mask_branch = MODELS.build(mask_branch)
         self.mask_controller = MLP(width, width, NUM_MASK_PARAMS, 3)
         self.mask_head = MODELS.build(mask_head)
@@ -113,6 +119,11 @@ class IDOL(OnlineVIS):
             MODELS.build(loss_instance) if loss_instance else None)
         self.loss_embed: Any = (
             MODELS.build(loss_embed) if loss_embed else None)
+        self.memcnp_training: Any = (
+            MODELS.build(memcnp_training) if memcnp_training else None)
+        if self.loss_embed and self._cnp_contrast:
+            raise ValueError('memcnp_training.loss_track replaces loss_embed: '
+                             'set one of them to None.')
         self.positive_topk = positive_topk
         self.ignore_topk = ignore_topk
         self.score_thr = score_thr
@@ -303,7 +314,8 @@ class IDOL(OnlineVIS):
 
         Returns:
             dict[str, Tensor]: Those of ``QueryInstanceLoss`` on the key
-            frames, ``loss_embed`` and ``loss_embed_aux``.
+            frames, ``loss_embed`` and ``loss_embed_aux``; with MemCNP also
+            ``loss_cnp``, and ``loss_track`` in place of those two.
 
         Raises:
             ValueError: If the config has no assigner or no losses.
@@ -315,7 +327,7 @@ class IDOL(OnlineVIS):
         at, samples = clip_frames(data_samples, 'key')
         frames, ref_gt = inputs[rows, at], None
         key_gt = collect_ground_truth(samples, inputs.device)
-        if self.loss_embed is not None:
+        if self.loss_embed or self._cnp_contrast:
             at, ref_samples = clip_frames(data_samples, 'ref')
             # One pass for both halves: twice the batch, half the launches.
             frames = torch.cat([frames, inputs[rows, at]])
@@ -350,54 +362,38 @@ class IDOL(OnlineVIS):
             for branch, hidden in zip(
                 self.cls_branches, key.hidden, strict=True)
         ])
-        layers, queries = len(logits), logits.shape[2]
-        targets = (gt_fractions(key_gt, image_wh[:batch]), key_gt.labels,
-                   key_gt.valid)
+        probs, sets = logits.sigmoid(), logits.shape[:2]
+        boxes = gt_fractions(key_gt, image_wh[:batch])
+        targets = boxes, key_gt.labels, key_gt.valid
         assigned = self.assigner.assign_batch(
-            logits.sigmoid().flatten(0, 1), key.boxes.flatten(0, 1),
-            *(x.repeat(layers, *[1] * (x.dim() - 1)) for x in targets))
-        pairs = QueryPairs.of(
-            assigned.gt_index.view(layers, batch, queries))
+            probs.flatten(0, 1), key.boxes.flatten(0, 1),
+            *(x.repeat(sets[0], *[1] * (x.dim() - 1)) for x in targets))
+        best, gt_index = (x.unflatten(0, sets) for x in assigned[::-1])
+        picked, ignored, cnp = None, None, self.memcnp_training
+        if cnp is not None:
+            picked = cnp.select(key, boxes, key_gt.valid, best)
+            best, gt_index = picked.best, picked.gt_index
+            ignored = ~(picked.pos | picked.neg)
+        pairs = QueryPairs.of(gt_index)
         features = self.mask_branch(
             [level[:batch] for level in encoded.maps()])
         masks = self.mask_logits(features, key, image_wh[:batch], pairs)
         losses = self.loss_instance(logits, key.boxes, masks, pairs, key_gt,
-                                    image_wh[:batch])
+                                    image_wh[:batch], ignored)
+        if picked is not None:
+            losses.update(cnp.box_losses(
+                key, probs, picked, boxes, key_gt.labels))
+            self.box_branches.write(
+                key.hidden[-1], key.references[-1],
+                bbox_cxcywh_to_xyxy(boxes), key_gt.valid)
         if ref_gt is not None:
-            best = assigned.best[-batch:]  # of the last layer
+            contrast = cnp.contrast if self._cnp_contrast else embed_losses
             ref = decoded.frames(slice(batch, None))
-            losses.update(
-                self.embed_losses(key.hidden[-1], best, key_gt, ref, ref_gt,
-                                  image_wh[batch:]))
+            losses.update(contrast(
+                self, best[-1], key, key_gt, ref, ref_gt, image_wh[batch:]))
         return losses
 
-    def embed_losses(self, key_hidden: Tensor, best: Tensor,
-                     key_gt: GroundTruth, ref: DecodedQueries,
-                     ref_gt: GroundTruth,
-                     ref_wh: Tensor) -> dict[str, Tensor]:
-        """Contrast of the objects of key frames with reference queries.
-
-        Args:
-            key_hidden (Tensor): Shape (N, Q, C), of the last layer.
-            best (Tensor): Shape (N, G) int64, query of each object.
-            key_gt (GroundTruth): Of the key frames.
-            ref (DecodedQueries): Of the reference frames.
-            ref_gt (GroundTruth): Of the reference frames.
-            ref_wh (Tensor): Shape (N, 2), sizes of the reference frames.
-
-        Returns:
-            dict[str, Tensor]: Of the contrastive loss.
-        """
-        found, row = same_objects(key_gt, ref_gt)
-        fractions = gt_fractions(ref_gt, ref_wh)
-        boxes = fractions.gather(1, row[..., None].expand(-1, -1, 4))
-        with torch.no_grad():
-            scores = self.cls_branches[-1](ref.hidden[-1]).float().sigmoid()
-        positive, possible = self.assigner.candidates(
-            scores, ref.boxes[-1], boxes, key_gt.labels, found,
-            self.positive_topk, self.ignore_topk)
-        rows = best[..., None].expand(-1, -1, key_hidden.shape[-1])
-        return self.loss_embed(
-            self.embed_head(key_hidden.gather(1, rows)),
-            self.embed_head(ref.hidden[-1]), positive.transpose(1, 2),
-            ~possible.transpose(1, 2), found)
+    @property
+    def _cnp_contrast(self) -> bool:
+        """Whether MemCNP trains the embeddings, not the host."""
+        return getattr(self.memcnp_training, 'loss_track', None) is not None

@@ -62,6 +62,25 @@ def test_boxes_start_where_the_host_starts_them(readout):
         assert out.context.shape[:2] == (2, 5)
 
 
+def test_a_plain_checkpoint_keeps_its_boxes():
+    plain, ours = build_box_branches(3, 8), branches()
+    state = plain.state_dict()
+    for name, branch in ours.named_children():
+        if name.isdigit():
+            branch.adapt_weights(state, f'{name}.')
+    widened = dict(state)
+    missing, unexpected = ours.load_state_dict(state, strict=False)
+    assert not unexpected
+    assert all('readout' in k or 'memcnp' in k for k in missing)
+    query = torch.randn(2, 5, 8)
+    for branch, host in zip(ours, plain, strict=True):
+        out = branch(query)
+        assert torch.allclose(out.delta, host(query).delta, atol=1e-6)
+        assert torch.allclose(out.sigma, torch.tensor(0.7238), atol=1e-4)
+    ours[0].adapt_weights(state, '0.')  # once is enough
+    assert all(state[k] is widened[k] for k in state)
+
+
 def test_the_bank_is_registered_once_and_shared():
     built = branches()
     banks = [k for k in built.state_dict() if k.endswith('bank.items')]

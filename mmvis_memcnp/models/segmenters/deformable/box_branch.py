@@ -107,6 +107,28 @@ class MemCNPBoxBranch(BaseModule):
         if self.wide_start:
             nn.init.constant_(self.last.bias[2:4], -2.)
 
+    def adapt_weights(self, state: dict[str, Tensor], prefix: str) -> None:
+        """Widen the weights of a plain branch, of the host's checkpoint.
+
+        The boxes stay what they were: the context starts with weight 0. The
+        uncertainties keep their initial weights.
+
+        Args:
+            state (dict[str, Tensor]): Weights by name; changed.
+            prefix (str): Of this branch's names, with the dot.
+        """
+        first, last = f'{prefix}hidden.0.weight', f'{prefix}last.'
+        weight = state.get(first)
+        if weight is None or weight.shape[1] != weight.shape[0]:
+            return
+        extra = self.hidden[0].in_features - weight.shape[1]
+        state[first] = torch.cat(
+            (weight, weight.new_zeros(len(weight), extra)), dim=1)
+        for name, own in self.last.named_parameters():
+            plain = state[last + name]
+            state[last + name] = torch.cat(
+                (plain, own.detach()[4:].to(plain)))
+
     def forward(self, query: Tensor) -> BoxPrediction:
         """Regress distributions of boxes.
 

@@ -41,6 +41,15 @@ class DecodedQueries(NamedTuple):
             None if self.sigmas is None else self.sigmas[:, index],
             None if self.contexts is None else self.contexts[:, index])
 
+    def layers(self, index: slice) -> 'DecodedQueries':
+        """Some of the layers.
+
+        Args:
+            index (slice): Of the first axis, which stays.
+        """
+        return DecodedQueries(*(
+            None if field is None else field[index] for field in self))
+
 
 @MODELS.register_module()
 class DeformableDecoder(BaseModule):

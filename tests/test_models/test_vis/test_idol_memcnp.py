@@ -1,0 +1,255 @@
+"""IDOL with MemCNP: what is trained, what moves the memory, what is found."""
+import pytest
+import torch
+import torch.distributed as dist
+from mmengine.config import Config
+
+from mmvis_memcnp.models.memcnp import ContrastiveTrackingLoss
+from mmvis_memcnp.models.segmenters.deformable import MemCNPBoxBranches
+from tests.fakes.tiny_idol import CONFIGS, tiny_model
+from tests.fakes.tiny_sipmask import KEY, REF, batch, clip, losses, video
+
+NAMES = {'loss_cls', 'loss_bbox', 'loss_giou', 'loss_mask', 'loss_dice'}
+CNP = {'loss_cnp', 'd0.loss_cnp'}
+
+
+def memcnp_model(**options):
+    """The tiny model with what the config of MemCNP adds."""
+    added = Config.fromfile(CONFIGS / 'idol-memcnp.py').idol_memcnp
+    added.memcnp.update(num_items=8, rate=0.9)
+    model = tiny_model(**{**added.to_dict(), **options})
+    for branch in model.box_branches:  # spread means, not sigmas
+        branch.last.weight.data[4:] *= 0.1
+    return model
+
+
+@pytest.fixture(scope='module')
+def trained():
+    """Its memory moves, its weights do not."""
+    return memcnp_model()
+
+
+def step(model, *clips):
+    """Losses, and a backward pass that reaches every parameter."""
+    model.zero_grad()
+    out = losses(model, *clips)
+    sum(out.values()).backward()
+    for name, parameter in model.named_parameters():
+        assert not parameter.requires_grad or (
+            parameter.grad is not None and
+            parameter.grad.isfinite().all()), name
+    return out
+
+
+def predict(model, *clips):
+    model.eval()
+    return [s.pred_tracks for s in model(
+        *batch(model, *clips, training=False), mode='predict')]
+
+
+def items(model):
+    return model.box_branches.memcnp.bank.items.detach().clone()
+
+
+def test_plain_host_has_nothing_of_it():
+    model = tiny_model()
+    assert model.memcnp_training is None
+    assert not any('memcnp' in k or 'readout' in k
+                   for k in model.state_dict())
+    out = losses(model, clip())
+    assert not any('cnp' in k or 'track' in k for k in out)
+    # Draws: weights come from one seed in the same order, with the key set
+    # to None or absent.
+    other = tiny_model(memcnp=None, memcnp_training=None)
+    theirs = other.state_dict()
+    assert model.state_dict().keys() == theirs.keys()
+    assert all(torch.equal(v, theirs[k])
+               for k, v in model.state_dict().items())
+    state = torch.get_rng_state()
+    first = losses(model, clip())
+    torch.set_rng_state(state)
+    second = losses(other, clip())
+    assert all(torch.equal(first[k], second[k]) for k in first)
+
+
+def test_losses_and_gradients_of_mixed_sizes(trained):
+    out = step(trained, clip(), clip(size=(41, 90), seed=3))
+    assert out.keys() == NAMES | {f'd0.{n}' for n in NAMES} | CNP | {
+        'loss_track'}
+    assert all(v.isfinite() for v in out.values())
+    assert isinstance(trained.box_branches, MemCNPBoxBranches)
+    for branch in trained.box_branches:
+        assert branch.last.weight.grad[4:].abs().sum() > 0  # sigma
+        assert branch.readout.fc1.weight.grad.abs().sum() > 0
+    assert trained.box_branches.memcnp.bank.items.grad.abs().sum() > 0
+    assert trained.embed_head.layers[0].weight.grad.abs().sum() > 0
+
+
+def test_sigma_learns_from_its_own_loss_alone(trained):
+    trained.zero_grad()
+    out = losses(trained, clip())
+    (out['loss_cls'] + out['loss_bbox'] + out['loss_giou']).backward(
+        retain_graph=True)
+    last = trained.box_branches[-1].last.weight
+    assert last.grad[4:].abs().sum() == 0
+    out['loss_cnp'].backward()
+    assert last.grad[4:].abs().sum() > 0
+
+
+def test_the_memory_moves_in_training_once():
+    model = memcnp_model()
+    calls = []
+    write = model.box_branches.memcnp.bank.write
+    model.box_branches.memcnp.bank.write = lambda *a: calls.append(
+        a[0].shape) or write(*a)
+    before = items(model)
+    step(model, clip(), clip(seed=1))
+    assert calls == [(2 * 12, 32)]  # key frames only, last layer only
+    after = items(model)
+    assert not torch.equal(before, after)
+    predict(model, video(2))
+    assert torch.equal(items(model), after) and len(calls) == 1
+
+
+@pytest.mark.parametrize('key, ref, boxes, track', [
+    ([], [], False, False), ([], REF, False, False), (KEY, [], True, False),
+    (KEY[:1], REF[:1], True, False), (KEY[:1], REF[1:], True, False),
+    (KEY, REF[:1], True, True),
+])
+def test_absent_objects(key, ref, boxes, track):
+    """A single object in both frames has no negative pair: its loss is 0."""
+    model = memcnp_model()
+    before = items(model)
+    out = step(model, clip(key, ref))
+    assert all(v.isfinite() for v in out.values()) and out['loss_cls'] > 0
+    assert bool(out['loss_cnp'] != 0) == boxes
+    assert (out['loss_track'].item() > 1e-6) == track
+    if not key:
+        assert torch.equal(items(model), before)
+
+
+def test_positives_are_central_and_ignored_queries_learn_no_class(trained):
+    seen = {}
+    forward = trained.loss_instance.forward
+    select = trained.memcnp_training.select
+
+    def keep(*args):
+        seen['args'] = args
+        return forward(*args)
+
+    def picked(*args):
+        seen.setdefault('picked', select(*args))
+        return seen['picked'] if len(args[0].hidden) == 2 else select(*args)
+
+    trained.loss_instance.forward = keep
+    trained.memcnp_training.select = picked
+    try:
+        out = losses(trained, clip())
+    finally:
+        del trained.loss_instance.forward, trained.memcnp_training.select
+    chosen, ignored = seen['picked'], seen['args'][-1]
+    assert chosen.pos.any(-1).all() and not (ignored & chosen.neg).any()
+    assert torch.equal(ignored, ~chosen.pos & ~chosen.neg)
+    pairs = seen['args'][3]
+    assert len(pairs.query) == chosen.pos.sum()
+    logits = seen['args'][0].detach().requires_grad_()
+    again = forward(logits, *seen['args'][1:])
+    again['loss_cls'].backward()
+    grad = logits.grad[-1].abs().sum(-1)
+    assert (grad[ignored[-1]] == 0).all() and (grad[~ignored[-1]] > 0).all()
+    assert torch.equal(again['loss_cls'].detach(), out['loss_cls'].detach())
+
+
+def test_bfloat16(trained):
+    with torch.autocast('cpu', torch.bfloat16):
+        out = step(trained, clip(), clip(size=(50, 70), seed=2))
+    assert all(v.isfinite() and v.dtype == torch.float32
+               for v in out.values())
+    trained.eval()
+    with torch.autocast('cpu', torch.bfloat16):
+        result = trained(*batch(trained, video(2), training=False),
+                         mode='predict')[0].pred_tracks
+    trained.train()
+    assert result.num_frames == 2
+
+
+def test_results_carry_sigma_and_one_frame_is_a_video():
+    model = memcnp_model().eval()
+    inputs, samples = batch(model, video(1), training=False)
+    (out, ) = model.start().step(
+        inputs[0], [f.metainfo for f in samples[0].video_data_samples])
+    assert len(out) and out.box_sigmas.shape == (len(out), 4)
+    assert (out.box_sigmas >= 0.1).all()
+    (result, ) = predict(model, video(1))
+    assert result.num_frames == 1 and len(result.tracks) > 0
+    (again, ) = predict(model, video(1))
+    assert result.to_ytvis(1, [1, 2, 3]) == again.to_ytvis(1, [1, 2, 3])
+
+
+def test_matching_on_the_scale_of_training(trained):
+    association = trained.tracker.association
+    contrast = trained.memcnp_training.loss_track
+    assert isinstance(contrast, ContrastiveTrackingLoss)
+    assert association.similarity == 'cosine'
+    assert association.temperature == contrast.temperature
+    assert trained.tracker.memory.normalize
+
+
+def test_memory_does_not_grow_with_the_video():
+    model = memcnp_model().eval()
+    sizes = []
+    for frames in (40, 160):
+        torch.manual_seed(0)
+        session, shape = model.start(), (32, 32)
+        for t in range(frames):
+            session.step(torch.randn(1, 3, *shape), [
+                dict(img_shape=shape, ori_shape=shape, frame_id=t)])
+        assert len(session.state) <= 12 * 10
+        assert len(session._doubtful) <= 12 * 3
+        sizes.append(session.state.recent.shape[1:])
+    assert sizes[0] == sizes[1]
+
+
+@pytest.mark.parametrize('options, words', [
+    (dict(memcnp_training=None), 'go together'),
+    (dict(loss_embed=dict(type='ContrastiveEmbeddingLoss')), 'one of them'),
+])
+def test_settings_that_contradict(options, words):
+    with pytest.raises(ValueError, match=words):
+        memcnp_model(**options)
+
+
+def test_the_host_contrast_may_stay():
+    added = Config.fromfile(CONFIGS / 'idol-memcnp.py').idol_memcnp
+    rules = dict(added.memcnp_training, loss_track=None)
+    model = memcnp_model(
+        memcnp_training=rules,
+        loss_embed=dict(type='ContrastiveEmbeddingLoss'))
+    out = step(model, clip())
+    assert {'loss_embed', 'loss_embed_aux', 'loss_cnp'} <= out.keys()
+    assert 'loss_track' not in out
+
+
+# -- two ranks ------------------------------------------------------------
+def _rank(rank, folder):
+    dist.init_process_group(
+        'gloo', init_method=f'file://{folder}/store', rank=rank, world_size=2)
+    model = memcnp_model()
+    # The second rank's clip has no object.
+    step(model, clip() if rank == 0 else clip([], [], seed=1))
+    torch.save(items(model), f'{folder}/{rank}.pt')
+    dist.destroy_process_group()
+
+
+def test_ranks_hold_the_same_memory_after_a_step(tmp_path):
+    context = torch.multiprocessing.get_context('spawn')
+    ranks = [context.Process(target=_rank, args=(r, tmp_path)) for r in (0, 1)]
+    for process in ranks:
+        process.start()
+    for process in ranks:
+        process.join(300)
+        assert process.exitcode == 0
+    first, second = (
+        torch.load(tmp_path / f'{r}.pt', weights_only=True) for r in (0, 1))
+    assert torch.equal(first, second)
+    assert not torch.equal(first, items(memcnp_model()))
