@@ -121,7 +121,9 @@ class MemCNPBoxBranch(BaseModule):
         weight = state.get(first)
         if weight is None or weight.shape[1] != weight.shape[0]:
             return
-        extra = self.hidden[0].in_features - weight.shape[1]
+        layer = self.hidden[0]
+        assert isinstance(layer, nn.Linear)
+        extra = layer.in_features - weight.shape[1]
         state[first] = torch.cat(
             (weight, weight.new_zeros(len(weight), extra)), dim=1)
         for name, own in self.last.named_parameters():
