@@ -78,6 +78,8 @@ def score(model: str, seed: int, level: str, args) -> dict:
     scores = json.loads(
         run('analysis_tools/eval_results.py', results, truth, '--tracking',
             '--json').strip().splitlines()[-1])
+    scores['IDF1'] = scores['tracking']['idf1']
+    scores['id_switches'] = scores['tracking']['num_switches']
     return dict(model=model, seed=seed, level=level,
                 **{name: round(float(scores[name]), 4) for name in SCORES})
 
