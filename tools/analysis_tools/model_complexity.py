@@ -103,8 +103,14 @@ def count_flops(model: nn.Module, shape: tuple[int, int]) -> int:
     step = getattr(model.data_preprocessor, 'pad_size_divisor', 1)
     height, width = (-(-side // step) * step for side in shape)
     counter = FlopCounterMode(display=False)
+    trained = [p for p in model.parameters() if p.requires_grad]
+    # The counter asks inputs of modules for their gradient function, which a
+    # view of a parameter does not have here.
+    model.requires_grad_(False)
     with _as_convolutions(), counter:
         model(torch.zeros(1, 1, 3, height, width), mode='tensor')
+    for parameter in trained:
+        parameter.requires_grad_()
     return counter.get_total_flops()
 
 

@@ -47,8 +47,10 @@ class DecodedQueries(NamedTuple):
         Args:
             index (slice): Of the first axis, which stays.
         """
-        return DecodedQueries(*(
-            None if field is None else field[index] for field in self))
+        return DecodedQueries(
+            self.hidden[index], self.references[index], self.boxes[index],
+            None if self.sigmas is None else self.sigmas[index],
+            None if self.contexts is None else self.contexts[index])
 
 
 @MODELS.register_module()
