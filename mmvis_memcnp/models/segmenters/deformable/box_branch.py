@@ -121,15 +121,14 @@ class MemCNPBoxBranch(BaseModule):
         weight = state.get(first)
         if weight is None or weight.shape[1] != weight.shape[0]:
             return
-        layer = self.hidden[0]
-        assert isinstance(layer, nn.Linear)
-        extra = layer.in_features - weight.shape[1]
-        state[first] = torch.cat(
-            (weight, weight.new_zeros(len(weight), extra)), dim=1)
-        for name, own in self.last.named_parameters():
+        own = self.state_dict()
+        wide = weight.new_zeros(own['hidden.0.weight'].shape)
+        wide[:, :weight.shape[1]] = weight
+        state[first] = wide
+        for name in ('weight', 'bias'):
             plain = state[last + name]
             state[last + name] = torch.cat(
-                (plain, own.detach()[4:].to(plain)))
+                (plain, own[f'last.{name}'][4:].to(plain)))
 
     def forward(self, query: Tensor) -> BoxPrediction:
         """Regress distributions of boxes.
