@@ -75,10 +75,10 @@ def test_parameters():
 def test_parameters_as_in_table_1():
     """Of R50: 49.1 M with MemCNP, as the paper says."""
     count = runpy.run_path(str(COMPLEXITY))['count_parameters']
-    (head, *rows), = tables('Table 1')
+    (head, *rows), = tables('Table 1', FOLDER)
     totals = []
     for row in rows:
-        model = build(re.search(r'\]\((.+)\.py\)', row[0]).group(1))
+        model = build(re.search(r'\]\((.+)\.py\)', row[0]).group(1), FOLDER)
         found = count(model)
         assert [str(found[name]) for name in head[1:]] == row[1:]
         totals.append(found['total'])
@@ -92,9 +92,9 @@ def test_parameters_as_in_table_1():
 
 def test_memcnp_is_an_addition():
     for net in ('r50', 'swin-l'):
-        plain = load(f'seqformer_{net}_8xb2-12k_youtubevis2021').to_dict()
-        both = load(f'seqformer-memcnp_{net}_8xb2-12k_youtubevis2021')
-        both = both.to_dict()
+        name = f'{net}_8xb2-12k_youtubevis2021'
+        plain = load(f'seqformer_{name}', FOLDER)
+        both = load(f'seqformer-memcnp_{name}', FOLDER)
         del both['memcnp_clips']
         del both['model']['memcnp'], both['model']['memcnp_loss']
         assert both == plain
