@@ -1,14 +1,17 @@
-"""SipMask with and without MemCNP on MovingShapes, several seeds.
+"""Small models on MovingShapes, several seeds.
 
-Generates the data where it is missing, trains the two small configs with each
-seed on the easy level (runs that are finished are not done again, runs that
-were stopped go on), tests every model on easy and hard validation videos,
-writes one row a run and level, and prints mean and standard deviation.
+Generates the data where it is missing, trains the small configs with each
+seed on one level (runs that are finished are not done again, runs that were
+stopped go on), tests every model on easy and hard validation videos, puts one
+row a run and level into a csv, where rows of other runs stay, and prints mean
+and standard deviation of all rows.
 
 Example:
 
     python tools/benchmark/moving_shapes_study.py --seeds 0 1 2 \
         --work-dir work_dirs/study --csv docs/benchmarks/moving_shapes.csv
+    python tools/benchmark/moving_shapes_study.py --seeds 0 --train-level hard \
+        --configs configs/idol/idol_r18_movingshapes.py
 """
 import argparse
 import csv
@@ -19,8 +22,13 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-MODELS = ('sipmask', 'sipmask-memcnp')
+CONFIGS = [
+    ROOT / f'configs/sipmask/{name}_r18_movingshapes.py'
+    for name in ('sipmask', 'sipmask-memcnp')
+]
+KEYS = ('model', 'trained_on', 'seed', 'level')
 SCORES = ('AP', 'AP50', 'AP75', 'AR1', 'AR10', 'IDF1', 'id_switches')
+LEVELS = ('easy', 'hard')
 DATA = Path('data/moving_shapes')
 
 
@@ -29,6 +37,10 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        '--configs', type=Path, nargs='+', default=CONFIGS,
+        help='default: SipMask without and with MemCNP')
+    parser.add_argument('--train-level', choices=LEVELS, default='easy')
     parser.add_argument('--seeds', type=int, nargs='+', default=[0, 1, 2])
     parser.add_argument(
         '--work-dir', type=Path, default=Path('work_dirs/study'))
@@ -49,10 +61,10 @@ def run(tool: str, *args) -> str:
     return done.stdout
 
 
-def make_data() -> None:
-    """Easy training videos, easy and hard validation videos."""
+def make_data(train_level: str) -> None:
+    """Training videos of a level, easy and hard validation videos."""
     for level, split, videos, frames, seed in (
-            ('easy', 'train', 600, 16, 0), ('easy', 'val', 50, 20, 1000),
+            (train_level, 'train', 600, 16, 0), ('easy', 'val', 50, 20, 1000),
             ('hard', 'val', 50, 20, 1000)):
         folder = DATA / level / split
         if not folder.exists():
@@ -61,10 +73,17 @@ def make_data() -> None:
                 seed, '--level', level)
 
 
-def score(model: str, seed: int, level: str, args) -> dict:
-    """Test one trained model on one level."""
-    config = ROOT / f'configs/sipmask/{model}_r18_movingshapes.py'
-    work_dir = args.work_dir / f'{model}_s{seed}'
+def train(config: Path, work_dir: Path, seed: int, level: str) -> None:
+    """Train a config on a level, or go on where it was stopped."""
+    root = f'{DATA / level}/'
+    run('train.py', config, '--work-dir', work_dir, '--seed', seed, '--resume',
+        '--cfg-options', f'train_dataloader.dataset.data_root={root}',
+        f'val_dataloader.dataset.data_root={root}',
+        f'val_evaluator.ann_file={root}val/instances.json')
+
+
+def score(config: Path, work_dir: Path, level: str) -> dict[str, float]:
+    """Test a trained model on one level."""
     checkpoint = (work_dir / 'last_checkpoint').read_text().strip()
     truth = (DATA / level / 'val/instances.json').resolve()
     # Of this checkpoint: a run that went on is tested again.
@@ -80,43 +99,63 @@ def score(model: str, seed: int, level: str, args) -> dict:
             '--json').strip().splitlines()[-1])
     scores['IDF1'] = scores['tracking']['idf1']
     scores['id_switches'] = scores['tracking']['num_switches']
-    return dict(model=model, seed=seed, level=level,
-                **{name: round(float(scores[name]), 4) for name in SCORES})
+    return {name: round(float(scores[name]), 4) for name in SCORES}
+
+
+def read_rows(path: Path) -> dict[tuple[str, ...], dict]:
+    """Rows of earlier runs."""
+    if not path.exists():
+        return {}
+    with open(path, newline='') as file:
+        return {tuple(row[k] for k in KEYS): row
+                for row in csv.DictReader(file)}
+
+
+def write_rows(path: Path, rows: dict[tuple[str, ...], dict]) -> None:
+    """All rows, in order."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, 'w', newline='') as file:
+        writer = csv.DictWriter(file, [*KEYS, *SCORES])
+        writer.writeheader()
+        writer.writerows(rows[key] for key in sorted(rows))
 
 
 def main() -> None:
     """Train, test, collate."""
     args = parse_args()
-    make_data()
-    rows = []
+    make_data(args.train_level)
     for seed in args.seeds:
-        for model in MODELS:
-            work_dir = args.work_dir / f'{model}_s{seed}'
+        for config in args.configs:
+            model = config.stem.removesuffix('_r18_movingshapes')
+            work_dir = args.work_dir / (
+                f'{model}_{args.train_level}_s{seed}')
             if not args.test_only:
-                run('train.py',
-                    ROOT / f'configs/sipmask/{model}_r18_movingshapes.py',
-                    '--work-dir', work_dir, '--seed', seed, '--resume')
+                train(config, work_dir, seed, args.train_level)
             if not (work_dir / 'last_checkpoint').exists():
                 continue
-            rows += [score(model, seed, level, args)
-                     for level in ('easy', 'hard')]
-    args.csv.parent.mkdir(parents=True, exist_ok=True)
-    with open(args.csv, 'w', newline='') as file:
-        writer = csv.DictWriter(file, ['model', 'seed', 'level', *SCORES])
-        writer.writeheader()
-        writer.writerows(rows)
-    print('| model | level | seeds | AP | AP50 | AP75 | AR10 | IDF1 |')
-    print('|---|---|---|---|---|---|---|---|')
-    for level in ('easy', 'hard'):
-        for model in MODELS:
-            own = [r for r in rows
-                   if r['model'] == model and r['level'] == level]
-            if not own:
-                continue
-            cells = [spread([100 * r[name] for r in own])
-                     for name in ('AP', 'AP50', 'AP75', 'AR10', 'IDF1')]
-            print(f'| {model} | {level} | {len(own)} | '
-                  f'{" | ".join(cells)} |')
+            for level in LEVELS:
+                scores = score(config, work_dir, level)
+                key = (model, args.train_level, str(seed), level)
+                # Read again: another study may write beside this one.
+                rows = read_rows(args.csv)
+                rows[key] = dict(zip(KEYS, key, strict=True), **scores)
+                write_rows(args.csv, rows)
+    print_table(list(read_rows(args.csv).values()))
+
+
+def print_table(rows: list[dict]) -> None:
+    """Mean and standard deviation over the seeds."""
+    names = ('AP', 'AP50', 'AP75', 'AR10', 'IDF1')
+    print(f'| model | trained on | level | seeds | {" | ".join(names)} |')
+    print('|---' * (4 + len(names)) + '|')
+    groups: dict[tuple[str, ...], list[dict]] = {}
+    for row in rows:
+        groups.setdefault(
+            (row['model'], row['trained_on'], row['level']), []).append(row)
+    for group, own in groups.items():
+        cells = [spread([100 * float(r[name]) for r in own])
+                 for name in names]
+        print(f'| {" | ".join(group)} | {len(own)} | {" | ".join(cells)} |')
 
 
 def spread(values: list[float]) -> str:

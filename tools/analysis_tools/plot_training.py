@@ -1,0 +1,92 @@
+"""Curves of trainings: total loss, and a score on the validation videos.
+
+Reads what ``tools/train.py`` wrote into its work directories; a training that
+was stopped and resumed is drawn as one.
+
+Example:
+
+    python tools/analysis_tools/plot_training.py work_dirs/idol work_dirs/mine \
+        --out curves.png
+"""
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('work_dirs', type=Path, nargs='+')
+    parser.add_argument('--out', type=Path, default=Path('training.png'))
+    parser.add_argument('--score', default='AP')
+    parser.add_argument(
+        '--names', nargs='+', help='default: names of the directories')
+    return parser.parse_args()
+
+
+def read_log(work_dir: Path) -> list[dict]:
+    """Records of all runs into a work directory, oldest first.
+
+    Args:
+        work_dir: where ``tools/train.py`` wrote to.
+
+    Raises:
+        FileNotFoundError: if there is no log.
+    """
+    files = sorted(work_dir.glob('*/vis_data/scalars.json'))
+    if not files:
+        raise FileNotFoundError(
+            f'{work_dir} holds no */vis_data/scalars.json: is it the work '
+            'directory of a training?')
+    return [json.loads(line) for file in files
+            for line in file.read_text().splitlines() if line.strip()]
+
+
+def curve(records: list[dict], name: str) -> tuple[list[int], list[float]]:
+    """Steps and values of one scalar; a step written twice counts once.
+
+    Validation records carry the step of the iteration they come after.
+    """
+    # A resumed run repeats the steps since its checkpoint.
+    values = {r['step']: r[name] for r in records if name in r}
+    steps = sorted(values)
+    return steps, [values[step] for step in steps]
+
+
+def main() -> None:
+    """Draw."""
+    args = parse_args()
+    names = args.names or [path.name for path in args.work_dirs]
+    if len(names) != len(args.work_dirs):
+        sys.exit(f'{len(names)} names for {len(args.work_dirs)} directories: '
+                 'give one each.')
+    figure = Figure(figsize=(10, 3.6))
+    axes = figure.subplots(1, 2)
+    for path, name in zip(args.work_dirs, names, strict=True):
+        try:
+            records = read_log(path)
+        except FileNotFoundError as error:
+            sys.exit(str(error))
+        axes[0].plot(*curve(records, 'loss'), label=name, linewidth=1)
+        axes[1].plot(*curve(records, args.score), label=name, marker='o')
+    axes[0].set_yscale('log')
+    axes[0].set_ylabel('loss')
+    axes[1].set_ylabel(args.score)
+    axes[1].set_ylim(bottom=0)
+    for axis in axes:
+        axis.set_xlabel('iteration')
+        axis.grid(alpha=.3)
+    axes[1].legend()
+    figure.tight_layout()
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(args.out, dpi=110)
+    print(args.out)
+
+
+if __name__ == '__main__':
+    main()
