@@ -50,5 +50,5 @@ def test_picture(resumed, tmp_path):
     (['nothing', '--names', 'a', 'b'], '2 names for 1 directories')])
 def test_bad_input(args, said, tmp_path):
     result = run_program(TOOL, *args, cwd=tmp_path)
-    assert result.returncode == 1 and said in result.stderr
+    assert said in str(result.returncode)
     assert not (tmp_path / 'training.png').exists()
