@@ -5,8 +5,8 @@ was stopped and resumed is drawn as one.
 
 Example:
 
-    python tools/analysis_tools/plot_training.py work_dirs/idol work_dirs/mine \
-        --out curves.png
+    python tools/analysis_tools/plot_training.py work_dirs/idol \
+        work_dirs/mine --out curves.png
 """
 import argparse
 import json

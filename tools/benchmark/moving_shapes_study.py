@@ -10,8 +10,8 @@ Example:
 
     python tools/benchmark/moving_shapes_study.py --seeds 0 1 2 \
         --work-dir work_dirs/study --csv docs/benchmarks/moving_shapes.csv
-    python tools/benchmark/moving_shapes_study.py --seeds 0 --train-level hard \
-        --configs configs/idol/idol_r18_movingshapes.py
+    python tools/benchmark/moving_shapes_study.py --seeds 0 \
+        --train-level hard --configs configs/idol/idol_r18_movingshapes.py
 """
 import argparse
 import csv
