@@ -29,6 +29,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('config', type=Path)
     parser.add_argument('--iters', type=int, default=1500)
     parser.add_argument(
+        '--batch-size', type=int, help='default: of the config')
+    parser.add_argument(
         '--seed', type=int, default=0, help='of clips and training')
     parser.add_argument(
         '--work-dir',
@@ -49,7 +51,7 @@ def main() -> int:
     try:
         found = overfit(args.config, annotations,
                         annotations.with_name('JPEGImages'), work_dir,
-                        args.seed, args.iters)
+                        args.seed, args.iters, args.batch_size)
     except ValueError as error:
         sys.exit(str(error))
     print(f'{args.config.stem}: {found} (wanted: AP50 {MIN_AP50})')

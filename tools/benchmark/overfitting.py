@@ -70,7 +70,8 @@ def schedule_options(iters: int) -> list[str]:
 
 
 def overfit(config: Path, annotations: Path, frames: Path, work_dir: Path,
-            seed: int, iters: int | None = None) -> Outcome:
+            seed: int, iters: int | None = None,
+            batch_size: int | None = None) -> Outcome:
     """Train a config on some clips alone and score it on the same clips.
 
     Args:
@@ -80,12 +81,15 @@ def overfit(config: Path, annotations: Path, frames: Path, work_dir: Path,
         work_dir: for logs, checkpoints and results.
         seed: of everything random.
         iters: instead of the config's.
+        batch_size: of the training, instead of the config's.
 
     Raises:
         subprocess.CalledProcessError: if a tool fails.
     """
     options = data_options(annotations, frames)
     schedule = [] if iters is None else schedule_options(iters)
+    if batch_size is not None:
+        schedule.append(f'train_dataloader.batch_size={batch_size}')
     start = time.time()
     _run('train.py', config, '--work-dir', work_dir, '--seed', seed,
          '--cfg-options', *options, *schedule)
