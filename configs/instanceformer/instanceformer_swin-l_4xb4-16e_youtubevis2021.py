@@ -8,7 +8,6 @@ model = dict(
     backbone=dict(
         _base_.swin_l,
         _delete_=True,
-        drop_path_rate=0.2,
         with_cp=True,
         init_cfg=dict(
             type='Pretrained',

@@ -59,7 +59,7 @@ coco_train_pipeline = [
                         keep_ratio=True),
                     _crop,
                 ]),
-            _base_.resize_768,
+            _base_.resize_1333,
             dict(type='RandomFlip', prob=0.5),
         ]),
     dict(type='PadClip'),

@@ -1,10 +1,13 @@
 # What the pipelines of IDOL and SeqFormer share.
-short_sides = (320, 352, 392, 416, 448, 480, 512, 544, 576, 608, 640)
 load_transforms = [dict(type='LoadFrame'), dict(type='LoadVISAnnotations')]
-resize_768 = dict(
-    type='RandomChoiceResize',
-    scales=[(768, side) for side in short_sides],
-    keep_ratio=True)
+# The long side is at most 768 or 1333.
+resize_768, resize_1333 = [
+    dict(
+        type='RandomChoiceResize',
+        scales=[(long_side, side)
+                for side in (320, 352, 392, *range(416, 641, 32))],
+        keep_ratio=True) for long_side in (768, 1333)
+]
 
 # The short side is 360, 480 or 720, the long side at most 1333.
 test_pipeline_360, test_pipeline_480, test_pipeline_720 = [[

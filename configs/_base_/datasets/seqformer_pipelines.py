@@ -12,12 +12,7 @@ seqformer_train_pipeline, seqformer_train_pipeline_768 = [[
             dict(type='RandomFlip', prob=0.5),
         ]),
     dict(type='PackTrackInputs'),
-] for resize in (
-    dict(
-        type='RandomChoiceResize',
-        scales=[(1333, side) for side in _base_.short_sides],
-        keep_ratio=True),
-    _base_.resize_768)]
+] for resize in (_base_.resize_1333, _base_.resize_768)]
 # Pseudo clips: every copy of the image has its own scale, crop and flip.
 seqformer_pseudo_pipeline = [
     dict(
