@@ -16,7 +16,7 @@ train_dataloader = dict(
     dataset=dict(
         clip_sampler=dict(frame_range=10),
         pipeline=_base_.ovis_train_pipeline))
-val_dataloader = dict(dataset=dict(pipeline=_base_.ovis_test_pipeline))
+val_dataloader = dict(dataset=dict(pipeline=_base_.test_pipeline_720))
 test_dataloader = val_dataloader
 auto_scale_lr = dict(base_batch_size=16)
 default_hooks = dict(checkpoint=dict(by_epoch=False, interval=1000))

@@ -12,7 +12,7 @@ train_dataloader = dict(
     dataset=dict(
         clip_sampler=dict(frame_range=10),
         pipeline=_base_.youtube_vis_train_pipeline))
-val_dataloader = dict(dataset=dict(pipeline=_base_.youtube_vis_test_pipeline))
+val_dataloader = dict(dataset=dict(pipeline=_base_.test_pipeline_480))
 test_dataloader = val_dataloader
 default_hooks = dict(checkpoint=dict(by_epoch=False, interval=1000))
 log_processor = dict(by_epoch=False)

@@ -1,36 +1,15 @@
 # Also trains on pseudo clips of COCO images, as the published numbers do.
 # Their classes are matched with these by name.
-_base_ = './seqformer_r50_8xb2-12k_youtubevis2021.py'
+_base_ = [
+    './seqformer_r50_8xb2-12k_youtubevis2021.py',
+    '../_base_/datasets/youtube_vis_2021_classes.py'
+]
 
-metainfo = dict(
-    classes=('airplane', 'bear', 'bird', 'boat', 'car', 'cat', 'cow',
-             'deer', 'dog', 'duck', 'earless_seal',
-             'elephant', 'fish', 'flying_disc', 'fox', 'frog',
-             'giant_panda', 'giraffe', 'horse', 'leopard',
-             'lizard', 'monkey', 'motorbike', 'mouse',
-             'parrot', 'person', 'rabbit', 'shark',
-             'skateboard', 'snake', 'snowboard', 'squirrel',
-             'surfboard', 'tennis_racket', 'tiger', 'train',
-             'truck', 'turtle', 'whale', 'zebra'))
 train_dataloader = dict(
     dataset=dict(
         _delete_=True,
         type='ConcatDataset',
         datasets=[
-            dict(
-                type=_base_.dataset_type,
-                metainfo=metainfo,
-                data_root=_base_.data_root,
-                ann_file=_base_.train_dataloader.dataset.ann_file,
-                data_prefix=_base_.train_dataloader.dataset.data_prefix,
-                clip_sampler=_base_.train_dataloader.dataset.clip_sampler,
-                pipeline=_base_.seqformer_train_pipeline),
-            dict(
-                type='CocoPseudoVideo',
-                metainfo=metainfo,
-                data_root='data/coco/',
-                ann_file='annotations/instances_train2017.json',
-                data_prefix=dict(img_path='train2017'),
-                num_frames=5,
-                pipeline=_base_.seqformer_pseudo_pipeline)
+            dict(_base_.train_dataloader.dataset, metainfo=_base_.metainfo),
+            dict(_base_.seqformer_coco, metainfo=_base_.metainfo)
         ]))

@@ -1,5 +1,6 @@
 """IDOL's configs: complete, as the README says, and they run."""
 import re
+import runpy
 
 import numpy as np
 import pytest
@@ -29,6 +30,7 @@ from .trees import (
 
 IDOL = FOLDER.parent / 'idol'
 ROOT = FOLDER.parents[1]
+COMPLEXITY = ROOT / 'tools/analysis_tools/model_complexity.py'
 NAMES = sorted(p.stem for p in IDOL.glob('*.py'))
 NETS = dict(r50={'R50', 'ResNet'}, r101={'R101', 'ResNet'},
             **{'swin-l': {'Swin-L'}})
@@ -128,6 +130,33 @@ def test_parameters_as_in_table_1():
         for name in ('idol', 'idol-memcnp'))
     assert plain == 42_843_387
     assert abs(ours - 44.0e6) < 0.2e6 and 0.9e6 < ours - plain < 1.3e6
+
+
+def test_the_readme_counts_as_the_tool_does():
+    count = runpy.run_path(str(COMPLEXITY))['count_parameters']
+    (head, *rows), = tables('Table 1', IDOL)
+    for row in rows:
+        name = re.search(r'\]\((.+)\.py\)', row[0]).group(1)
+        found = count(build(name, IDOL))
+        assert [str(found[part]) for part in head[1:-1]] == row[1:-1]
+        assert found['trainable'] == found['total']
+    assert len(rows) == 4
+
+
+def test_only_backbone_and_projection_differ_with_swin_l():
+    """What the README says of the two totals in Table 1, either of which
+    asks for an addition of MemCNP that the other excludes."""
+    shapes, counts = [], []
+    for net in ('r50', 'swin-l'):
+        model = build(f'idol_{net}_8xb4-12k_youtubevis2021', IDOL)
+        shapes.append({n: p.shape for n, p in model.named_parameters()
+                       if not n.startswith(('backbone.', 'neck.'))})
+        counts.append(sum(p.numel() for p in model.parameters()
+                          if p.requires_grad))
+    assert shapes[0] == shapes[1]
+    r50, swin = counts
+    assert swin - r50 == 170_559_284
+    assert 44.0e6 - 0.05e6 - r50 > 214.4e6 + 0.05e6 - swin
 
 
 @pytest.mark.parametrize('net', ['r50', 'r101'])

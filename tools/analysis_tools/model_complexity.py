@@ -10,11 +10,14 @@ convolution of the same size, whichever implementation runs.
 four channels that a head has more for the standard deviations belong to the
 head.
 
-Hosts with queries are counted as the paper's Table 1 does: only what is
-trained, and as "neck" the whole deformable transformer with its plain box
-branches. The head is the rest: input projection, classes, masks, embeddings
-and all that MemCNP adds to the box branches, which is also ``memcnp`` there.
-The MLP of a contrast that only training uses is ``trainable``, not ``total``.
+Hosts with queries are counted as the ResNet-50 columns of the paper's Table 1
+read best: only what is trained, and as "neck" the whole deformable transformer
+with its plain box branches. The head is the rest: input projection, classes,
+masks, embeddings and all that MemCNP adds to the box branches, which is also
+``memcnp`` there. The MLP of a contrast that only training uses is
+``trainable``, not ``total``. The paper's Swin-L column has the input
+projection in the neck, and a total that no IDOL meets together with that of
+ResNet-50: configs/idol/README.md.
 """
 import argparse
 import json
@@ -72,7 +75,7 @@ def count_parameters(model: nn.Module) -> dict[str, int]:
 
 
 def _count_query_host(model: nn.Module) -> dict[str, int]:
-    """Parts as Table 1 has them."""
+    """Parts as the ResNet-50 columns of Table 1 have them."""
 
     def trained(module: nn.Module) -> int:
         return sum(p.numel() for p in module.parameters() if p.requires_grad)
@@ -171,8 +174,10 @@ def main() -> None:
     for name, count in report.items():
         print(f'{name:10} {count:12,d} parameters, {count / 1e6:6.2f} M')
     if hasattr(model, 'box_branches'):
-        print('As in Table 1 of the paper: trained parameters alone; the neck '
-              'is the deformable transformer with its plain box branches.')
+        print('As the ResNet-50 columns of Table 1 of the paper: trained '
+              'parameters alone; the neck is the deformable transformer with '
+              'its plain box branches. The input projection is in the head, '
+              'in the Swin-L column in the neck.')
     if not args.no_flops:
         shape = tuple(args.shape)
         report.update(flops=count_flops(model, shape), shape=list(shape))

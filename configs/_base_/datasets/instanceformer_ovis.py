@@ -1,8 +1,8 @@
 # OVIS in clips of three frames, together with pseudo clips of COCO, whose
 # classes are matched by name.
-_base_ = ['./ovis.py', './instanceformer_pipelines.py']
+_base_ = ['./ovis.py', './instanceformer_clips.py']
 
-instanceformer_metainfo = dict(
+metainfo = dict(
     classes=('Person', 'Bird', 'Cat', 'Dog', 'Horse', 'Sheep', 'Cow',
              'Elephant', 'Bear', 'Zebra', 'Giraffe', 'Poultry', 'Giant_panda',
              'Lizard', 'Parrot', 'Monkey', 'Rabbit', 'Tiger', 'Fish', 'Turtle',
@@ -15,23 +15,12 @@ train_dataloader = dict(
         type='ConcatDataset',
         datasets=[
             dict(
-                type='CocoPseudoVideo',
-                metainfo=instanceformer_metainfo,
-                data_root='data/coco/',
-                ann_file='annotations/instances_train2017.json',
-                data_prefix=dict(img_path='train2017'),
-                num_frames=3,
-                pipeline=_base_.instanceformer_coco_pipeline),
+                _base_.instanceformer_coco, metainfo=metainfo, num_frames=3),
             dict(
-                type=_base_.dataset_type,
-                metainfo=instanceformer_metainfo,
-                data_root=_base_.data_root,
-                ann_file=_base_.train_dataloader.dataset.ann_file,
-                data_prefix=_base_.train_dataloader.dataset.data_prefix,
+                _base_.train_dataloader.dataset,
+                metainfo=metainfo,
                 clip_sampler=dict(
-                    type='NearFarClipSampler',
-                    num_frames=3,
-                    near_range=3),
+                    _base_.instanceformer_clips.clip_sampler, num_frames=3),
                 pipeline=_base_.instanceformer_train_pipeline)
         ]))
 val_dataloader = dict(

@@ -1,15 +1,9 @@
 # YouTubeVIS2021 in clips of four frames, together with pseudo clips of COCO,
 # whose classes are matched by name.
-_base_ = ['./youtube_vis_2021.py', './instanceformer_pipelines.py']
-
-instanceformer_metainfo = dict(
-    classes=('airplane', 'bear', 'bird', 'boat', 'car', 'cat', 'cow', 'deer',
-             'dog', 'duck', 'earless_seal', 'elephant', 'fish', 'flying_disc',
-             'fox', 'frog', 'giant_panda', 'giraffe', 'horse', 'leopard',
-             'lizard', 'monkey', 'motorbike', 'mouse', 'parrot', 'person',
-             'rabbit', 'shark', 'skateboard', 'snake', 'snowboard', 'squirrel',
-             'surfboard', 'tennis_racket', 'tiger', 'train', 'truck', 'turtle',
-             'whale', 'zebra'))
+_base_ = [
+    './youtube_vis_2021.py', './youtube_vis_2021_classes.py',
+    './instanceformer_clips.py'
+]
 
 train_dataloader = dict(
     batch_size=4,
@@ -17,25 +11,11 @@ train_dataloader = dict(
         _delete_=True,
         type='ConcatDataset',
         datasets=[
+            dict(_base_.instanceformer_coco, metainfo=_base_.metainfo),
             dict(
-                type='CocoPseudoVideo',
-                metainfo=instanceformer_metainfo,
-                data_root='data/coco/',
-                ann_file='annotations/instances_train2017.json',
-                data_prefix=dict(img_path='train2017'),
-                num_frames=4,
-                pipeline=_base_.instanceformer_coco_pipeline),
-            dict(
-                type=_base_.dataset_type,
-                metainfo=instanceformer_metainfo,
-                data_root=_base_.data_root,
-                ann_file=_base_.train_dataloader.dataset.ann_file,
-                data_prefix=_base_.train_dataloader.dataset.data_prefix,
-                clip_sampler=dict(
-                    type='NearFarClipSampler',
-                    num_frames=4,
-                    near_range=3),
-                pipeline=_base_.instanceformer_train_pipeline)
+                _base_.train_dataloader.dataset,
+                metainfo=_base_.metainfo,
+                **_base_.instanceformer_clips)
         ]))
 val_dataloader = dict(
     dataset=dict(pipeline=_base_.instanceformer_test_pipeline))

@@ -13,6 +13,5 @@ train_dataloader = dict(
             empty_frames=True,
             replace=True),
         pipeline=_base_.seqformer_train_pipeline))
-val_dataloader = dict(
-    dataset=dict(pipeline=_base_.seqformer_test_pipeline))
+val_dataloader = dict(dataset=dict(pipeline=_base_.test_pipeline_360))
 test_dataloader = val_dataloader

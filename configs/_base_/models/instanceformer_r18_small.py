@@ -1,23 +1,10 @@
 # A small InstanceFormer for a CPU: a pre-trained ResNet-18 of a quarter of
 # the usual width, three layers of 96 channels and 30 queries.
-_base_ = './instanceformer_r50.py'
+_base_ = ['./instanceformer_r50.py', './r18_small.py']
 
 model = dict(
     backbone=dict(
-        _delete_=True,
-        type='ResNet',
-        depth=18,
-        base_channels=16,
-        num_stages=4,
-        out_indices=(1, 2, 3),
-        norm_cfg=dict(type='BN', requires_grad=True),
-        norm_eval=False,
-        style='pytorch',
-        # Made by tools/benchmark/pretrain_backbone.py.
-        init_cfg=dict(
-            type='Pretrained',
-            checkpoint='{{ fileDirname }}/../../../demo/weights/'
-            'r18_movingshapes.pth')),
+        _base_.r18_small, _delete_=True, out_indices=(1, 2, 3)),
     neck=dict(
         in_channels=[32, 64, 128],
         out_channels=96,

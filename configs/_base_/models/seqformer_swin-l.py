@@ -1,20 +1,11 @@
 # SeqFormer with Swin-L.
-_base_ = './seqformer_r50.py'
+_base_ = ['./seqformer_r50.py', './swin-l.py']
 
 model = dict(
     backbone=dict(
         _delete_=True,
-        type='SwinTransformer',
-        pretrain_img_size=384,
-        embed_dims=192,
-        depths=[2, 2, 18, 2],
-        num_heads=[6, 12, 24, 48],
-        window_size=12,
-        patch_norm=True,
-        drop_path_rate=0.3,
-        out_indices=(1, 2, 3),
-        convert_weights=True,
         init_cfg=dict(
             type='Pretrained',
-            checkpoint='checkpoints/swin_large_patch4_window12_384_22k.pth')),
-    neck=dict(in_channels=[384, 768, 1536]))
+            checkpoint='checkpoints/swin_large_patch4_window12_384_22k.pth'),
+        **_base_.swin_l),
+    neck=dict(in_channels=_base_.swin_l_channels))
