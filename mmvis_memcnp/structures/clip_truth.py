@@ -84,6 +84,5 @@ def collect_clips(samples: Sequence[TrackDataSample],
         assert gt.masks is not None
         masks.append(gt.masks[rows, own] & here[..., None, None])
         present.append(here)
-    return ClipTruth(labels, *(torch.stack(x, 2)
-                               for x in (boxes, masks, present)),
-                     table >= 0, sizes)
+    return ClipTruth(labels, torch.stack(boxes, 2), torch.stack(masks, 2),
+                     torch.stack(present, 2), table >= 0, sizes)
