@@ -9,8 +9,8 @@ import numpy as np
 from mmengine.logging import print_log
 from pycocotools import mask as mask_utils
 
+from ..structures.rle import to_rle
 from .classes import name_of_list
-from .rle import to_rle
 
 
 def flavour(data: Any) -> str:

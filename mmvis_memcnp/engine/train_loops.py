@@ -76,8 +76,14 @@ class _ExactIterations:
 
     runner: Runner
     dataloader: DataLoader
-    _sampler: ResumableSampler
+    _infinite: bool
     _iter: int
+
+    def __init__(self, runner: Runner, dataloader: DataLoader | dict,
+                 **kwargs: Any) -> None:
+        super().__init__(  # type: ignore[call-arg]
+            runner, _resumable(dataloader, self._infinite), **kwargs)
+        self._sampler = _check_loader(self.dataloader, self._infinite)
 
     def _seek(self, iterations: int) -> None:
         """Start the next pass of the loader after so many batches."""
@@ -129,10 +135,7 @@ class ResumableIterTrainLoop(_ExactIterations, IterBasedTrainLoop):
         UserError: The loader cannot be resumed.
     """
 
-    def __init__(self, runner: Runner, dataloader: DataLoader | dict,
-                 **kwargs: Any) -> None:
-        super().__init__(runner, _resumable(dataloader, True), **kwargs)
-        self._sampler = _check_loader(self.dataloader, infinite=True)
+    _infinite = True
 
     def run(self) -> torch.nn.Module:
         """Train; the same order of hooks as mmengine's loop."""
@@ -174,10 +177,7 @@ class ResumableEpochTrainLoop(_ExactIterations, EpochBasedTrainLoop):
         UserError: The loader cannot be resumed.
     """
 
-    def __init__(self, runner: Runner, dataloader: DataLoader | dict,
-                 **kwargs: Any) -> None:
-        super().__init__(runner, _resumable(dataloader, False), **kwargs)
-        self._sampler = _check_loader(self.dataloader, infinite=False)
+    _infinite = False
 
     def run(self) -> torch.nn.Module:
         """Train."""

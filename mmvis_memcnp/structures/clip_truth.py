@@ -1,45 +1,52 @@
 """Ground truth of a batch of clips: one row an object, not a detection."""
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from mmdet.structures import TrackDataSample
-from mmdet.structures.bbox import bbox_xyxy_to_cxcywh, get_box_tensor
 from torch import Tensor
+
+from .ground_truth import collect_ground_truth
 
 
 class ClipTruth(NamedTuple):
-    """Objects of B clips of T frames, padded to the same number G.
+    """Objects of B clips of T frames, padded to the same number G >= 1.
 
     Attributes:
         labels: (B, G) int64, from 0; 0 where padded.
         boxes: (B, G, T, 4) float, cx, cy, w, h as fractions of the un-padded
-            frame; zeros where the object is absent or padded.
+            frame.
         masks: (B, G, T, h, w) bool, sampled from the padded input; empty
             where the object is absent or padded.
+        present: (B, G, T) bool, whether the object is in the frame.
         valid: (B, G) bool, False where padded.
+        sizes: (B, T, 2), width and height in pixels of the frames without
+            padding.
     """
     labels: Tensor
     boxes: Tensor
     masks: Tensor
+    present: Tensor
     valid: Tensor
-
-    @property
-    def visible(self) -> Tensor:
-        """(B, G, T) bool, frames in which an object has a box."""
-        return self.boxes[..., 2:].amin(-1) > 0
+    sizes: Tensor
 
 
-def collect_clips(samples: list[TrackDataSample],
+def collect_clips(samples: Sequence[TrackDataSample],
                   device: torch.device,
-                  mask_stride: int = 4) -> ClipTruth:
+                  mask_stride: int = 4,
+                  absent_box: float = 0.) -> ClipTruth:
     """The union of the objects over the frames of each clip.
+
+    An object is absent where its box has no area, as where it has no box; one
+    that is absent in all frames is left out.
 
     Args:
         samples: B clips of the same number of frames, whose ``gt_instances``
             hold ``bboxes``, ``labels``, ``instances_ids`` and ``masks``.
         device: where the tensors go.
-        mask_stride: every so-manieth pixel of the masks is taken, from the
-            middle of the first stride on.
+        mask_stride: see :func:`collect_ground_truth`.
+        absent_box: each of the four numbers of the box of an object that is
+            absent or padded.
 
     Returns:
         The padded objects, by ascending identity within each clip.
@@ -51,41 +58,31 @@ def collect_clips(samples: list[TrackDataSample],
     clips = [sample.video_data_samples for sample in samples]
     if len({len(clip) for clip in clips}) != 1:
         raise ValueError('The clips of a batch must have the same number of '
-                         f'frames, got {[len(clip) for clip in clips]}.')
-    identities = [
-        torch.cat([
-            torch.as_tensor(f.gt_instances.instances_ids).reshape(-1).cpu()
-            for f in clip
-        ]).unique(return_inverse=True) for clip in clips
-    ]
-    batch, frames = len(clips), len(clips[0])
-    most = max(len(ids) for ids, _ in identities)
-    size = tuple(clips[0][0].batch_input_shape)
-    start = mask_stride // 2
-    shape = [len(range(start, side, mask_stride)) for side in size]
-    labels = torch.zeros(batch, most, dtype=torch.long)
-    boxes = torch.zeros(batch, most, frames, 4)
-    masks = torch.zeros(batch, most, frames, *shape, dtype=torch.bool)
-    valid = torch.zeros(batch, most, dtype=torch.bool)
-    for b, (clip, (ids, rows)) in enumerate(
-            zip(clips, identities, strict=True)):
-        valid[b, :len(ids)] = True
-        lengths = [len(frame.gt_instances) for frame in clip]
-        for t, (frame, row) in enumerate(
-                zip(clip, rows.split(lengths), strict=True)):
-            gt = frame.gt_instances
-            if not len(gt):
-                continue
-            height, width = frame.img_shape[:2]
-            labels[b, row] = torch.as_tensor(gt.labels).cpu()
-            boxes[b, row, t] = bbox_xyxy_to_cxcywh(
-                get_box_tensor(gt.bboxes).cpu().float()) / torch.tensor(
-                    [width, height] * 2)
-            own = torch.from_numpy(gt.masks.masks)
-            if tuple(own.shape[1:]) != size:
-                raise ValueError(
-                    f'Masks of {tuple(own.shape[1:])} pixels came with inputs '
-                    f'of {size}: set pad_mask=True in the data preprocessor.')
-            masks[b, row, t] = own[:, start::mask_stride,
-                                   start::mask_stride].bool()
-    return ClipTruth(*(x.to(device) for x in (labels, boxes, masks, valid)))
+                         f'frames, got {[len(clip) for clip in clips]}: set '
+                         'num_frames of the clip sampler.')
+    sizes = torch.tensor(
+        [[frame.img_shape[1::-1] for frame in clip] for clip in clips],
+        dtype=torch.float32, device=device)
+    frames = [collect_ground_truth(list(batch), device,
+                                   mask_stride=mask_stride)
+              for batch in zip(*clips, strict=True)]
+    ids = torch.cat([gt.ids.where(gt.valid, -1) for gt in frames], dim=1)
+    table = torch.nn.utils.rnn.pad_sequence(
+        [row[row >= 0].unique() for row in ids], batch_first=True,
+        padding_value=-1)
+    if table.shape[1] == 0:
+        table = ids.new_full((len(ids), 1), -1)
+    labels = torch.zeros_like(table)
+    rows = torch.arange(len(table), device=device)[:, None]
+    boxes, masks, present = [], [], []
+    for gt, size in zip(frames, sizes.unbind(1), strict=True):
+        same = (gt.ids[:, :, None] == table[:, None]) & gt.valid[:, :, None]
+        here, own = same.any(1), same.long().argmax(1)
+        labels = gt.labels[rows, own].where(here, labels)
+        boxes.append(gt.fractions(size)[rows, own].where(
+            here[..., None], absent_box))
+        assert gt.masks is not None
+        masks.append(gt.masks[rows, own] & here[..., None, None])
+        present.append(here)
+    return ClipTruth(labels, torch.stack(boxes, 2), torch.stack(masks, 2),
+                     torch.stack(present, 2), table >= 0, sizes)

@@ -3,7 +3,7 @@ from typing import NamedTuple
 
 import torch
 from mmdet.structures import DetDataSample, TrackDataSample
-from mmdet.structures.bbox import get_box_tensor
+from mmdet.structures.bbox import bbox_xyxy_to_cxcywh, get_box_tensor
 from torch import Tensor
 
 
@@ -16,7 +16,7 @@ class GroundTruth(NamedTuple):
         ids: (B, G) int64 track identities, unique over the batch; -1 where
             padded.
         valid: (B, G) bool, False where padded and for boxes without area.
-        masks: (B, G, H, W) bool on the padded input, or None.
+        masks: (B, G, h, w) bool, samples of the padded input, or None.
     """
     boxes: Tensor
     labels: Tensor
@@ -24,10 +24,23 @@ class GroundTruth(NamedTuple):
     valid: Tensor
     masks: Tensor | None
 
+    def fractions(self, image_wh: Tensor) -> Tensor:
+        """Boxes as fractions of the frames before padding.
+
+        Args:
+            image_wh: (B, 2), width and height in pixels.
+
+        Returns:
+            (B, G, 4), cx, cy, w, h.
+        """
+        return bbox_xyxy_to_cxcywh(self.boxes) / torch.cat(
+            (image_wh, image_wh), 1)[:, None]
+
 
 def collect_ground_truth(samples: list[DetDataSample],
                          device: torch.device,
-                         with_masks: bool = True) -> GroundTruth:
+                         with_masks: bool = True,
+                         mask_stride: int = 1) -> GroundTruth:
     """Pad the ground truth of one frame a video into tensors.
 
     Args:
@@ -36,6 +49,9 @@ def collect_ground_truth(samples: list[DetDataSample],
             ``instances_ids`` and, if wanted, ``masks``.
         device: where the tensors go.
         with_masks: also stack the masks.
+        mask_stride: every so-manieth pixel of the masks is taken, from the
+            middle of the first stride on. Above 1, sides end where those of
+            mask logits do that double features of twice this stride.
 
     Returns:
         The padded ground truth.
@@ -53,8 +69,10 @@ def collect_ground_truth(samples: list[DetDataSample],
     valid = torch.zeros(batch, most, dtype=torch.bool, device=device)
     masks = None
     if with_masks:
+        size = tuple(samples[0].batch_input_shape)
         masks = torch.zeros(
-            batch, most, *samples[0].batch_input_shape, dtype=torch.bool)
+            batch, most, *(_sampled(side, mask_stride) for side in size),
+            dtype=torch.bool)
     for b, (sample, n) in enumerate(zip(samples, counts, strict=True)):
         gt = sample.gt_instances
         if n == 0:
@@ -67,15 +85,21 @@ def collect_ground_truth(samples: list[DetDataSample],
         # Nothing is left of objects that were cropped away.
         valid[b, :n] = (own_boxes[:, 2:] > own_boxes[:, :2]).all(1)
         if masks is not None:
-            own = gt.masks.to_tensor(torch.bool, 'cpu')
-            if own.shape[1:] != masks.shape[2:]:
+            own = torch.from_numpy(gt.masks.to_ndarray())
+            if own.shape[1:] != size:
                 raise ValueError(
                     f'Masks of {tuple(own.shape[1:])} pixels came with inputs '
-                    f'of {tuple(masks.shape[2:])}: set pad_mask=True in the '
-                    'data preprocessor.')
-            masks[b, :n] = own
+                    f'of {size}: set pad_mask=True in the data preprocessor.')
+            start = mask_stride // 2
+            own = own[:, start::mask_stride, start::mask_stride]
+            masks[b, :n, :own.shape[1], :own.shape[2]] = own
     return GroundTruth(boxes, labels, ids, valid,
                        None if masks is None else masks.to(device))
+
+
+def _sampled(side: int, stride: int) -> int:
+    """Pixels of a side that is sampled with a stride."""
+    return side if stride == 1 else -(-side // (2 * stride)) * 2
 
 
 def clip_frames(samples: list[TrackDataSample],

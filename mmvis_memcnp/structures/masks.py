@@ -1,12 +1,12 @@
 """Binary masks to COCO run-length codes and back, a batch at a time."""
-from typing import Any, Dict, Sequence, Union
+from typing import Sequence, Union
 
 import numpy as np
 import torch
 from pycocotools import mask as coco_mask
 from torch import Tensor
 
-RLE = Dict[str, Any]
+from .rle import RLE
 
 
 def encode_masks(masks: Union[Tensor, np.ndarray]) -> list[RLE]:

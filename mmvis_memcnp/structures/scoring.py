@@ -1,4 +1,5 @@
 """From the scores of the frames to those of a video."""
+from abc import ABC, abstractmethod
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, Optional, Protocol
@@ -62,8 +63,10 @@ class _Sum:
     count: int = 0
 
 
-class MeanClassScoring:
-    """Every class whose mean score over the frames exceeds a threshold.
+class ClassThresholdScoring(ABC):
+    """Every class whose score exceeds a threshold.
+
+    Which score an identity has of each class, subclasses say.
 
     Args:
         threshold (float): In [0, 1]. Defaults to 0.05.
@@ -84,11 +87,13 @@ class MeanClassScoring:
             ValueError: Without ``class_scores``.
         """
         if class_scores is None:
-            raise ValueError('MeanClassScoring needs class_scores in every '
-                             'frame result.')
-        kept.total = (class_scores.clone() if kept.total is None else
-                      kept.total + class_scores)
-        kept.count += 1
+            raise ValueError(f'{type(self).__name__} needs class_scores in '
+                             'every frame result.')
+        self._take_in(kept, class_scores)
+
+    @abstractmethod
+    def _take_in(self, kept: _Sum, class_scores: Tensor) -> None:
+        """Change ``kept`` in place by the scores (K,) of a frame."""
 
     def finish(self, kept: _Sum) -> list[tuple[int, float]]:
         """See :class:`VideoScoring`."""
@@ -99,42 +104,20 @@ class MeanClassScoring:
         return [(int(k), float(mean[k])) for k in labels]
 
 
-@dataclass
-class _Latest:
-    scores: Optional[Tensor] = None
+class MeanClassScoring(ClassThresholdScoring):
+    """Every class whose mean score over the frames exceeds a threshold."""
+
+    def _take_in(self, kept: _Sum, class_scores: Tensor) -> None:
+        kept.total = (class_scores.clone() if kept.total is None else
+                      kept.total + class_scores)
+        kept.count += 1
 
 
-class LatestClassScoring:
+class LatestClassScoring(ClassThresholdScoring):
     """Every class whose score, as last given, exceeds a threshold.
 
     For systems whose frames carry what is known of the whole identity.
-
-    Args:
-        threshold (float): In [0, 1]. Defaults to 0.05.
     """
 
-    def __init__(self, threshold: float = 0.05) -> None:
-        self.threshold = threshold
-
-    def start(self) -> _Latest:
-        """See :class:`VideoScoring`."""
-        return _Latest()
-
-    def add(self, kept: _Latest, label: int, score: float,
-            class_scores: Optional[Tensor]) -> None:
-        """See :class:`VideoScoring`.
-
-        Raises:
-            ValueError: Without ``class_scores``.
-        """
-        if class_scores is None:
-            raise ValueError('LatestClassScoring needs class_scores in every '
-                             'frame result.')
-        kept.scores = class_scores.clone()
-
-    def finish(self, kept: _Latest) -> list[tuple[int, float]]:
-        """See :class:`VideoScoring`."""
-        if kept.scores is None:
-            return []
-        labels = torch.nonzero(kept.scores > self.threshold)[:, 0]
-        return [(int(k), float(kept.scores[k])) for k in labels]
+    def _take_in(self, kept: _Sum, class_scores: Tensor) -> None:
+        kept.total, kept.count = class_scores.clone(), 1

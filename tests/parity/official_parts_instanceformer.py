@@ -35,9 +35,9 @@ class OfficialInstanceFormer(InstanceFormer):
     def mask_rows(self, assignment: ClipAssignment, t: int) -> np.ndarray:
         """See the product's model."""
         rows = super().mask_rows(assignment, t)
-        order = np.lexsort((rows[3], rows[0]))
-        layer, clip, number, query = rows[:, order]
+        order = np.lexsort((rows[2], rows[0]))
+        layer, clip, query, number = rows[:, order]
         if t > 0:
             layers = len(assignment.query)
             query = np.tile(np.sort(assignment.query[-1, 0]), layers)
-        return np.stack((layer, clip, number, query))
+        return np.stack((layer, clip, query, number))

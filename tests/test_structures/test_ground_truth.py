@@ -77,3 +77,17 @@ def test_key_and_reference_frames():
     assert at == [0, 1]
     assert [len(f.gt_instances) for f in found] == [2, 2]
     assert clip_frames(samples, 'ref')[0] == [1, 0]
+
+
+def test_fractions_are_of_the_frame_without_padding():
+    gt = collect_ground_truth(frames(KEY), torch.device('cpu'))
+    found = gt.fractions(torch.tensor([[64., 50.]]))
+    expected = torch.tensor([17 / 64, 23 / 50, 26 / 64, 34 / 50])
+    torch.testing.assert_close(found[0, 0], expected)
+
+
+def test_masks_are_sampled_from_the_middle_of_a_stride_on():
+    full, small = (
+        collect_ground_truth(frames(KEY), torch.device('cpu'),
+                             mask_stride=stride).masks for stride in (1, 4))
+    assert torch.equal(small, full[..., 2::4, 2::4])

@@ -9,7 +9,7 @@ from .ground_truth import GroundTruth, GTTrack, read_video_ids
 from .mot import TrackingCounts, box_iou, count_tracking, count_tracks
 from .report import HEADLINE, format_table, headline
 from .results import ResultTrack, check_results, read_results, reduce_results
-from .rle import areas, intersections, stack_boxes, tight_boxes, to_rle
+from .rle import areas, intersections, stack_boxes, tight_boxes
 from .track_iou import Cell, reduce_video
 from .ytvis_ap import (
                           AREA_RANGES,
@@ -30,5 +30,5 @@ __all__ = [
     'count_tracking', 'count_tracks', 'format_table', 'headline',
     'intersections', 'match', 'read_results', 'read_video_ids',
     'reduce_results', 'reduce_video', 'sparsification', 'stack_boxes',
-    'tight_boxes', 'to_rle'
+    'tight_boxes'
 ]

@@ -6,7 +6,8 @@ from typing import Any, Dict, List, Optional, Sequence, Union
 
 import numpy as np
 
-from .rle import RLE, areas, mean_area, to_rle
+from ...structures.rle import RLE, to_rle
+from .rle import areas, mean_area
 
 _NEEDED = ('video_id', 'category_id', 'segmentations')
 
@@ -109,10 +110,16 @@ class GroundTruth:
         video = self.videos[video_id]
         found = []
         for record in self.annotations.get(video_id, []):
-            track = [
-                to_rle(s, video['height'], video['width'])
-                for s in record['segmentations']
-            ]
+            try:
+                track = [
+                    to_rle(s, video['height'], video['width'],
+                           same_size=False)
+                    for s in record['segmentations']
+                ]
+            except ValueError as error:
+                raise ValueError(
+                    f'A mask of annotation {record.get("id")} of video '
+                    f'{video_id} {error}.') from error
             per_frame = record.get('areas')
             if per_frame is None:
                 per_frame = areas(track).tolist()

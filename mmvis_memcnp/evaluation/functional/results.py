@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, Iterable, List, Optional, Sequence, Union
 
+from ...structures.rle import RLE, to_rle
 from .ground_truth import GroundTruth
-from .rle import RLE, to_rle
 from .track_iou import Cell, reduce_video
 
 
@@ -70,7 +70,10 @@ def _read(entry: Dict[str, Any], where: str) -> ResultTrack:
         if isinstance(segmentation, list) and segmentation:
             raise ValueError(f'{where} holds polygons; results need '
                              'run-length codes.')
-        segmentations.append(to_rle(segmentation, 0, 0))
+        try:
+            segmentations.append(to_rle(segmentation, 0, 0, same_size=False))
+        except ValueError as error:
+            raise ValueError(f'A mask of {where} {error}.') from error
     return ResultTrack(entry['video_id'], entry['category_id'],
                        float(entry['score']), segmentations)
 

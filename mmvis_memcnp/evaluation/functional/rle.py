@@ -1,36 +1,14 @@
-"""Segmentations of one object a frame: reading, areas, tight boxes.
+"""Tracks of run-length codes: areas, tight boxes, overlaps.
 
-A segmentation is a COCO run-length code ``{'size': [H, W], 'counts': ...}``
-(compressed, or with a list of counts), a list of polygons, or ``None`` (the
-object is absent).  Everything downstream works on compressed codes or None.
+A track is a list of compressed COCO codes, one a frame, with None where the
+object is absent; see :func:`~mmvis_memcnp.structures.rle.to_rle`.
 """
-from typing import Any, Dict, Optional, Sequence, Tuple
+from typing import Optional, Sequence, Tuple
 
 import numpy as np
 from pycocotools import mask as mask_utils
 
-RLE = Dict[str, Any]
-
-
-def to_rle(segmentation: Any, height: int, width: int) -> Optional[RLE]:
-    """A segmentation of any form as a compressed run-length code.
-
-    Args:
-        segmentation: compressed or uncompressed code, polygons (lists of
-            x, y in pixels), or a false value.
-        height, width: size of the frame, needed by polygons.
-
-    Returns:
-        The code, or None for an absent object.
-    """
-    if not segmentation:
-        return None
-    if isinstance(segmentation, list):
-        return mask_utils.merge(
-            mask_utils.frPyObjects(segmentation, height, width))
-    if isinstance(segmentation['counts'], list):
-        return mask_utils.frPyObjects(segmentation, *segmentation['size'])
-    return segmentation
+from ...structures.rle import RLE
 
 
 def areas(track: Sequence[Optional[RLE]]) -> np.ndarray:

@@ -1,12 +1,15 @@
 """Losses that mmdet lacks."""
 from .clip_memcnp import ClipMemCNPLoss, box_pairs
 from .contrastive_embedding import ContrastiveEmbeddingLoss
-from .query_frame_loss import QueryFrameLoss, Rows
-from .query_instance import QueryInstanceLoss, QueryPairs
+from .query_frame_loss import QueryFrameLoss
+from .query_instance import QueryInstanceLoss
+from .query_loss import QueryLoss
+from .query_pairs import QueryPairs, name_by_layer
+from .seqformer_loss import SeqFormerLoss
 from .temporal_contrast import TemporalContrastiveLoss
 
 __all__ = [
     'ClipMemCNPLoss', 'ContrastiveEmbeddingLoss', 'QueryFrameLoss',
-    'QueryInstanceLoss', 'QueryPairs', 'Rows', 'TemporalContrastiveLoss',
-    'box_pairs'
+    'QueryInstanceLoss', 'QueryLoss', 'QueryPairs', 'SeqFormerLoss',
+    'TemporalContrastiveLoss', 'box_pairs', 'name_by_layer'
 ]

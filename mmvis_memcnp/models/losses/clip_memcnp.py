@@ -13,6 +13,7 @@ from ...structures.clip_truth import ClipTruth
 from ..memcnp import MemCNPLoss, clip_cnp_loss, clip_contrast
 from ..segmenters.deformable import DecodedClips, MemCNPBoxBranches
 from ..task_modules import ClipMatches, QueryAssignment, QueryUSSAssigner
+from .query_pairs import name_by_layer
 
 
 @MODELS.register_module()
@@ -99,12 +100,11 @@ class ClipMemCNPLoss(nn.Module):
         layers, batch = logits.shape[:2]
         means = bbox_cxcywh_to_xyxy(boxes).transpose(2, 3)
         probs, sigmas = logits.float().sigmoid(), _sigmas(decoded)
-        out = {}
-        for i in range(layers):
-            name = 'loss_cnp' if i == layers - 1 else f'd{i}.loss_cnp'
-            out[name] = clip_cnp_loss(
-                self.loss_cnp, means[i], sigmas[i], probs[i],
-                picked.select(i), gt_boxes, truth.labels, visible)
+        out = name_by_layer('loss_cnp', [
+            clip_cnp_loss(self.loss_cnp, means[i], sigmas[i], probs[i],
+                          picked.select(i), gt_boxes, truth.labels, visible)
+            for i in range(layers)
+        ])
         if self.embed is not None:
             matched = _by_object(matches, layers * batch, truth)[-batch:]
             objects = torch.arange(
@@ -140,7 +140,7 @@ def box_pairs(picked: QueryAssignment) -> ClipMatches:
 def frame_truth(truth: ClipTruth) -> tuple[Tensor, Tensor]:
     """Boxes (B, T, G, 4), xyxy, and in which frames objects are seen."""
     return (bbox_cxcywh_to_xyxy(truth.boxes).transpose(1, 2),
-            truth.visible.transpose(1, 2))
+            truth.present.transpose(1, 2))
 
 
 def _by_object(matches: ClipMatches, clips: int, truth: ClipTruth) -> Tensor:

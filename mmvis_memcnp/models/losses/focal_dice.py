@@ -9,7 +9,7 @@ def sigmoid_focal(logits: Tensor, target: Tensor, alpha: float,
 
     Args:
         logits: any shape.
-        target: the same, 0 or 1.
+        target: the same, 0 or 1, float32.
         alpha: weight of the ones; the zeros have ``1 - alpha``.
         gamma: exponent of what is missed.
 
@@ -17,8 +17,7 @@ def sigmoid_focal(logits: Tensor, target: Tensor, alpha: float,
         The same shape, float32.
     """
     logits = logits.float()
-    p = logits.sigmoid()
-    missed = p * (1 - target) + (1 - p) * target
+    missed = (logits.sigmoid() - target).abs()
     balance = alpha * target + (1 - alpha) * (1 - target)
     return balance * missed**gamma * F.binary_cross_entropy_with_logits(
         logits, target, reduction='none')

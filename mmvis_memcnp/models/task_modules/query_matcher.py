@@ -6,7 +6,7 @@ from mmdet.structures.bbox import bbox_cxcywh_to_xyxy, bbox_overlaps
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from ...structures.clip_targets import ClipTargets
+from ...structures.clip_truth import ClipTruth
 from .focal_cost import focal_cost
 
 _RULES = ('appearance', 'first_frame')
@@ -17,14 +17,14 @@ class ClipAssignment:
 
     Attributes:
         query: int (L, B, G) query of each object, -1 where it has none.
-        present: bool (B, T, G), as in the targets.
-        valid: bool (B, G), as in the targets.
+        present: bool (B, G, T), as in the truth.
+        valid: bool (B, G), as in the truth.
     """
 
-    def __init__(self, targets: ClipTargets, num_layers: int) -> None:
+    def __init__(self, truth: ClipTruth, num_layers: int) -> None:
         # Assignments are made on the host; these cross over once.
-        self.present = targets.present.cpu().numpy()
-        self.valid = targets.valid.cpu().numpy()
+        self.present = truth.present.cpu().numpy()
+        self.valid = truth.valid.cpu().numpy()
         self.query = np.full((num_layers, *self.valid.shape), -1)
 
     def rows(self, wanted: np.ndarray) -> np.ndarray:
@@ -34,10 +34,11 @@ class ClipAssignment:
             wanted: bool (B, G).
 
         Returns:
-            int64 (4, P): layer, clip, object and query.
+            int64 (4, P): layer, clip, query and object.
         """
-        places = np.nonzero((self.query >= 0) & wanted)
-        return np.stack([*places, self.query[places]])
+        layer, clip, number = np.nonzero((self.query >= 0) & wanted)
+        return np.stack([layer, clip, self.query[layer, clip, number],
+                         number])
 
     def objects_of_queries(self, num_queries: int) -> np.ndarray:
         """Object of each query in the last layer, int64 (B, Q), -1: none."""
@@ -91,7 +92,7 @@ class ClipQueryMatcher:
         """Objects that a frame teaches, bool (B, G)."""
         if self.rule == 'first_frame':
             return assignment.valid
-        return assignment.present[:, frame]
+        return assignment.present[:, :, frame]
 
     @torch.no_grad()
     def update(self, assignment: ClipAssignment, frame: int, logits: Tensor,

@@ -24,7 +24,7 @@ from ...structures.sinks import Sink
 from ...structures.track_store import TrackStore
 from ..layers.greedy_nms import class_nms, mask_nms
 from ..layers.restore_masks import restore_masks
-from ..losses.query_instance import QueryPairs, gt_fractions
+from ..losses.query_pairs import QueryPairs
 from ..segmenters.deformable import (
     NUM_MASK_PARAMS,
     DecodedQueries,
@@ -326,7 +326,8 @@ class IDOL(OnlineVIS):
         rows = torch.arange(len(inputs), device=inputs.device)
         at, samples = clip_frames(data_samples, 'key')
         frames, ref_gt = inputs[rows, at], None
-        key_gt = collect_ground_truth(samples, inputs.device)
+        key_gt = collect_ground_truth(
+            samples, inputs.device, mask_stride=self.mask_stride)
         if self.loss_embed or self._cnp_contrast:
             at, ref_samples = clip_frames(data_samples, 'ref')
             # One pass for both halves: twice the batch, half the launches.
@@ -349,7 +350,8 @@ class IDOL(OnlineVIS):
             encoded (EncodedFrames): Of N key, then N reference frames.
             decoded (DecodedQueries): The same.
             image_wh (Tensor): Shape (2N, 2), their sizes before padding.
-            key_gt (GroundTruth): Of the key frames, with masks.
+            key_gt (GroundTruth): Of the key frames, with masks at
+                ``mask_stride``.
             ref_gt (GroundTruth, optional): None if there are no such frames.
 
         Returns:
@@ -363,7 +365,7 @@ class IDOL(OnlineVIS):
                 self.cls_branches, key.hidden, strict=True)
         ])
         probs, sets = logits.sigmoid(), logits.shape[:2]
-        boxes = gt_fractions(key_gt, image_wh[:batch])
+        boxes = key_gt.fractions(image_wh[:batch])
         targets = boxes, key_gt.labels, key_gt.valid
         assigned = self.assigner.assign_batch(
             probs.flatten(0, 1), key.boxes.flatten(0, 1),

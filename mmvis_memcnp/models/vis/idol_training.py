@@ -9,7 +9,7 @@ from mmdet.structures.bbox import bbox_cxcywh_to_xyxy
 from torch import Tensor, nn
 
 from ...structures.ground_truth import GroundTruth, same_objects
-from ..losses.query_instance import gt_fractions
+from ..losses.query_pairs import name_by_layer
 from ..memcnp import frame_cnp_loss, frame_contrast
 from ..segmenters.deformable import DecodedQueries
 from ..task_modules import QueryAssignment
@@ -81,14 +81,12 @@ class MemCNPQueryTraining(nn.Module):
         """
         assert decoded.sigmas is not None
         mu, corners = map(bbox_cxcywh_to_xyxy, (decoded.boxes, boxes))
-        last = len(mu) - 1
-        return {
-            ('' if layer == last else f'd{layer}.') + 'loss_cnp':
+        return name_by_layer('loss_cnp', [
             frame_cnp_loss(self.loss_cnp, mu[layer], decoded.sigmas[layer],
                            probs[layer], picked.select(layer), corners,
                            labels)
             for layer in range(len(mu))
-        }
+        ])
 
     def contrast(self, model: IDOL, best: Tensor, key: DecodedQueries,
                  key_gt: GroundTruth, ref: DecodedQueries,
@@ -104,7 +102,7 @@ class MemCNPQueryTraining(nn.Module):
         Returns:
             dict[str, Tensor]: ``loss_track``.
         """
-        boxes, last = gt_fractions(ref_gt, ref_wh), slice(-1, None)
+        boxes, last = ref_gt.fractions(ref_wh), slice(-1, None)
         with torch.no_grad():
             scores = model.cls_branches[-1](ref.hidden[-1]).float().sigmoid()
             fallback = model.assigner.assign_batch(
@@ -139,7 +137,7 @@ def embed_losses(model: IDOL, best: Tensor, key: DecodedQueries,
     """
     found, row = same_objects(key_gt, ref_gt)
     found = found & (best >= 0)
-    fractions = gt_fractions(ref_gt, ref_wh)
+    fractions = ref_gt.fractions(ref_wh)
     boxes = fractions.gather(1, row[..., None].expand(-1, -1, 4))
     with torch.no_grad():
         scores = model.cls_branches[-1](ref.hidden[-1]).float().sigmoid()

@@ -13,9 +13,9 @@ from mmdet.utils import reduce_mean
 from mmengine.model import bias_init_with_prob
 from torch import Tensor, nn
 
-from ...structures.clip_targets import ClipTargets, collect_clip_targets
+from ...structures.clip_truth import ClipTruth, collect_clips
 from ...structures.sinks import Sink
-from ..losses.query_frame_loss import Rows
+from ..losses.query_pairs import QueryPairs
 from ..segmenters.deformable import (
     NUM_MASK_PARAMS,
     ClassHistory,
@@ -228,24 +228,24 @@ class InstanceFormer(OnlineVIS):
         return PropagatedState(queries, frame.decoded.references[0], memory,
                                history)
 
-    def mask_logits(self, features: Tensor, frame: FrameQueries, rows: Rows,
-                    sizes: Tensor) -> Tensor:
+    def mask_logits(self, features: Tensor, frame: FrameQueries,
+                    pairs: QueryPairs, sizes: Tensor) -> Tensor:
         """Masks of some queries.
 
         Args:
             features: (B, 8, h, w).
             frame: from :meth:`decode`.
-            rows: which layer, clip and query.
+            pairs: which layer, clip and query.
             sizes: (B, 2), width and height of the frames without padding.
 
         Returns:
             (P, 2h, 2w) float32 logits.
         """
         points = torch.stack([r[..., :2] for r in frame.decoded.references])
-        where = (rows.layer, rows.clip, rows.query)
+        where = (pairs.layer, pairs.frame, pairs.query)
         return self.mask_head(
             features, self.mask_controller(frame.decoded.queries[where]),
-            points[where] * sizes[rows.clip], rows.clip)
+            points[where] * sizes[pairs.frame], pairs.frame)
 
     # -- training ---------------------------------------------------------
     def loss(self, inputs: Tensor,
@@ -256,26 +256,28 @@ class InstanceFormer(OnlineVIS):
             inputs: (B, T, 3, H, W).
             data_samples: B clips with ground truth.
         """
-        targets = collect_clip_targets(data_samples, inputs.device)
+        # An absent object is to get a box of next to no size.
+        truth = collect_clips(data_samples, inputs.device, self.mask_stride,
+                              absent_box=1e-6)
         sizes = [f.img_shape for s in data_samples
                  for f in s.video_data_samples]
         encoded, features = self.encode(inputs.flatten(0, 1), sizes)
-        return self.clip_losses(encoded, features, targets)
+        return self.clip_losses(encoded, features, truth)
 
     def clip_losses(self, encoded: EncodedFrames, features: Tensor,
-                    targets: ClipTargets) -> dict[str, Tensor]:
+                    truth: ClipTruth) -> dict[str, Tensor]:
         """Losses of B clips of T frames.
 
         Args:
             encoded: B * T frames, those of a clip one after the other.
             features: mask features of the same frames.
-            targets: of the clips.
+            truth: of the clips.
         """
-        batch, length = targets.present.shape[:2]
+        batch, _, length = truth.present.shape
         layers = len(self.decoder.layers)
-        assignment = ClipAssignment(targets, layers)
+        assignment = ClipAssignment(truth, layers)
         # The mean over the ranks, as in DETR.
-        count = reduce_mean(targets.valid.sum().float()).clamp(min=1)
+        count = reduce_mean(truth.valid.sum().float()).clamp(min=1)
         state = None
         sums: dict[str, Tensor] = {}
         tokens, objects = [], []
@@ -286,9 +288,9 @@ class InstanceFormer(OnlineVIS):
                 assignment, t, frame.logits[
                     ..., self.class_offset:self.class_offset +
                     self.num_classes], frame.decoded.boxes,
-                targets.boxes[:, t], targets.labels)
+                truth.boxes[:, :, t], truth.labels)
             losses = self._frame_losses(frame, features[first + t],
-                                        assignment, targets, t)
+                                        assignment, truth, t)
             for name, value in losses.items():
                 sums[name] = sums.get(name, 0.) + value / (length * count)
             own = torch.from_numpy(assignment.objects_of_queries(
@@ -299,40 +301,36 @@ class InstanceFormer(OnlineVIS):
                 tokens.append(state.queries.gather(1, index[..., None].expand(
                     -1, -1, state.queries.shape[-1])))
                 objects.append(own.gather(1, index))
-        out = {}
-        for name, value in sums.items():
-            value = value * self.frame_loss.weights[name]
-            out[f'loss_{name}'] = value[-1]
-            for layer in range(layers - 1):
-                out[f'd{layer}.loss_{name}'] = value[layer]
+        out = self.frame_loss.weighted(sums)
         if self.contrast is not None:
             out['loss_contrast'] = self.contrast(
                 torch.cat(tokens, 1), torch.cat(objects, 1))
         return out
 
     def _frame_losses(self, frame: FrameQueries, features: Tensor,
-                      assignment: ClipAssignment, targets: ClipTargets,
+                      assignment: ClipAssignment, truth: ClipTruth,
                       t: int) -> dict[str, Tensor]:
         """Sums of the losses of frame ``t``, (L,) each."""
         device = features.device
         layers = len(frame.logits)
-        shown = Rows.of(
+        shown = QueryPairs.from_host(
             assignment.rows(self.matcher.wanted(assignment, t)), device)
-        known = Rows.of(self.mask_rows(assignment, t), device)
+        known = QueryPairs.from_host(self.mask_rows(assignment, t), device)
         blank = len(known.layer) == 0
         if blank:  # A mask that counts nothing keeps the graph whole.
-            known = Rows(*torch.zeros((4, 1), dtype=torch.long,
-                                      device=device))
-        masks = self.mask_logits(features, frame, known, targets.sizes[:, t])
+            known = QueryPairs(*torch.zeros((4, 1), dtype=torch.long,
+                                            device=device))
+        masks = self.mask_logits(features, frame, known, truth.sizes[:, t])
         cls = self.frame_loss.classes(
-            frame.logits, targets.labels + self.class_offset, shown)
+            frame.logits, truth.labels + self.class_offset, shown)
         bbox, giou = self.frame_loss.boxes(
-            frame.decoded.boxes, targets.boxes[:, t], shown)
-        mask, dice = self.frame_loss.masks(masks, targets.masks[:, t], known,
+            frame.decoded.boxes, truth.boxes[:, :, t], shown)
+        mask, dice = self.frame_loss.masks(masks, truth.masks[:, :, t], known,
                                            layers)
         if blank:
             mask, dice = mask * 0, dice * 0
-        return dict(cls=cls, bbox=bbox, giou=giou, mask=mask, dice=dice)
+        return dict(loss_cls=cls, loss_bbox=bbox, loss_giou=giou,
+                    loss_mask=mask, loss_dice=dice)
 
     def mask_rows(self, assignment: ClipAssignment, t: int) -> np.ndarray:
         """Objects and queries whose masks frame ``t`` compares, (4, P).

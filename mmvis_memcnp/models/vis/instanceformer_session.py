@@ -16,7 +16,7 @@ from ...structures.query_scoring import QUERY_SCORINGS, QueryScoring
 from ...structures.sinks import Sink
 from ...structures.track_store import TrackStore, VideoResult
 from ..layers.resample_masks import resample_masks
-from ..losses.query_frame_loss import Rows
+from ..losses.query_pairs import QueryPairs
 from .base import VISSession
 
 if TYPE_CHECKING:
@@ -175,10 +175,11 @@ class InstanceFormerSession(VISSession):
         meta, frame = waiting.meta, waiting.frame
         height, width = meta['ori_shape'][:2]
         zeros = torch.zeros_like(queries)
-        rows = Rows(zeros + len(frame.logits) - 1, zeros, zeros, queries)
+        pairs = QueryPairs(zeros + len(frame.logits) - 1, zeros, queries,
+                           zeros)
         size = frame.logits.new_tensor([meta['img_shape'][1::-1]])
         masks = resample_masks(
-            self.model.mask_logits(waiting.features, frame, rows, size),
+            self.model.mask_logits(waiting.features, frame, pairs, size),
             self.model.mask_stride, meta['img_shape'][:2], (height, width))
         seen = masks.flatten(1).any(1)
         queries = queries[seen]

@@ -163,9 +163,7 @@ class SeqFormer(ClipVIS):
         ])
         boxes = torch.stack(decoded.boxes).transpose(2, 3)
         matches = self._match(logits, boxes, truth)
-        sizes = torch.tensor([meta['img_shape'][1::-1] for meta in metas],
-                             device=inputs.device).view(*inputs.shape[:2], 2)
-        masks = self._matched_masks(decoded, features, sizes, matches)
+        masks = self._matched_masks(decoded, features, truth.sizes, matches)
         count = truth.valid.sum().float()
         normaliser = reduce_mean(count).clamp(min=1)
         if self.memcnp_loss is None:

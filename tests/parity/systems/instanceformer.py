@@ -13,9 +13,9 @@ from torch import Tensor
 
 import tests.parity.official_parts_instanceformer  # noqa: F401
 from mmvis_memcnp.converters import KEY_MAPS, check_against
-from mmvis_memcnp.models.losses import Rows
+from mmvis_memcnp.models.losses import QueryPairs
 from mmvis_memcnp.models.vis import InstanceFormer
-from mmvis_memcnp.structures.clip_targets import ClipTargets
+from mmvis_memcnp.structures.clip_truth import ClipTruth
 from tests.parity.entries import ManifestError
 from tests.parity.fixture import Fixture
 from tests.parity.systems.dense import (
@@ -82,7 +82,7 @@ def build(fixture: Fixture, part: str) -> InstanceFormer:
         giou_weight=matcher['giou'], **train['focal'],
         box_norm={'Euclidean': 2, 'L1': 1}[matcher['bbox_norm']])
     cfg.frame_loss.update(
-        cls_weight=weights['ce'], box_weight=weights['bbox'],
+        cls_weight=weights['ce'], bbox_weight=weights['bbox'],
         giou_weight=weights['giou'], mask_weight=weights['mask'],
         dice_weight=weights['dice'], **train['focal'])
     cfg.test_cfg.update(
@@ -199,9 +199,9 @@ def all_masks(model: InstanceFormer, features: Tensor, frame: Any,
     """Logits of every query of the last layer, (Q, h, w)."""
     queries = torch.arange(frame.logits.shape[2])
     zeros = torch.zeros_like(queries)
-    rows = Rows(zeros + len(frame.logits) - 1, zeros, zeros, queries)
+    pairs = QueryPairs(zeros + len(frame.logits) - 1, zeros, queries, zeros)
     with torch.no_grad():
-        return model.mask_logits(features, frame, rows,
+        return model.mask_logits(features, frame, pairs,
                                  torch.tensor([[size[1], size[0]]]))
 
 
@@ -222,7 +222,7 @@ def video_results(fixture: Fixture, session: Any) -> Results:
 
 
 # -- training ----------------------------------------------------------------
-def clip_targets(fixture: Fixture) -> ClipTargets:
+def clip_truth(fixture: Fixture) -> ClipTruth:
     """The stored objects of one clip."""
     target = fixture.targets()
     boxes = torch.from_numpy(target['boxes'])[None]
@@ -232,10 +232,10 @@ def clip_targets(fixture: Fixture) -> ClipTargets:
     grown = F.pad(masks, (0, width - wide, 0, height - tall))
     labels = torch.from_numpy(np.asarray(target['labels'], np.int64))[None]
     sizes = torch.tensor([wide, tall]).expand(1, masks.shape[1], 2).float()
-    return ClipTargets(
-        boxes, labels, masks.flatten(3).any(-1),
-        torch.ones_like(labels, dtype=torch.bool), grown[..., 2::4, 2::4],
-        sizes)
+    return ClipTruth(
+        labels, boxes.transpose(1, 2), grown[..., 2::4, 2::4].transpose(1, 2),
+        masks.flatten(3).any(-1).transpose(1, 2),
+        torch.ones_like(labels, dtype=torch.bool), sizes)
 
 
 def training(fixture: Fixture) -> Results:
@@ -243,8 +243,8 @@ def training(fixture: Fixture) -> Results:
     part, file = 'losses', 'outputs.npz'
     model = build(fixture, part).train()
     (frames, ) = fixture.frames(part)
-    targets = clip_targets(fixture)
-    length = targets.present.shape[1]
+    truth = clip_truth(fixture)
+    length = truth.present.shape[2]
     decoded: list[Any] = []
     states: list[Any] = []
     assignments: list[Any] = []
@@ -257,12 +257,12 @@ def training(fixture: Fixture) -> Results:
     model.matcher.update = lambda assignment, *a: assignments.append(
         assignment) or update(assignment, *a)
     model.mask_logits = lambda *a: masks.append(mask_logits(*a)) or masks[-1]
-    sizes = [tuple(int(x) for x in targets.sizes[0, 0].flip(0))] * length
+    sizes = [tuple(int(x) for x in truth.sizes[0, 0].flip(0))] * length
     encoded, features = model.encode(torch.from_numpy(frames), sizes)
-    losses = model.clip_losses(encoded, features, targets)
+    losses = model.clip_losses(encoded, features, truth)
 
     out: Results = {}
-    count = targets.valid.sum()
+    count = truth.valid.sum()
     layers = len(model.decoder.layers)
     weights = fixture.run['train']['loss_weights']
     for layer in range(layers):

@@ -23,7 +23,7 @@ from tests.parity.systems.dense import (
 
 CONFIG = CONFIGS / 'seqformer' / 'seqformer_{}_official.py'
 #: Names of the losses here and there.
-LOSSES = dict(loss_cls='ce', loss_bbox='bbox', loss_iou='giou',
+LOSSES = dict(loss_cls='ce', loss_bbox='bbox', loss_giou='giou',
               loss_mask='mask', loss_dice='dice')
 
 

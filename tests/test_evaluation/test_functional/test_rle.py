@@ -7,26 +7,10 @@ from mmvis_memcnp.evaluation.functional import (
     intersections,
     stack_boxes,
     tight_boxes,
-    to_rle,
 )
 from mmvis_memcnp.evaluation.functional.ground_truth import stack_areas
 
 from ..toy import rle, rows
-
-
-@pytest.mark.parametrize('segmentation', [None, [], {}])
-def test_absent(segmentation):
-    assert to_rle(segmentation, 4, 4) is None
-
-
-def test_forms_of_the_same_mask():
-    code = rows(1, 2)
-    uncompressed = dict(size=[4, 4], counts=[1, 2, 2, 2, 2, 2, 2, 2, 1])
-    polygon = [[0, 1, 4, 1, 4, 3, 0, 3]]
-    expected = mask_utils.decode(code)
-    for form in (code, uncompressed, polygon):
-        np.testing.assert_array_equal(
-            mask_utils.decode(to_rle(form, 4, 4)), expected)
 
 
 def test_areas_and_boxes_of_a_track():

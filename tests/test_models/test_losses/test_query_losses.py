@@ -7,19 +7,21 @@ import torch.nn.functional as F
 
 from mmvis_memcnp.models.losses import (
     QueryFrameLoss,
-    Rows,
+    QueryPairs,
     TemporalContrastiveLoss,
 )
 
 
-def rows(*quadruples):
-    return Rows(*torch.tensor(quadruples, dtype=torch.long).reshape(-1, 4).t())
+def pairs(*quadruples):
+    """Of layer, clip, query and object."""
+    return QueryPairs(
+        *torch.tensor(quadruples, dtype=torch.long).reshape(-1, 4).t())
 
 
 def test_focal_loss_of_the_classes():
     logits = torch.zeros(2, 1, 3, 2)
     loss = QueryFrameLoss().classes(logits, torch.tensor([[1]]),
-                                    rows((1, 0, 0, 2)))
+                                    pairs((1, 0, 2, 0)))
     negative, positive = .75 * .25 * math.log(2), .25 * .25 * math.log(2)
     assert loss.tolist() == pytest.approx(
         [6 * negative, 5 * negative + positive])
@@ -29,7 +31,7 @@ def test_boxes_of_each_layer():
     boxes = torch.tensor([.5, .5, .2, .2]).expand(2, 1, 3, 4)
     target = torch.tensor([[[.5, .5, .2, .2], [.6, .5, .2, .4]]])
     distance, giou = QueryFrameLoss().boxes(
-        boxes, target, rows((0, 0, 0, 1), (1, 0, 1, 2)))
+        boxes, target, pairs((0, 0, 1, 0), (1, 0, 2, 1)))
     assert distance.tolist() == pytest.approx([0, .3], abs=1e-6)
     inter, union, hull = .1 * .2, .04 + .08 - .02, .3 * .4
     assert giou.tolist() == pytest.approx(
@@ -40,7 +42,7 @@ def test_masks_of_each_layer():
     target = torch.zeros(1, 1, 2, 2, dtype=torch.bool)
     target[0, 0, 0] = True
     logits = torch.zeros(1, 2, 2)
-    focal, dice = QueryFrameLoss().masks(logits, target, rows((1, 0, 0, 0)),
+    focal, dice = QueryFrameLoss().masks(logits, target, pairs((1, 0, 0, 0)),
                                          2)
     assert focal.tolist() == pytest.approx(
         [0, .5 * .25 * math.log(2)])

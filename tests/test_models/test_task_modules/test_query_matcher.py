@@ -4,21 +4,21 @@ import pytest
 import torch
 
 from mmvis_memcnp.models.task_modules import ClipAssignment, ClipQueryMatcher
-from mmvis_memcnp.structures.clip_targets import ClipTargets
+from mmvis_memcnp.structures.clip_truth import ClipTruth
 
 BOXES = torch.tensor([[.2, .2, .2, .2], [.5, .5, .2, .2], [.8, .8, .2, .2]])
 
 
-def targets(present):
+def truth(present):
     """Three objects of one clip; ``present``: a row of 0 and 1 a frame."""
-    present = torch.tensor(present, dtype=torch.bool)[None]
-    length = present.shape[1]
-    boxes = BOXES.expand(1, length, 3, 4)
-    boxes = torch.where(present[..., None], boxes, 1e-6)
-    return ClipTargets(
-        boxes, torch.zeros(1, 3, dtype=torch.long), present,
+    present = torch.tensor(present, dtype=torch.bool).t()[None]
+    length = present.shape[2]
+    boxes = BOXES[None, :, None].expand(1, 3, length, 4)
+    return ClipTruth(
+        torch.zeros(1, 3, dtype=torch.long),
+        boxes.where(present[..., None], 1e-6),
+        torch.zeros(1, 3, length, 4, 4, dtype=torch.bool), present,
         torch.ones(1, 3, dtype=torch.bool),
-        torch.zeros(1, length, 3, 4, 4, dtype=torch.bool),
         torch.full((1, length, 2), 16.))
 
 
@@ -29,7 +29,7 @@ def follow(matcher, gt, boxes):
     for t, own in enumerate(boxes):
         logits = torch.zeros(1, 1, len(own), 2)
         matcher.update(assignment, t, logits, own[None, None],
-                       gt.boxes[:, t], gt.labels)
+                       gt.boxes[:, :, t], gt.labels)
         found.append(assignment.query[0, 0].tolist())
     return assignment, found
 
@@ -37,7 +37,7 @@ def follow(matcher, gt, boxes):
 def test_matched_on_appearance_and_kept():
     order = BOXES[[2, 0, 1, 1]]
     turned = order.flip(0)
-    gt = targets([[1, 0, 0], [1, 1, 0], [0, 1, 1]])
+    gt = truth([[1, 0, 0], [1, 1, 0], [0, 1, 1]])
     assignment, found = follow(ClipQueryMatcher(), gt,
                                [order, turned, turned])
     # object 1 is at queries 0 and 1 of the second frame, 1 is taken
@@ -45,12 +45,12 @@ def test_matched_on_appearance_and_kept():
     matcher = ClipQueryMatcher()
     assert matcher.wanted(assignment, 2).tolist() == [[False, True, True]]
     rows = assignment.rows(matcher.wanted(assignment, 2))
-    assert rows.tolist() == [[0, 0], [0, 0], [1, 2], [0, 3]]
+    assert rows.tolist() == [[0, 0], [0, 0], [0, 3], [1, 2]]
     assert assignment.objects_of_queries(4).tolist() == [[1, 0, -1, 2]]
 
 
 def test_first_frame_matches_all_at_once():
-    gt = targets([[1, 0, 0], [1, 1, 1]])
+    gt = truth([[1, 0, 0], [1, 1, 1]])
     matcher = ClipQueryMatcher(rule='first_frame')
     assignment, found = follow(matcher, gt, [BOXES, BOXES])
     assert sorted(found[0]) == [0, 1, 2] and found[0] == found[1]
@@ -59,7 +59,7 @@ def test_first_frame_matches_all_at_once():
 
 
 def test_more_objects_than_queries():
-    _, found = follow(ClipQueryMatcher(), targets([[1, 1, 1], [1, 1, 1]]),
+    _, found = follow(ClipQueryMatcher(), truth([[1, 1, 1], [1, 1, 1]]),
                       [BOXES[1:2], BOXES[1:2]])
     assert found == [[-1, 0, -1]] * 2
 
@@ -91,5 +91,5 @@ def test_norm_of_the_boxes(norm, expected):
 
 def test_not_a_number_does_not_stop_the_matching():
     boxes = torch.full((3, 4), float('nan'))
-    _, found = follow(ClipQueryMatcher(), targets([[1, 1, 1]]), [boxes])
+    _, found = follow(ClipQueryMatcher(), truth([[1, 1, 1]]), [boxes])
     assert sorted(found[0]) == [0, 1, 2]

@@ -14,7 +14,7 @@ from tests.fakes.tiny_seqformer import (
 from tests.fakes.tiny_sipmask import batch, frame, losses, video
 
 NAMES = {f'{layer}loss_{kind}' for layer in ('', 'd0.')
-         for kind in ('cls', 'bbox', 'iou', 'mask', 'dice')}
+         for kind in ('cls', 'bbox', 'giou', 'mask', 'dice')}
 EMPTY = {
     'one clip without': [clip([[]] * 3, seed=1), clip()],
     'no object at all': [clip([[]] * 3), clip([[]] * 3, seed=1)],

@@ -21,7 +21,7 @@ from tests.fakes.tiny_sipmask import batch, losses, noise, video
 
 MEMCNP = dict(type='MemCNP', num_items=8, rate=.5)
 HOST = {f'{layer}loss_{kind}' for layer in ('', 'd0.')
-        for kind in ('cls', 'bbox', 'iou', 'mask', 'dice')}
+        for kind in ('cls', 'bbox', 'giou', 'mask', 'dice')}
 OWN = {'loss_cnp', 'd0.loss_cnp', 'loss_track'}
 EMPTY = {
     'one clip without': [clip([[]] * 3, seed=1), clip()],
@@ -119,7 +119,7 @@ def test_the_matching_alone_trains_classes_and_masks():
     host = losses(model, clip(), clip(seed=1))
     for name in HOST:
         same = torch.equal(both[name], host[name])
-        assert same == (not name.endswith(('bbox', 'iou'))), name
+        assert same == (not name.endswith(('bbox', 'giou'))), name
 
 
 def test_supports_join_the_matched_queries():
@@ -152,7 +152,7 @@ def test_box_losses_are_means_over_the_pairs():
     for name in HOST:
         assert torch.allclose(plain[name], again[name]), name
         assert torch.allclose(plain[name], twice[name]), name
-        if name in ('d0.loss_bbox', 'd0.loss_iou'):
+        if name in ('d0.loss_bbox', 'd0.loss_giou'):
             assert last[name] == 0
         else:
             assert torch.allclose(plain[name], last[name]), name
@@ -211,7 +211,7 @@ def test_a_mixture_does_not_see_frames_without_the_object():
     model = model_with()
     decoded, logits, boxes, truth, matches = decoded_clips(
         model, clip([o[:1] if o[0][0] == 3 else [] for o in OBJECTS]))
-    assert truth.visible.tolist() == [[[True, False, True]]]
+    assert truth.present.tolist() == [[[True, False, True]]]
     picked = model.memcnp_loss.select(decoded, truth, matches)
     before = model.memcnp_loss(decoded, logits, boxes, matches, picked, truth)
     moved = boxes.clone()

@@ -20,7 +20,6 @@ from .instanceformer_decoder import DecodedFrames, InstanceFormerDecoder
 from .mask_branch import MaskBranch
 from .prior_propagation import ClassHistory, ClassPrior, ReferencePrior
 from .seqformer_decoder import DecodedClips, SeqFormerDecoder
-from .seqformer_loss import SeqFormerLoss
 from .token_memory import MemoryTokens, TokenMemory
 
 __all__ = [
@@ -29,6 +28,6 @@ __all__ = [
     'DeformableEncoder', 'DynamicConvMaskHead', 'EncodedFrames',
     'InstanceFormerDecoder', 'MaskBranch', 'MemCNPBoxBranch',
     'MemCNPBoxBranches', 'MemoryTokens', 'PlainBoxBranch', 'ReferencePrior',
-    'SeqFormerDecoder', 'SeqFormerLoss', 'TokenMemory', 'build_box_branches',
-    'input_hw', 'padding_mask', 'refine_boxes', 'sizes_wh'
+    'SeqFormerDecoder', 'TokenMemory', 'build_box_branches', 'input_hw',
+    'padding_mask', 'refine_boxes', 'sizes_wh'
 ]
