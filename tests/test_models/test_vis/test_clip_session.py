@@ -31,7 +31,11 @@ def run(model, clip, chunk=1):
 def same(a, b):
     assert a.frame_id == b.frame_id
     assert torch.equal(a.instances_id, b.instances_id)
-    assert a.masks == b.masks
+    # Frames encoded in other company round differently, and a mask's edge
+    # may fall on such a value.
+    differing = (decode_masks(a.masks, a.ori_shape) !=
+                 decode_masks(b.masks, b.ori_shape))
+    assert differing.sum((1, 2)).max(initial=0) <= 1
     assert torch.allclose(a.class_scores, b.class_scores, atol=1e-5)
     assert torch.allclose(a.bboxes, b.bboxes, atol=1e-3)
 
