@@ -317,7 +317,9 @@ def test_absent_objects_are_not_written():
         decoded._replace(
             box_queries=[q[:, seen] for q in decoded.box_queries],
             references=[r[:, seen] for r in decoded.references]),
-        truth._replace(boxes=truth.boxes[:, :, seen]))
+        truth._replace(
+            boxes=truth.boxes[:, :, seen],
+            present=truth.present[:, :, seen]))
     assert torch.allclose(items(model), whole, atol=1e-6)
     assert not torch.equal(whole, start)
 
