@@ -261,6 +261,7 @@ def main() -> None:
     for key, (config, checkpoint) in models.items():
         with warnings.catch_warnings():
             warnings.simplefilter('ignore')
+            torch.manual_seed(0)  # the same config, the same random weights
             inferencer = VISInferencer(config, checkpoint, args.device)
         contestants[key] = Contestant(inferencer, source, args.amp)
     compete(contestants, args.frames, args.warm_up)
