@@ -135,7 +135,7 @@ class VideoOutputs:
         if self._writer is not None:
             made['video'] = self._work / 'video.mp4', '.mp4'
         if self._with_pngs:
-            (self._work / 'masks').mkdir(exist_ok=True)
+            self._finish_pngs(video)
             made['masks'] = self._work / 'masks', '_masks'
         return {kind: _move(source, self.out_dir / f'{self.name}{suffix}')
                 for kind, (source, suffix) in made.items()}
@@ -153,9 +153,25 @@ class VideoOutputs:
 
     def _write_pngs(self, ids: list[int], masks: np.ndarray) -> None:
         for identity, mask in zip(ids, masks, strict=True):
+            if not mask.any():
+                continue  # a clip system names identities that are hidden
             path = self._work / 'masks' / f'{identity:04d}'
             write_image(path / f'{self._count:06d}.png',
                         mask.astype(np.uint8) * 255)
+
+    def _finish_pngs(self, video: VideoResult) -> None:
+        """Drop the pictures of what is no track now that the video ended."""
+        masks = self._work / 'masks'
+        masks.mkdir(exist_ok=True)
+        begin = _first_frames(video)
+        for folder in masks.iterdir():
+            identity = int(folder.name)
+            if identity not in begin:
+                shutil.rmtree(folder)
+                continue
+            for file in folder.iterdir():
+                if int(file.stem) < begin[identity]:
+                    file.unlink()
 
     def _spool_mots(self, ids: list[int], masks: np.ndarray,
                     scores: np.ndarray) -> None:
@@ -176,17 +192,23 @@ class VideoOutputs:
         # The best of its labels, where an identity has several.
         of_track = {track.id: cat_ids[track.label]
                     for track in sorted(video.tracks, key=lambda t: t.score)}
+        begin = _first_frames(video)
         # More than a thousand identities need a larger factor to stay unique.
         factor = 10**max(3, len(str(max(of_track, default=0))))
         self._mots.seek(0)
         with open(self._work / 'mots.txt', 'w') as file:
             for line in self._mots:
                 frame, identity, rest = line.split(' ', 2)
-                if int(identity) not in of_track:
-                    continue  # dropped when the video ended
+                if int(frame) < begin.get(int(identity), self._count):
+                    continue  # dropped by the time the video ended
                 category = of_track[int(identity)]
                 file.write(f'{frame} {category * factor + int(identity)} '
                            f'{category} {rest}')
+
+
+def _first_frames(video: VideoResult) -> dict[int, int]:
+    """Where each identity of the result begins; earlier ones were noise."""
+    return {track.id: track.first_frame for track in video.tracks}
 
 
 def write_results(file: TextIO, entries: Iterator[dict]) -> None:

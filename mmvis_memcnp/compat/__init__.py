@@ -7,6 +7,7 @@ from . import (
     box_types,
     checkpoint,
     distributed,
+    meshgrid,
     mmcv_ext,
     package_utils,
     random_choice,
@@ -26,9 +27,10 @@ def apply() -> None:
     package_utils.install()
     box_types.install()
     random_choice.install()
+    meshgrid.install()
 
 
 __all__ = [
-    'apply', 'box_types', 'checkpoint', 'distributed', 'mmcv_ext',
+    'apply', 'box_types', 'checkpoint', 'distributed', 'meshgrid', 'mmcv_ext',
     'package_utils', 'random_choice'
 ]

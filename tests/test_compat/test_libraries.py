@@ -54,6 +54,20 @@ def environment(**extra):
     return {**os.environ, 'PYTHONPATH': path, 'OMP_NUM_THREADS': '1', **extra}
 
 
+def test_encoder_points_without_a_warning():
+    code = '''
+import torch, mmvis_memcnp
+from mmdet.models.layers import DeformableDetrTransformerEncoder as Encoder
+points = Encoder.get_encoder_reference_points(
+    torch.tensor([[2, 3]]), torch.ones(1, 1, 2), 'cpu')
+assert points.shape == (1, 6, 1, 2)
+torch.testing.assert_close(points[0, 1, 0], torch.tensor([.5, .25]))
+'''
+    result = subprocess.run([sys.executable, '-c', code], text=True,
+                            capture_output=True, env=environment())
+    assert result.returncode == 0 and 'meshgrid' not in result.stderr
+
+
 WORKER = '''
 import sys, torch, mmvis_memcnp
 from mmengine.dist import init_dist, get_rank, get_backend

@@ -7,7 +7,10 @@ device), ``network`` (detections), ``association`` (identities), ``output``
 slows down slows both, and the ratio is that of the same frame.
 
 A system that sees several frames at once gives results late: what the end of
-a video takes is shared out over its frames.
+a video takes is shared out over its frames. The mean is then the number to
+look at, as frames that complete a window take longer than the others; the
+means of the parts add up to that of the total. Noise is one video as long as
+what is measured.
 
 With random weights a model finds nothing or too much: the number of instances
 a frame is printed, and the parts after the network mean little without a
@@ -30,6 +33,8 @@ from mmvis_memcnp.engine.errors import UserError, run_tool
 from mmvis_memcnp.structures import FileSink
 
 PARTS = ('read', 'network', 'association', 'output')
+#: What sessions call of a model; systems have some of these.
+NETWORK = ('segment', 'encode', 'decode', 'propagate', 'mask_logits')
 
 
 class Contestant:
@@ -49,7 +54,8 @@ class Contestant:
         self._session: Any = None
         self._length = 0
         self._spent = dict.fromkeys(PARTS, 0.)
-        for name in ('segment', 'encode', 'decode'):
+        self._inside = False
+        for name in NETWORK:
             self._watch('network', self._model, name)
         self.times: list[list[float]] = []
         self.instances: list[int] = []
@@ -107,12 +113,15 @@ class Contestant:
             return
 
         def watched(*args: Any) -> Any:
-            begin = self._now()
+            if self._inside:  # the caller is watched and counts it
+                return method(*args)
+            self._inside, begin = True, self._now()
             if part == 'network':
                 with self._autocast:
                     found = method(*args)
             else:
                 found = method(*args)
+            self._inside = False
             self._spent[part] += self._now() - begin
             return found
 
@@ -120,7 +129,9 @@ class Contestant:
         setattr(owner, name, watched)
 
     def forget(self) -> None:
-        """Drop what was measured so far, the warm-up."""
+        """Drop what was measured so far, the warm-up, and end its video."""
+        self.end()
+        self._frames = iter(())
         self.times.clear()
         self.instances.clear()
 
@@ -130,9 +141,9 @@ class Contestant:
         return dict(zip(PARTS, times.T, strict=True), total=times.sum(1))
 
     def report(self) -> dict:
-        """Milliseconds a frame by part: median and quartiles."""
+        """Milliseconds a frame by part, and frames a second on average."""
         parts = {k: summary(ms) for k, ms in self.by_part().items()}
-        return dict(ms=parts, fps=1e3 / parts['total']['median'],
+        return dict(ms=parts, fps=1e3 / parts['total']['mean'],
                     instances=float(np.mean(self.instances)))
 
     def _now(self) -> float:
@@ -142,9 +153,28 @@ class Contestant:
 
 
 def summary(values: np.ndarray) -> dict[str, float]:
-    """Median and quartiles of some numbers."""
+    """Median, quartiles and mean of some numbers."""
     low, median, high = np.percentile(values, [25, 50, 75]).tolist()
-    return dict(median=median, q25=low, q75=high)
+    return dict(median=median, q25=low, q75=high, mean=float(values.mean()))
+
+
+def ratio(times: np.ndarray, others: np.ndarray) -> dict[str, float] | None:
+    """How much longer the first model takes.
+
+    Args:
+        times: (n,), the first model's frames.
+        others: (n,), the second model's, in the same turns.
+
+    Returns:
+        Median and quartiles of the ratios of the frames in which both did
+        something, and the ratio of the means; None if there is no such frame:
+        not every system has every part.
+    """
+    both = (times > 0) & (others > 0)
+    if not both.any():
+        return None
+    return dict(summary(times[both] / others[both]),
+                mean=float(times.mean() / others.mean()))
 
 
 def textured_frames(count: int, shape: tuple[int, int]) -> np.ndarray:
@@ -211,7 +241,8 @@ def show(name: str, report: dict) -> None:
           f'{report["instances"]:.1f} instances a frame')
     for part, ms in report['ms'].items():
         print(f'  {part:12} {ms["median"]:9.2f} ms  '
-              f'[{ms["q25"]:.2f}, {ms["q75"]:.2f}]')
+              f'[{ms["q25"]:.2f}, {ms["q75"]:.2f}]  '
+              f'mean {ms["mean"]:.2f}')
 
 
 def main() -> None:
@@ -219,7 +250,10 @@ def main() -> None:
     if args.frames < 1 or args.warm_up < 0 or min(args.size) < 1:
         raise UserError('--frames and --size must be positive, --warm-up not '
                         'negative.')
-    source = args.input or textured_frames(8, tuple(args.size))
+    source = args.input
+    if source is None:
+        noise = textured_frames(8, tuple(args.size))
+        source = [noise[t % len(noise)] for t in range(args.frames)]
     models = dict(model=(args.config, args.checkpoint))
     if args.against:
         models['against'] = args.against, args.against_checkpoint
@@ -227,6 +261,7 @@ def main() -> None:
     for key, (config, checkpoint) in models.items():
         with warnings.catch_warnings():
             warnings.simplefilter('ignore')
+            torch.manual_seed(0)  # the same config, the same random weights
             inferencer = VISInferencer(config, checkpoint, args.device)
         contestants[key] = Contestant(inferencer, source, args.amp)
     compete(contestants, args.frames, args.warm_up)
@@ -242,10 +277,10 @@ def main() -> None:
                                else ''), report[key])
     if args.against:
         times, others = (c.by_part() for c in contestants.values())
-        report['ratio'] = {k: summary(times[k] / others[k]) for k in times}
+        report['ratio'] = {k: ratio(times[k], others[k]) for k in times}
         for part in ('network', 'total'):
-            print('{0}, first / second: {median:.3f} [{q25:.3f}, {q75:.3f}]'
-                  .format(part, **report['ratio'][part]))
+            print('{0}, first / second: {median:.3f} [{q25:.3f}, {q75:.3f}]  '
+                  'means {mean:.3f}'.format(part, **report['ratio'][part]))
     if args.json:
         print(json.dumps(report))
 
