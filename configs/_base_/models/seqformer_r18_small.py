@@ -10,11 +10,11 @@ model = dict(
         out_channels=96,
         norm_cfg=dict(type='GN', num_groups=16)),
     encoder=dict(
-        num_layers=3, embed_dims=96, num_heads=6, feedforward_channels=256,
-        dropout=0.0),
+        num_layers=3, embed_dims=96, num_heads=6, num_points=2,
+        feedforward_channels=256, dropout=0.0),
     decoder=dict(
-        num_layers=3, embed_dims=96, num_heads=6, feedforward_channels=256,
-        dropout=0.0),
+        num_layers=3, embed_dims=96, num_heads=6, num_points=2,
+        feedforward_channels=256, dropout=0.0),
     mask_branch=dict(in_channels=96, hidden_channels=32),
     num_classes=6,
     num_queries=30)
