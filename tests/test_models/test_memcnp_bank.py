@@ -84,6 +84,24 @@ def test_eval_and_calls_without_targets_write_nothing():
     assert not torch.equal(bank.items, before)
 
 
+def test_items_that_the_moving_average_alone_changes():
+    """The same numbers and state dict; a gradient for the read-out alone."""
+    banks = []
+    for learnable in (True, False):
+        torch.manual_seed(0)
+        bank = MemoryBank(num_items=4, feat_dims=3, learnable=learnable)
+        bank(torch.randn(5, 3), torch.randn(5, 4)).sum().backward()
+        banks.append(bank)
+    one, other = banks
+    assert one.state_dict().keys() == other.state_dict().keys()
+    for key, value in one.state_dict().items():
+        assert torch.equal(value, other.state_dict()[key])
+    assert set(dict(one.named_parameters())) - set(
+        dict(other.named_parameters())) == {'items'}
+    assert torch.equal(one.mlp.fc1.weight.grad, other.mlp.fc1.weight.grad)
+    assert one.items.grad.any() and other.items.grad is None
+
+
 def test_similarities_are_those_before_the_write():
     bank = small_bank(rate=0., readout='raw')
     z = torch.tensor([[1., 1.], [3., 1.]])

@@ -15,9 +15,9 @@ read best: only what is trained, and as "neck" the whole deformable transformer
 with its plain box branches. The head is the rest: input projection, classes,
 masks, embeddings and all that MemCNP adds to the box branches, which is also
 ``memcnp`` there. The MLP of a contrast that only training uses is
-``trainable``, not ``total``. The paper's Swin-L column has the input
-projection in the neck, and a total that no IDOL meets together with that of
-ResNet-50: configs/idol/README.md.
+``trainable``, not ``total``. A memory that moving averages alone write is a
+buffer, which is not counted. The paper's Swin-L column has the input
+projection in the neck: configs/idol/README.md.
 """
 import argparse
 import json

@@ -1,7 +1,8 @@
 # What MemCNP changes in IDOL: configs/idol/README.md gives the source of
 # every number.
 idol_memcnp = dict(
-    memcnp=dict(type='MemCNP', num_items=128, rate=0.999),
+    memcnp=dict(
+        type='MemCNP', num_items=128, rate=0.999, learnable=False),
     memcnp_training=dict(
         type='MemCNPQueryTraining',
         assigner=dict(type='QueryUSSAssigner', topk=5, lambda_tau=0.5),

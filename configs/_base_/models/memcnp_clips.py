@@ -1,7 +1,8 @@
 # MemCNP on a host with queries of clips: configs/seqformer/README.md gives
 # the source of every number.
 memcnp_clips = dict(
-    memcnp=dict(type='MemCNP', num_items=128, rate=0.999),
+    memcnp=dict(
+        type='MemCNP', num_items=128, rate=0.999, learnable=False),
     memcnp_loss=dict(
         type='ClipMemCNPLoss',
         assigner=dict(type='QueryUSSAssigner', topk=5, lambda_tau=0.5),

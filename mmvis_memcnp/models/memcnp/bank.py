@@ -51,8 +51,7 @@ class MemoryBank(nn.Module):
     Training writes each point's pair [z; y] into the most similar item by a
     moving average (eqs 4, 5). A read weighs all items by the softmax of their
     similarities to z (eqs 6, 7). Similarity is the cosine between z and the
-    feature part of an item. The items are a trainable parameter as well: the
-    read passes gradients to them.
+    feature part of an item.
 
     All ranks of a distributed run hold the same memory: sums and counts are
     reduced over the ranks before an item moves. Every rank must therefore
@@ -72,7 +71,11 @@ class MemoryBank(nn.Module):
         decay_unused (bool): Shrink items that win nothing by ``rate``, as the
             released code does; else they stay as they are, as eq 5 says.
             Defaults to False.
+        learnable (bool): The items are a parameter, which reads pass
+            gradients to, as in the released code; else a buffer, which the
+            moving average of eq 5 alone changes. Defaults to True.
     """
+    items: Tensor
 
     def __init__(self,
                  num_items: int = 128,
@@ -81,7 +84,8 @@ class MemoryBank(nn.Module):
                  rate: float = 0.999,
                  readout: str = 'mlp',
                  hidden_dims: int = 256,
-                 decay_unused: bool = False) -> None:
+                 decay_unused: bool = False,
+                 learnable: bool = True) -> None:
         super().__init__()
         if not 0 <= rate <= 1:
             raise ValueError(f'rate must be in [0, 1], got {rate}.')
@@ -94,7 +98,11 @@ class MemoryBank(nn.Module):
         self.rate = rate
         self.decay_unused = decay_unused
         item_dims = feat_dims + target_dims
-        self.items = nn.Parameter(torch.randn(num_items, item_dims))
+        items = torch.randn(num_items, item_dims)
+        if learnable:
+            self.items = nn.Parameter(items)
+        else:
+            self.register_buffer('items', items)
         self.mlp = ContextMLP(
             item_dims, hidden_dims) if readout == 'mlp' else None
         self.out_dims = item_dims if self.mlp is None else hidden_dims

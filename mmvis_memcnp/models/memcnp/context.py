@@ -64,7 +64,7 @@ class MemCNP(ContextModule):
 
     Args:
         num_items, feat_dims, target_dims, rate, readout, hidden_dims,
-            decay_unused: See :class:`MemoryBank`.
+            decay_unused, learnable: See :class:`MemoryBank`.
     """
     bank: MemoryBank
 
@@ -75,10 +75,11 @@ class MemCNP(ContextModule):
                  rate: float = 0.999,
                  readout: str = 'mlp',
                  hidden_dims: int = 256,
-                 decay_unused: bool = False) -> None:
+                 decay_unused: bool = False,
+                 learnable: bool = True) -> None:
         super().__init__(
             MemoryBank(num_items, feat_dims, target_dims, rate, readout,
-                       hidden_dims, decay_unused))
+                       hidden_dims, decay_unused, learnable))
 
 
 @MODELS.register_module()
