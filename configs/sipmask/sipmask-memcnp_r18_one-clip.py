@@ -12,11 +12,15 @@ scale = (432, 240)
 model = dict(
     # The coarsest map only serves the top-down path.
     neck=dict(start_level=0, num_outs=4),
-    # People walk past each other: their boxes overlap by more than half.
+    # People walk past each other, slowly: their boxes overlap by more than
+    # half, and overlap says more than usual from frame to frame.
     bbox_head=dict(
         num_classes=2,
         strides=(4, 8, 16),
-        test_cfg=dict(nms_iou_thr=0.7)))
+        test_cfg=dict(nms_iou_thr=0.75)),
+    tracker=dict(association=dict(iou_weight=4.)),
+    # Thin things come out thinner than they are.
+    mask_thr=0.3)
 
 train_dataloader = dict(
     batch_size=1,

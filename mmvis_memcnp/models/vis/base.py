@@ -112,7 +112,8 @@ class OnlineVIS(BaseModel):
             ``box_sigmas`` where the model predicts them.
         """
         masks = paste_masks(tracked.mask_probs, self.mask_stride,
-                            meta['scale_factor'], meta['ori_shape'][:2])
+                            meta['scale_factor'], meta['ori_shape'][:2],
+                            self.mask_thr)
         out = InstanceData(
             metainfo=dict(
                 frame_id=int(meta.get('frame_id', 0)),
@@ -126,6 +127,8 @@ class OnlineVIS(BaseModel):
 
     #: Input pixels a pixel of ``mask_probs``.
     mask_stride = 2
+    #: ``mask_probs`` above it belong to the mask.
+    mask_thr = 0.5
 
     def video_scoring(self) -> VideoScoring:
         """How frames' scores make a video's; systems differ."""

@@ -18,11 +18,20 @@ class SipMaskVIS(OnlineVIS):
 
     Args:
         bbox_head: a :class:`SipMaskHead` or :class:`MemCNPSipMaskHead`.
+        mask_thr: pixels with a larger probability belong to a mask.
         kwargs: see :class:`OnlineVIS`.
+
+    Raises:
+        ValueError: if the threshold is no probability.
     """
 
-    def __init__(self, *, bbox_head: dict, **kwargs) -> None:
+    def __init__(self, *, bbox_head: dict, mask_thr: float = 0.5,
+                 **kwargs) -> None:
         super().__init__(**kwargs)
+        if not 0 < mask_thr < 1:
+            raise ValueError('mask_thr must be between 0 and 1, got '
+                             f'{mask_thr}.')
+        self.mask_thr = mask_thr
         self.bbox_head = MODELS.build(bbox_head)
         self.mask_stride = self.bbox_head.mask_stride
 
