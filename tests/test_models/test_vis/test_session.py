@@ -6,7 +6,7 @@ from mmengine.structures import InstanceData
 from pycocotools import mask as coco_mask
 
 from tests.fakes.colour_blobs import ColourBlobVIS
-from tests.fakes.tiny_sipmask import batch, tiny_model, video
+from tests.fakes.tiny_sipmask import batch, tiny_config, tiny_model, video
 
 TRACKER = dict(type='OnlineTracker', association=dict(type='CueAssociation'),
                memory=dict(type='LatestMemory'))
@@ -176,6 +176,24 @@ def test_boxes_clipped_to_the_image_or_the_input():
             model, video(1, size=size), training=False)
         found, = model.segment(inputs[0], metas(sample))
         assert found.bboxes[:, 2].max() == limit
+
+
+def test_masks_are_what_exceeds_the_threshold():
+    areas = []
+    for threshold in (.1, .5, .9):
+        config = tiny_config().model
+        host = tiny_model().eval()
+        host.mask_thr = MODELS.build(dict(config, mask_thr=threshold)).mask_thr
+        inputs, (sample, ) = batch(host, video(1), training=False)
+        result, = host.start().step(inputs[0], metas(sample))
+        areas.append(sum(coco_mask.area(m) for m in result.masks))
+    assert areas[0] > areas[1] > areas[2]
+
+
+@pytest.mark.parametrize('threshold', [0, 1, -.5])
+def test_threshold_of_masks_is_a_probability(threshold):
+    with pytest.raises(ValueError, match='mask_thr must be between'):
+        MODELS.build(dict(tiny_config().model, mask_thr=threshold))
 
 
 def test_no_detection_above_an_unreachable_threshold(model):
