@@ -8,7 +8,6 @@ from mmdet.models.layers import MLP
 from mmdet.registry import MODELS, TASK_UTILS
 from mmdet.structures import TrackDataSample
 from mmdet.structures.bbox import bbox_cxcywh_to_xyxy
-from mmengine.model import bias_init_with_prob
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
@@ -37,6 +36,7 @@ from ..segmenters.deformable import (
 from .base import OnlineVIS
 from .idol_training import embed_losses
 from .noise_session import NoiseFilterSession
+from .query_heads import init_query_heads
 
 
 @MODELS.register_module()
@@ -135,14 +135,8 @@ class IDOL(OnlineVIS):
         """Start what is no part of its own."""
         super().init_weights()
         nn.init.normal_(self.query_embed.weight)
-        nn.init.xavier_uniform_(self.reference_points.weight)
-        nn.init.zeros_(self.reference_points.bias)
-        for name, parameter in self.cls_branches.named_parameters():
-            if name.endswith('bias'):
-                nn.init.constant_(parameter, bias_init_with_prob(0.01))
-        for layer in self.mask_controller.layers:
-            nn.init.xavier_uniform_(layer.weight)
-            nn.init.zeros_(layer.bias)
+        init_query_heads(self.reference_points, self.cls_branches,
+                         self.mask_controller)
 
     # -- network ----------------------------------------------------------
     def decode(self, frames: Tensor, sizes: list[tuple[int, int]]

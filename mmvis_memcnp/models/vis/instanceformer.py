@@ -10,7 +10,6 @@ from mmdet.models.layers import MLP
 from mmdet.registry import MODELS, TASK_UTILS
 from mmdet.structures import TrackDataSample
 from mmdet.utils import reduce_mean
-from mmengine.model import bias_init_with_prob
 from torch import Tensor, nn
 
 from ...structures.clip_truth import ClipTruth, collect_clips
@@ -29,6 +28,7 @@ from ..segmenters.deformable import (
 from ..task_modules.query_matcher import ClipAssignment
 from .base import OnlineVIS
 from .instanceformer_session import InstanceFormerSession
+from .query_heads import init_query_heads
 
 
 class PropagatedState(NamedTuple):
@@ -148,11 +148,8 @@ class InstanceFormer(OnlineVIS):
     def init_weights(self) -> None:
         """Parts start as they say; classes start at a probability of 1 %."""
         super().init_weights()
-        nn.init.xavier_uniform_(self.reference_points.weight)
-        nn.init.zeros_(self.reference_points.bias)
-        for branch in self.cls_branches:
-            assert isinstance(branch, nn.Linear)
-            nn.init.constant_(branch.bias, bias_init_with_prob(0.01))
+        init_query_heads(self.reference_points, self.cls_branches,
+                         self.mask_controller)
 
     # -- frames -----------------------------------------------------------
     def encode(self, frames: Tensor,

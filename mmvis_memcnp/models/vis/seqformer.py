@@ -13,7 +13,6 @@ from mmdet.registry import MODELS, TASK_UTILS
 from mmdet.structures import TrackDataSample
 from mmdet.structures.bbox import bbox_cxcywh_to_xyxy
 from mmdet.utils import reduce_mean
-from mmengine.model import BaseModule, bias_init_with_prob
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
@@ -29,6 +28,7 @@ from ..segmenters.deformable import (
 )
 from ..task_modules import ClipMatches
 from .clip_base import ClipVIS
+from .query_heads import init_query_heads
 
 
 @MODELS.register_module()
@@ -95,17 +95,8 @@ class SeqFormer(ClipVIS):
     def init_weights(self) -> None:
         """As released: rare classes, boxes at their references."""
         super().init_weights()
-        for classes, boxes in zip(
-                self.cls_branches, self.box_branches, strict=True):
-            assert isinstance(classes, nn.Linear)
-            assert isinstance(boxes, BaseModule)
-            nn.init.constant_(classes.bias, bias_init_with_prob(0.01))
-            boxes.init_weights()
-        nn.init.xavier_uniform_(self.reference_points.weight)
-        nn.init.zeros_(self.reference_points.bias)
-        for layer in self.mask_controller.layers:
-            nn.init.xavier_uniform_(layer.weight)
-            nn.init.zeros_(layer.bias)
+        init_query_heads(self.reference_points, self.cls_branches,
+                         self.mask_controller)
 
     def encode_frames(self, frames: Tensor,
                       metas: list[dict]) -> tuple[EncodedFrames, Tensor]:

@@ -90,6 +90,14 @@ def test_temporal_index(rule, first, last):
     assert torch.equal(place[-1], table[last])
 
 
+@pytest.mark.parametrize('rule, same', [('age', True), ('slot', False)])
+def test_an_age_means_the_same_in_clips_of_any_length(rule, same):
+    mem, position = memory(temporal_index=rule), torch.zeros(Q, C)
+    state = push(mem, push(mem, None, frame()), frame(seed=1))
+    clip, video = (mem.read(state, position, span)[1] for span in (2, None))
+    assert torch.equal(clip, video) == same
+
+
 def test_position_is_that_of_the_query():
     mem = memory()
     state = push(mem, None, frame())

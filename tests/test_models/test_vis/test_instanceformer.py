@@ -347,5 +347,9 @@ def test_initial_weights():
         assert branch.last.bias.tolist() == [0, 0] + [-2 if i == 0 else 0] * 2
     for branch in model.cls_branches:
         assert torch.allclose(branch.bias.sigmoid(), torch.tensor(.01))
+    for layer in model.mask_controller.layers:  # Xavier, as released
+        limit = (6 / sum(layer.weight.shape))**.5
+        assert not layer.bias.any()
+        assert .9 * limit < layer.weight.abs().max() <= limit
     offsets = model.decoder.layers[0].cross_attn.sampling_offsets
     assert not offsets.weight.any() and offsets.bias.any()

@@ -116,15 +116,20 @@ class TokenMemory(BaseModule):
         Args:
             state (MemoryTokens): What is stored.
             position (Tensor): Shape (Q, C), of the queries.
-            span (int, optional): Frames that the temporal embedding covers.
-                Defaults to ``num_frames``.
+            span (int, optional): Frames that the temporal embedding of
+                'slot' covers; as released, those of the clip in training.
+                That of 'age' always covers ``num_frames``, so that an age
+                means the same in training and in inference. Defaults to
+                ``num_frames``.
 
         Returns:
             tuple[Tensor, Tensor]: Tokens and their temporal-index embedding,
             both (B, F * k, C).
         """
         stored = state.tokens.shape[1]
-        span = max(span or self.num_frames, stored)
+        if self.temporal_index == 'age' or span is None:
+            span = self.num_frames
+        span = max(span, stored)
         blank = torch.zeros((1, span, 1), dtype=torch.bool,
                             device=position.device)
         table = self.sine(blank)[0, :, :, 0].t()
