@@ -97,13 +97,14 @@ def is_class_head(old: tuple[int, ...], new: tuple[int, ...],
 
     Returns:
         True if they differ along the first axis only and the model has one
-        entry a class there, or one more (no object), for each of at most
+        entry a class there, or one more (no object), or two more
+        (``class_offset`` of InstanceFormer), for each of at most
         ``_MAX_ANCHORS`` anchors.
     """
     if len(old) != len(new) or not new or old[1:] != new[1:]:
         return False
     for count in counts:
-        for entries in (count, count + 1):
+        for entries in (count, count + 1, count + 2):
             anchors, rest = divmod(new[0], entries)
             if (rest == 0 and 1 <= anchors <= _MAX_ANCHORS
                     and old[0] % anchors == 0):

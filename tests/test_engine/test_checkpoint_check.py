@@ -14,6 +14,7 @@ from mmvis_memcnp.engine.checkpoint_check import (
     compare_keys,
     is_class_head,
 )
+from tests.fakes.tiny_instanceformer import tiny_model
 
 
 def shapes(**kwargs):
@@ -39,6 +40,7 @@ def test_class_counts_are_found_at_any_depth():
 @pytest.mark.parametrize('old, new, counts, expected', [
     ((40, 256, 3, 3), (3, 256, 3, 3), {3}, True),
     ((40, ), (3, ), {3}, True),
+    ((42, 256), (27, 256), {25}, True),  # channels 0 and K + 1 beside K
     ((41, 256), (4, 256), {3}, True),  # one for "no object"
     ((120, 256, 1, 1), (9, 256, 1, 1), {3}, True),  # three anchors
     ((41, 256), (9, 256), {3}, False),  # 41 is no multiple of 3 anchors
@@ -88,6 +90,32 @@ def test_other_shapes_are_refused():
     weights['backbone.weight'] = torch.zeros(8, 3, 1, 1)
     with pytest.raises(UserError, match='backbone.weight of shape'):
         load(False, ToyVIS(), dict(state_dict=weights), 20)
+
+
+@pytest.mark.parametrize('offset, stored', [(0, True), (0, False), (1, True)])
+def test_query_models_start_from_other_classes(offset, stored):
+    """All but what is of the classes is taken over, from COCO's stage too,
+    which has no memory."""
+    parts = dict() if stored else dict(memory=None, contrast=None)
+    old = tiny_model(salt=1, num_classes=5, class_offset=offset, **parts)
+    new = tiny_model(salt=2, class_offset=offset)
+    own = {k: v.clone() for k, v in new.state_dict().items()}
+    weights = {k: v.clone() for k, v in old.state_dict().items()}
+    checkpoint = dict(state_dict=dict(weights))
+    load(False, new, checkpoint, 3)
+    report = new.load_state_dict(checkpoint['state_dict'], strict=False)
+    assert not report.unexpected_keys
+    found = new.state_dict()
+    for name, value in found.items():
+        if name == 'memory.project.weight' and stored:
+            assert torch.equal(value[:, :16], weights[name][:, :16])
+            assert torch.equal(value[:, 16:-4], own[name][:, 16:-4])
+            assert torch.equal(value[:, -4:], weights[name][:, -4:])
+        elif name in weights and not name.startswith(
+                ('cls_branches', 'class_prior')):
+            assert torch.equal(value, weights[name]), name
+        else:
+            assert torch.equal(value, own[name]), name
 
 
 def test_origin_is_read_and_never_run(tmp_path):

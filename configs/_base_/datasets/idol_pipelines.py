@@ -1,11 +1,5 @@
 _base_ = './query_pipelines.py'
 
-_crop = dict(
-    type='RandomCrop',
-    crop_type='absolute_range',
-    crop_size=(384, 600),
-    allow_negative_crop=True,
-    recompute_bbox=True)
 # Half of the clips are cropped, each frame for itself; then both frames get
 # the same scale and flip.
 _load_and_crop = [
@@ -13,7 +7,11 @@ _load_and_crop = [
     dict(
         type='RandomApply',
         prob=0.5,
-        transforms=[dict(type='TransformBroadcaster', transforms=[_crop])]),
+        transforms=[
+            dict(
+                type='TransformBroadcaster',
+                transforms=[_base_.crop_384_600])
+        ]),
 ]
 youtube_vis_train_pipeline = [
     *_load_and_crop,
@@ -57,7 +55,7 @@ coco_train_pipeline = [
                         type='RandomChoiceResize',
                         scales=[(4096, 400), (4096, 500), (4096, 600)],
                         keep_ratio=True),
-                    _crop,
+                    _base_.crop_384_600,
                 ]),
             _base_.resize_1333,
             dict(type='RandomFlip', prob=0.5),

@@ -2,12 +2,6 @@
 # classes are matched by name.
 _base_ = ['./ovis.py', './instanceformer_clips.py']
 
-metainfo = dict(
-    classes=('Person', 'Bird', 'Cat', 'Dog', 'Horse', 'Sheep', 'Cow',
-             'Elephant', 'Bear', 'Zebra', 'Giraffe', 'Poultry', 'Giant_panda',
-             'Lizard', 'Parrot', 'Monkey', 'Rabbit', 'Tiger', 'Fish', 'Turtle',
-             'Bicycle', 'Motorcycle', 'Airplane', 'Boat', 'Vehical'))
-
 train_dataloader = dict(
     batch_size=4,
     dataset=dict(
@@ -15,10 +9,9 @@ train_dataloader = dict(
         type='ConcatDataset',
         datasets=[
             dict(
-                _base_.instanceformer_coco, metainfo=metainfo, num_frames=3),
+                _base_.instanceformer_coco, class_map='ovis', num_frames=3),
             dict(
                 _base_.train_dataloader.dataset,
-                metainfo=metainfo,
                 clip_sampler=dict(
                     _base_.instanceformer_clips.clip_sampler, num_frames=3),
                 pipeline=_base_.instanceformer_train_pipeline)

@@ -20,7 +20,9 @@ instanceformer_geometry = dict(
                 type='RandomCrop',
                 crop_type='absolute_range',
                 crop_size=(384, 600),
-                allow_negative_crop=True),
+                allow_negative_crop=True,
+                # What is cropped away counts as absent.
+                recompute_bbox=True),
             dict(
                 type='RandomChoiceResize',
                 scales=instanceformer_scales,

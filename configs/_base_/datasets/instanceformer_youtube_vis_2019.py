@@ -1,9 +1,6 @@
 # YouTubeVIS2019 in clips of four frames, together with pseudo clips of COCO,
 # whose classes are matched by name.
-_base_ = [
-    './youtube_vis_2019.py', './youtube_vis_2019_classes.py',
-    './instanceformer_clips.py'
-]
+_base_ = ['./youtube_vis_2019.py', './instanceformer_clips.py']
 
 train_dataloader = dict(
     batch_size=4,
@@ -11,10 +8,9 @@ train_dataloader = dict(
         _delete_=True,
         type='ConcatDataset',
         datasets=[
-            dict(_base_.instanceformer_coco, metainfo=_base_.metainfo),
+            dict(_base_.instanceformer_coco, class_map='ytvis2019'),
             dict(
                 _base_.train_dataloader.dataset,
-                metainfo=_base_.metainfo,
                 **_base_.instanceformer_clips)
         ]))
 val_dataloader = dict(

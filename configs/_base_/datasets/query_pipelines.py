@@ -1,5 +1,12 @@
 # What the pipelines of IDOL and SeqFormer share.
 load_transforms = [dict(type='LoadFrame'), dict(type='LoadVISAnnotations')]
+# Boxes follow what is left of the masks; what is gone counts as absent.
+crop_384_600 = dict(
+    type='RandomCrop',
+    crop_type='absolute_range',
+    crop_size=(384, 600),
+    allow_negative_crop=True,
+    recompute_bbox=True)
 # The long side is at most 768 or 1333.
 resize_768, resize_1333 = [
     dict(

@@ -25,13 +25,10 @@ seqformer_pseudo_pipeline = [
                 type='RandomChoiceResize',
                 scales=[(1333, 400), (1333, 500), (1333, 600)],
                 keep_ratio=True),
-            dict(
-                type='RandomCrop',
-                crop_type='absolute_range',
-                crop_size=(384, 600),
-                allow_negative_crop=True),
+            _base_.crop_384_600,
             _base_.resize_768,
         ]),
+    dict(type='PadClip'),
     dict(type='PackTrackInputs'),
 ]
 seqformer_coco = dict(

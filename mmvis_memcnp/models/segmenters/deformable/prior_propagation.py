@@ -103,6 +103,17 @@ class ClassPrior(BaseModule):
         self.weigh = nn.ModuleList(
             [nn.Linear(num_classes, num_classes) for _ in range(num_layers)])
 
+    def adapt_weights(self, state: dict[str, Tensor], prefix: str) -> None:
+        """Leave out weights for another number of classes.
+
+        Args:
+            state (dict[str, Tensor]): Weights by name; changed.
+            prefix (str): Of this module's names, with the dot.
+        """
+        for name, own in self.state_dict().items():
+            if state.get(prefix + name, own).shape != own.shape:
+                del state[prefix + name]
+
     def forward(self, layer: int, logits: Tensor,
                 history: Optional[ClassHistory]) -> Tensor:
         """Scores of this frame in the light of the last ones.

@@ -64,6 +64,25 @@ class TokenMemory(BaseModule):
         nn.init.xavier_uniform_(self.project.weight)
         nn.init.zeros_(self.project.bias)
 
+    def adapt_weights(self, state: dict[str, Tensor], prefix: str) -> None:
+        """Change the weights of a model with other classes into this one's.
+
+        The columns for the query and for its box stay, those for its classes
+        keep their initial values.
+
+        Args:
+            state (dict[str, Tensor]): Weights by name; changed.
+            prefix (str): Of this module's names, with the dot.
+        """
+        name, own = f'{prefix}project.weight', self.project.weight
+        old = state.get(name)
+        if old is None or old.shape == own.shape or len(old) != len(own):
+            return
+        queries = len(own)  # as many as the rows: C, then K, then 4
+        state[name] = torch.cat(
+            (old[:, :queries], own.detach()[:, queries:-4].to(old),
+             old[:, -4:]), 1)
+
     @torch.no_grad()
     def select(self, logits: Tensor,
                matched: Optional[Tensor] = None) -> Tensor:
