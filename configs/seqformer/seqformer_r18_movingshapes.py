@@ -5,7 +5,7 @@ _base_ = [
 ]
 
 train_dataloader = dict(
-    batch_size=4,
+    batch_size=2,
     dataset=dict(
         clip_sampler=dict(
             _delete_=True,

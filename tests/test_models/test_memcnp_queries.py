@@ -93,6 +93,25 @@ def test_frames_of_a_clip_are_averaged_before_objects():
     assert torch.allclose(clip, (first + single(1, 1)) / 2)
 
 
+def test_layers_have_means_of_their_own():
+    """All at once as one by one, with more objects in one than in others."""
+    torch.manual_seed(0)
+    boxes, sigmas = torch.rand(6, 5, 4), torch.rand(6, 5, 4) + .2
+    probs, gt = torch.rand(6, 5, 3), torch.rand(6, 2, 4)
+    labels = torch.zeros(6, 2, dtype=torch.long)
+    assigned = assignment([[0, 1, -1, 0, -1], [1] * 5, [0, -1, -1, -1, -1],
+                           [-1] * 5, [-1] * 5, [-1] * 5], 2)
+    rows = [slice(i, i + 2) for i in (0, 2, 4)]
+    apart = torch.cat([
+        frame_cnp_loss(LOSS, boxes[r], sigmas[r], probs[r],
+                       QueryAssignment(*(x[r] for x in assigned)), gt[r],
+                       labels[r]) for r in rows
+    ])
+    found = frame_cnp_loss(LOSS, boxes, sigmas, probs, assigned, gt, labels, 3)
+    assert found.shape == (3, ) and torch.allclose(found, apart)
+    assert found[2] == 0 and found[:2].all()
+
+
 def test_hosts_average_over_ground_truths():
     with pytest.raises(ValueError, match="reduction='gt_mean'"):
         frame_cnp_loss(
@@ -120,11 +139,9 @@ def decoder(query, gt, valid, labels, with_gt=True):
     assigned = QueryUSSAssigner().assign_frames(
         torch.stack(entered), torch.stack(sigmas).detach(), gt, valid)
     branches.write(query, entered[-1], gt, valid)
-    losses = [
-        frame_cnp_loss(LOSS, b, s, torch.rand(2, 12, 3), assigned.select(i),
-                       gt, labels)
-        for i, (b, s) in enumerate(zip(boxes, sigmas, strict=True))
-    ]
+    losses = frame_cnp_loss(
+        LOSS, torch.cat(boxes), torch.cat(sigmas), torch.rand(4, 12, 3),
+        assigned.flatten(), gt.repeat(2, 1, 1), labels.repeat(2, 1), 2)
     return branches, losses
 
 
@@ -136,8 +153,8 @@ def test_gradients_flow_to_mu_and_sigma_of_every_layer(half):
     with torch.autocast('cpu', dtype=torch.bfloat16, enabled=half):
         branches, losses = decoder(query, gt, valid,
                                    torch.zeros(2, 1, dtype=torch.long))
-    assert all(x.dtype == torch.float32 for x in losses)
-    sum(losses).backward()
+    assert losses.shape == (2, ) and losses.dtype == torch.float32
+    losses.sum().backward()
     for branch in branches:
         grad = branch.last.bias.grad
         assert (grad[:4] != 0).all() and (grad[4:] != 0).all()

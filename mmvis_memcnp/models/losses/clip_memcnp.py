@@ -98,13 +98,13 @@ class ClipMemCNPLoss(nn.Module):
         """
         gt_boxes, visible = frame_truth(truth)
         layers, batch = logits.shape[:2]
-        means = bbox_cxcywh_to_xyxy(boxes).transpose(2, 3)
-        probs, sigmas = logits.float().sigmoid(), _sigmas(decoded)
-        out = name_by_layer('loss_cnp', [
-            clip_cnp_loss(self.loss_cnp, means[i], sigmas[i], probs[i],
-                          picked.select(i), gt_boxes, truth.labels, visible)
-            for i in range(layers)
-        ])
+        out = name_by_layer('loss_cnp', clip_cnp_loss(
+            self.loss_cnp,
+            bbox_cxcywh_to_xyxy(boxes).transpose(2, 3).flatten(0, 1),
+            _sigmas(decoded).flatten(0, 1),
+            logits.float().sigmoid().flatten(0, 1), picked.flatten(),
+            gt_boxes.repeat(layers, 1, 1, 1), truth.labels.repeat(layers, 1),
+            visible.repeat(layers, 1, 1), layers))
         if self.embed is not None:
             matched = _by_object(matches, layers * batch, truth)[-batch:]
             objects = torch.arange(

@@ -14,32 +14,36 @@ from .losses import MemCNPLoss, target_uncertainty
 
 def frame_cnp_loss(criterion: MemCNPLoss, boxes: Tensor, sigmas: Tensor,
                    probs: Tensor, assigned: QueryAssignment, gt_boxes: Tensor,
-                   labels: Tensor) -> Tensor:
-    """Loss of the box distribution in one decoder layer (eqs 8-14).
+                   labels: Tensor, layers: int = 1) -> Tensor:
+    """Loss of the box distribution in decoder layers (eqs 8-14).
+
+    All layers at once: B counts through the layers and their images.
 
     Args:
         criterion (MemCNPLoss): ``alpha='points'`` counts the Q queries.
         boxes (Tensor): Shape (B, Q, 4), the predicted means mu.
         sigmas (Tensor): Shape (B, Q, 4).
         probs (Tensor): Shape (B, Q, K), the host's class probabilities.
-        assigned (QueryAssignment): Of this layer.
+        assigned (QueryAssignment): Of the same.
         gt_boxes (Tensor): Shape (B, G, 4).
         labels (Tensor): Shape (B, G) int64.
+        layers (int): Of which B is a multiple. Defaults to 1.
 
     Returns:
-        Tensor: Scalar, the mean over the ground truths with support; zero,
-        with the graph attached, if there is none.
+        Tensor: Shape (layers,), the mean over the ground truths with support
+        in a layer; zero, with the graph attached, if there is none.
     """
     return clip_cnp_loss(
         criterion, boxes[:, None], sigmas[:, None], probs,
         assigned._replace(centreness=assigned.centreness[:, None]),
         gt_boxes[:, None], labels,
-        torch.ones_like(labels, dtype=torch.bool)[:, None])
+        torch.ones_like(labels, dtype=torch.bool)[:, None], layers)
 
 
 def clip_cnp_loss(criterion: MemCNPLoss, boxes: Tensor, sigmas: Tensor,
                   probs: Tensor, assigned: QueryAssignment, gt_boxes: Tensor,
-                  labels: Tensor, visible: Tensor) -> Tensor:
+                  labels: Tensor, visible: Tensor,
+                  layers: int = 1) -> Tensor:
     """The same on clips: each frame of an object has its own mixture.
 
     Args:
@@ -47,15 +51,16 @@ def clip_cnp_loss(criterion: MemCNPLoss, boxes: Tensor, sigmas: Tensor,
         boxes (Tensor): Shape (B, T, Q, 4).
         sigmas (Tensor): Shape (B, T, Q, 4).
         probs (Tensor): Shape (B, Q, K), of the whole clip.
-        assigned (QueryAssignment): Of this layer.
+        assigned (QueryAssignment): Of the same.
         gt_boxes (Tensor): Shape (B, T, G, 4).
         labels (Tensor): Shape (B, G) int64.
         visible (Tensor): Shape (B, T, G) bool, False where an object is
             absent or padded.
+        layers (int): Of which B is a multiple. Defaults to 1.
 
     Returns:
-        Tensor: Scalar, the mean over an object's visible frames, then over
-        the objects with support.
+        Tensor: Shape (layers,), the mean over an object's visible frames,
+        then over the objects with support.
 
     Raises:
         ValueError: If the criterion does not average over ground truths.
@@ -66,7 +71,7 @@ def clip_cnp_loss(criterion: MemCNPLoss, boxes: Tensor, sigmas: Tensor,
             f"reduction={criterion.reduction!r}: set reduction='gt_mean'.")
     frames, num = visible.shape[1:]
     if num == 0:  # an index into no object at all is not defined
-        return (boxes.sum() + sigmas.sum()) * 0
+        return ((boxes.sum() + sigmas.sum()) * 0).expand(layers)
     owner = assigned.gt_index.clamp(min=0)[:, None].expand(-1, frames, -1)
     present = visible.gather(2, owner) & assigned.pos[:, None]
     clip, frame, query = present.nonzero(as_tuple=True)
@@ -83,7 +88,8 @@ def clip_cnp_loss(criterion: MemCNPLoss, boxes: Tensor, sigmas: Tensor,
         num_points=boxes.shape[2])
     times = supported.view(-1, frames, num).sum(1)
     mean = loss.view(-1, frames, num).sum(1) / times.clamp(min=1)
-    return mean.sum() / (times > 0).sum().clamp(min=1)
+    objects = (times > 0).view(layers, -1).sum(1)
+    return mean.view(layers, -1).sum(1) / objects.clamp(min=1)
 
 
 def frame_contrast(criterion: ContrastiveTrackingLoss, key_embeds: Tensor,

@@ -24,13 +24,9 @@ class QueryAssignment(NamedTuple):
     best: Tensor  # (..., G) int64, the positive of each object with the
     # largest tau, -1 for an object without any
 
-    def select(self, index) -> 'QueryAssignment':
-        """Some of the first axis, such as one decoder layer.
-
-        Args:
-            index: anything that indexes the first axis of a tensor.
-        """
-        return QueryAssignment(*(field[index] for field in self))
+    def flatten(self) -> 'QueryAssignment':
+        """The first two axes, (layers, images), as one."""
+        return QueryAssignment(*(field.flatten(0, 1) for field in self))
 
 
 @TASK_UTILS.register_module()

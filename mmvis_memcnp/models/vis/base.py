@@ -14,6 +14,10 @@ from ...structures.sinks import Sink
 from ...structures.track_store import TrackStore, VideoResult
 from ..layers.masks import paste_masks
 
+# Frames that a session encodes at once where it keeps them, whatever a step
+# brings.
+CHUNK = 8
+
 
 class OnlineVIS(BaseModel):
     """Base of systems that go through a video frame by frame.
@@ -122,7 +126,7 @@ class OnlineVIS(BaseModel):
                      'box_sigmas', 'class_scores'):
             if name in tracked:
                 out[name] = tracked[name].cpu()
-        out.masks = encode_masks(masks.cpu().numpy())
+        out.masks = encode_masks(masks)
         return out
 
     #: Input pixels a pixel of ``mask_probs``.

@@ -16,10 +16,7 @@ from ...structures.sinks import Sink
 from ...structures.track_store import TrackStore, VideoResult
 from ..layers.restore_masks import restore_masks
 from ..trackers.clip_matching import ClipMatching
-from .base import OnlineVIS
-
-# Frames that a session encodes at once, whatever a step brings.
-CHUNK = 8
+from .base import CHUNK, OnlineVIS
 
 
 class ClipVIS(OnlineVIS):
@@ -107,7 +104,7 @@ class ClipVIS(OnlineVIS):
         scores, labels = tracked.class_scores.max(dim=1)
         return frame_result(
             tracked.instances_id, tracked.bboxes, scores, labels,
-            encode_masks(masks.cpu().numpy()),
+            encode_masks(masks),
             ori_shape=meta['ori_shape'][:2], frame_id=meta['frame_id'],
             box_sigmas=tracked.get('box_sigmas'),
             class_scores=tracked.class_scores)

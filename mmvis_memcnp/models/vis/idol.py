@@ -32,6 +32,7 @@ from ..segmenters.deformable import (
     input_hw,
     padding_mask,
     sizes_wh,
+    start_points,
 )
 from .base import OnlineVIS
 from .idol_training import embed_losses
@@ -154,9 +155,7 @@ class IDOL(OnlineVIS):
         padding = padding_mask(sizes, input_hw(frames), frames.device)
         encoded = self.encoder(self.extract_feat(frames), padding)
         position, content = self.query_embed.weight.chunk(2, dim=1)
-        # Half precision has no room for points of a large frame.
-        with torch.autocast(frames.device.type, enabled=False):
-            reference = self.reference_points(position).sigmoid()
+        reference = start_points(self.reference_points, position)
         batch = len(frames)
         decoded = self.decoder(
             content.expand(batch, -1, -1), position.expand(batch, -1, -1),
@@ -330,10 +329,10 @@ class IDOL(OnlineVIS):
             ref_gt = collect_ground_truth(
                 ref_samples, inputs.device, with_masks=False)
         metas = [s.metainfo for s in samples]
+        image_wh = sizes_wh(metas, frames.device)
         encoded, decoded = self.decode(
             frames, [m['img_shape'][:2] for m in metas])
-        return self.query_losses(
-            encoded, decoded, sizes_wh(metas, frames.device), key_gt, ref_gt)
+        return self.query_losses(encoded, decoded, image_wh, key_gt, ref_gt)
 
     def query_losses(self, encoded: EncodedFrames, decoded: DecodedQueries,
                      image_wh: Tensor, key_gt: GroundTruth,

@@ -80,13 +80,14 @@ class MemCNPQueryTraining(nn.Module):
             the prefix ``d<l>.`` of the others.
         """
         assert decoded.sigmas is not None
-        mu, corners = map(bbox_cxcywh_to_xyxy, (decoded.boxes, boxes))
-        return name_by_layer('loss_cnp', [
-            frame_cnp_loss(self.loss_cnp, mu[layer], decoded.sigmas[layer],
-                           probs[layer], picked.select(layer), corners,
-                           labels)
-            for layer in range(len(mu))
-        ])
+        layers = len(probs)
+        return name_by_layer('loss_cnp', frame_cnp_loss(
+            self.loss_cnp,
+            bbox_cxcywh_to_xyxy(decoded.boxes).flatten(0, 1),
+            decoded.sigmas.flatten(0, 1), probs.flatten(0, 1),
+            picked.flatten(),
+            bbox_cxcywh_to_xyxy(boxes).repeat(layers, 1, 1),
+            labels.repeat(layers, 1), layers))
 
     def contrast(self, model: IDOL, best: Tensor, key: DecodedQueries,
                  key_gt: GroundTruth, ref: DecodedQueries,

@@ -17,7 +17,8 @@ from ...structures.sinks import Sink
 from ...structures.track_store import TrackStore, VideoResult
 from ..layers.resample_masks import resample_masks
 from ..losses.query_pairs import QueryPairs
-from .base import VISSession
+from ..segmenters.deformable import EncodedFrames
+from .base import CHUNK, VISSession
 
 if TYPE_CHECKING:
     from .instanceformer import FrameQueries, InstanceFormer, PropagatedState
@@ -95,7 +96,7 @@ class InstanceFormerSession(VISSession):
 
     @torch.no_grad()
     def step(self, frames: Tensor, metas: list[dict]) -> list[InstanceData]:
-        """Take the next frames, one after the other.
+        """Take the next frames: encoded together, decoded in order.
 
         Args:
             frames: (T, 3, H, W) normalised and padded.
@@ -111,8 +112,16 @@ class InstanceFormerSession(VISSession):
         if len(frames) != len(metas):
             raise ValueError(f'{len(frames)} frames came with {len(metas)} '
                              'metas: give one meta a frame.')
-        return [self._one(frame[None], meta)
-                for frame, meta in zip(frames, metas, strict=True)]
+        results = []
+        for at in range(0, len(frames), CHUNK):
+            part = slice(at, at + CHUNK)
+            encoded, features = self.model.encode(
+                frames[part], [meta['img_shape'] for meta in metas[part]])
+            for t, meta in enumerate(metas[part]):
+                own = slice(t, t + 1)
+                results.append(self._one(encoded.select(own), features[own],
+                                         meta))
+        return results
 
     def finish(self) -> VideoResult:
         """End the video: tracks with video-level scores and labels."""
@@ -129,10 +138,10 @@ class InstanceFormerSession(VISSession):
         ]
         return replace(result, tracks=tracks)
 
-    def _one(self, image: Tensor, meta: dict) -> InstanceData:
-        """One frame (1, 3, H, W)."""
+    def _one(self, encoded: EncodedFrames, features: Tensor,
+             meta: dict) -> InstanceData:
+        """Queries and result of one encoded frame."""
         model = self.model
-        encoded, features = model.encode(image, [meta['img_shape']])
         frame = model.decode(encoded, self.state)
         self.state = model.propagate(frame, self.state)
         first = model.class_offset

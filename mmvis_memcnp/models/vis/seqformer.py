@@ -25,6 +25,7 @@ from ..segmenters.deformable import (
     EncodedFrames,
     build_box_branches,
     padding_mask,
+    start_points,
 )
 from ..task_modules import ClipMatches
 from .clip_base import ClipVIS
@@ -125,7 +126,7 @@ class SeqFormer(ClipVIS):
             num_clips (int): B.
         """
         pos, content = self.query_embed.weight.chunk(2, dim=1)
-        points = self.reference_points(pos).float().sigmoid()
+        points = start_points(self.reference_points, pos)
         return self.decoder(content, pos, points, encoded, num_clips,
                             self.box_branches)
 
@@ -144,10 +145,11 @@ class SeqFormer(ClipVIS):
         """
         metas = [frame.metainfo for sample in data_samples
                  for frame in sample.video_data_samples]
-        encoded, features = self.encode_frames(inputs.flatten(0, 1), metas)
-        decoded = self.decode_clips(encoded, len(inputs))
+        # Before the network: what it reads back would wait for that.
         truth = collect_clips(data_samples, inputs.device,
                               self.mask_head.out_stride)
+        encoded, features = self.encode_frames(inputs.flatten(0, 1), metas)
+        decoded = self.decode_clips(encoded, len(inputs))
         logits = torch.stack([
             branch(query) for branch, query in zip(
                 self.cls_branches, decoded.instances, strict=True)

@@ -4,7 +4,11 @@ import torch
 from mmdet.registry import TASK_UTILS
 from mmengine.structures import InstanceData
 
-from mmvis_memcnp.models.task_modules import QueryUSSAssigner, USSAssigner
+from mmvis_memcnp.models.task_modules import (
+    QueryAssignment,
+    QueryUSSAssigner,
+    USSAssigner,
+)
 
 BOXES = torch.tensor([[0., 0, .8, .8], [.1, .1, .5, .5]])
 
@@ -65,7 +69,7 @@ def test_a_layer_and_an_image_are_groups_of_their_own():
                                                  sigmas[layer, image],
                                                  boxes[image, :num],
                                                  valid[image, :num])
-            own = both.select((layer, image))
+            own = QueryAssignment(*(x[layer, image] for x in both))
             assert torch.equal(own.best[:num], one.best)
             assert (own.best[num:] == -1).all()
             for a, b in zip(own[:4], one[:4], strict=True):

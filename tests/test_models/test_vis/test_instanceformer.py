@@ -65,7 +65,11 @@ def test_a_chunk_is_its_frames(model):
     inputs, (sample, ) = batch(model, video(5), training=False)
     one, two, five = (answers(follow(model, inputs[0], metas(sample),
                                      chunk).finish()) for chunk in (1, 2, 5))
-    assert one == two == five
+    for other in (two, five):
+        for a, b in zip(one, other, strict=True):
+            # But for rounding, which depends on the size of a batch.
+            assert a['score'] == pytest.approx(b['score'], abs=1e-5)
+            assert dict(a, score=0) == dict(b, score=0)
 
 
 def test_two_sessions_do_not_meet(model):

@@ -20,6 +20,7 @@ from .instanceformer_decoder import DecodedFrames, InstanceFormerDecoder
 from .mask_branch import MaskBranch
 from .prior_propagation import ClassHistory, ClassPrior, ReferencePrior
 from .seqformer_decoder import DecodedClips, SeqFormerDecoder
+from .start_points import start_points
 from .token_memory import MemoryTokens, TokenMemory
 
 __all__ = [
@@ -29,5 +30,6 @@ __all__ = [
     'InstanceFormerDecoder', 'MaskBranch', 'MemCNPBoxBranch',
     'MemCNPBoxBranches', 'MemoryTokens', 'PlainBoxBranch', 'ReferencePrior',
     'SeqFormerDecoder', 'TokenMemory', 'build_box_branches', 'input_hw',
-    'padding_mask', 'refine_boxes', 'sizes_wh'
+    'padding_mask', 'refine_boxes', 'sizes_wh',
+    'start_points'
 ]

@@ -2,12 +2,12 @@
 from typing import NamedTuple, Optional, Sequence
 
 import torch
-from mmcv.ops import MultiScaleDeformableAttention
 from mmdet.models.layers import DeformableDetrTransformerDecoderLayer
 from mmdet.registry import MODELS
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from ...layers.deformable_attention import DeformableAttention
 from .box_branch import refine_boxes
 from .encoder import EncodedFrames
 
@@ -53,6 +53,14 @@ class DecodedQueries(NamedTuple):
             None if self.contexts is None else self.contexts[index])
 
 
+class _DecoderLayer(DeformableDetrTransformerDecoderLayer):
+    """mmdet's layer around our attention."""
+
+    def _init_layers(self) -> None:
+        super()._init_layers()
+        self.cross_attn = DeformableAttention(**self.cross_attn_cfg)
+
+
 @MODELS.register_module()
 class DeformableDecoder(BaseModule):
     """Decoder of Deformable DETR with box refinement.
@@ -83,7 +91,7 @@ class DeformableDecoder(BaseModule):
         self.num_layers = num_layers
         self.embed_dims = embed_dims
         self.layers = nn.ModuleList([
-            DeformableDetrTransformerDecoderLayer(
+            _DecoderLayer(
                 self_attn_cfg=dict(
                     embed_dims=embed_dims,
                     num_heads=num_heads,
@@ -109,7 +117,7 @@ class DeformableDecoder(BaseModule):
             if parameter.dim() > 1:
                 nn.init.xavier_uniform_(parameter)
         for module in self.layers.modules():
-            if isinstance(module, MultiScaleDeformableAttention):
+            if isinstance(module, DeformableAttention):
                 module.init_weights()
 
     def forward(self, query: Tensor, query_pos: Tensor, reference: Tensor,

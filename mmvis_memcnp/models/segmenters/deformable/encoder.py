@@ -5,10 +5,14 @@ import torch
 import torch.nn.functional as F
 from mmdet.models.layers import (
     DeformableDetrTransformerEncoder,
+    DeformableDetrTransformerEncoderLayer,
     SinePositionalEncoding,
 )
 from mmdet.registry import MODELS
+from mmengine.model import ModuleList
 from torch import Tensor, nn
+
+from ...layers.deformable_attention import DeformableAttention
 
 
 class EncodedFrames(NamedTuple):
@@ -89,6 +93,14 @@ def sizes_wh(metas: list[dict], device: torch.device) -> Tensor:
                         dtype=torch.float, device=device)
 
 
+class _EncoderLayer(DeformableDetrTransformerEncoderLayer):
+    """mmdet's layer around our attention."""
+
+    def _init_layers(self) -> None:
+        super()._init_layers()
+        self.self_attn = DeformableAttention(**self.self_attn_cfg)
+
+
 @MODELS.register_module()
 class DeformableEncoder(DeformableDetrTransformerEncoder):
     """Encoder of Deformable DETR with its positions and level embedding.
@@ -143,6 +155,11 @@ class DeformableEncoder(DeformableDetrTransformerEncoder):
         self.level_embed = nn.Parameter(torch.empty(num_levels, embed_dims))
         nn.init.normal_(self.level_embed)
 
+    def _init_layers(self) -> None:
+        self.layers = ModuleList(
+            [_EncoderLayer(**self.layer_cfg) for _ in range(self.num_layers)])
+        self.embed_dims = self.layers[0].embed_dims
+
     def init_weights(self) -> None:
         """Xavier for matrices; the attention's own start is put back."""
         for parameter in self.layers.parameters():
@@ -182,13 +199,17 @@ class DeformableEncoder(DeformableDetrTransformerEncoder):
             spatial_shapes=spatial_shapes,
             level_start=areas.cumsum(0) - areas,
             valid_ratios=torch.stack([valid_ratio(m) for m in masks], dim=1))
-        memory = super().forward(
-            query=encoded.memory,
-            query_pos=torch.cat(positions, 1).to(encoded.memory.dtype),
+        memory = encoded.memory
+        options = dict(
+            query_pos=torch.cat(positions, 1).to(memory.dtype),
             key_padding_mask=encoded.padding,
+            # Of shapes on the host, which need not wait for the device.
+            reference_points=self.get_encoder_reference_points(
+                shapes, encoded.valid_ratios, memory.device),
             spatial_shapes=spatial_shapes,
-            level_start_index=encoded.level_start,
-            valid_ratios=encoded.valid_ratios)
+            level_start_index=encoded.level_start)
+        for layer in self.layers:
+            memory = layer(memory, **options)
         return encoded._replace(memory=memory)
 
     def _level_masks(self, padding: Tensor, shapes) -> list[Tensor]:

@@ -3,11 +3,11 @@ from typing import Callable, NamedTuple, Optional, Sequence
 
 import torch
 from mmcv.cnn.bricks.transformer import FFN
-from mmcv.ops import MultiScaleDeformableAttention
 from mmdet.registry import MODELS
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from ...layers.deformable_attention import DeformableAttention
 from .box_branch import BoxPrediction, refine_boxes
 from .encoder import EncodedFrames
 
@@ -64,9 +64,12 @@ class InstanceFormerDecoderLayer(BaseModule):
 
         self.self_attn = attention()
         self.self_norm = nn.LayerNorm(embed_dims)
-        self.cross_attn = MultiScaleDeformableAttention(
-            embed_dims, num_heads, num_levels, num_points, dropout=dropout,
-            batch_first=True)
+        self.cross_attn = DeformableAttention(
+            embed_dims=embed_dims,
+            num_heads=num_heads,
+            num_levels=num_levels,
+            num_points=num_points,
+            dropout=dropout)
         self.cross_norm = nn.LayerNorm(embed_dims)
         self.memory_attn = attention() if with_memory else None
         self.memory_norm = nn.LayerNorm(embed_dims) if with_memory else None
@@ -129,7 +132,7 @@ class InstanceFormerDecoder(BaseModule):
             if parameter.dim() > 1:
                 nn.init.xavier_uniform_(parameter)
         for module in self.modules():
-            if isinstance(module, MultiScaleDeformableAttention):
+            if isinstance(module, DeformableAttention):
                 module.init_weights()
 
     def forward(

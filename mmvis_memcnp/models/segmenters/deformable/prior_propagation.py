@@ -7,6 +7,8 @@ from mmdet.registry import MODELS
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from .start_points import start_points
+
 _SOURCES = ('content', 'position')
 _COMBINATIONS = ('multiply', 'add', None)
 
@@ -54,7 +56,7 @@ class ReferencePrior(nn.Module):
             Tensor: Shape (B, Q, 2) float32, x and y as fractions.
         """
         query = content if self.source == 'content' else position
-        point = layer(query).float().sigmoid()
+        point = start_points(layer, query)
         if previous is None or self.combine is None:
             return point
         if self.combine == 'multiply':

@@ -3,11 +3,11 @@ from typing import NamedTuple, Optional, Sequence
 
 import torch
 from mmcv.cnn.bricks.transformer import FFN
-from mmcv.ops import MultiScaleDeformableAttention
 from mmdet.registry import MODELS
 from mmengine.model import BaseModule, xavier_init
 from torch import Tensor, nn
 
+from ...layers.deformable_attention import DeformableAttention
 from .box_branch import refine_boxes
 from .encoder import EncodedFrames
 
@@ -110,16 +110,12 @@ class SeqFormerDecoderLayer(nn.Module):
         stream = (embed_dims, num_heads, feedforward_channels, dropout)
         self.instance = QueryStream(*stream)
         self.box = QueryStream(*stream)
-        self.cross_attn = MultiScaleDeformableAttention(
-            embed_dims,
-            num_heads,
-            num_levels,
-            num_points,
-            # Its CUDA kernel takes that many frames at once, and refuses
-            # a number that is larger and no multiple.
-            im2col_step=2**20,
-            dropout=0.,
-            batch_first=True)
+        self.cross_attn = DeformableAttention(
+            embed_dims=embed_dims,
+            num_heads=num_heads,
+            num_levels=num_levels,
+            num_points=num_points,
+            dropout=0.)
         # What it reads has two projections here instead of one.
         self.cross_attn.output_proj = nn.Identity()
         self.instance_proj = nn.Linear(embed_dims, embed_dims)

@@ -1,0 +1,106 @@
+"""Multi-scale deformable attention for batches of any size and precision."""
+from typing import Any
+
+import torch
+from mmcv.ops import MultiScaleDeformableAttention
+from mmcv.ops.multi_scale_deform_attn import (
+    MultiScaleDeformableAttnFunction,
+    multi_scale_deformable_attn_pytorch,
+)
+from torch import Tensor
+
+# The compiled operator takes that many frames at once, and refuses a larger
+# number of them that is no multiple.
+_FRAMES_AT_ONCE = 2**20
+
+
+class DeformableAttention(MultiScaleDeformableAttention):
+    """mmcv's module with a forward pass of its own.
+
+    The linear layers run in the precision of autocast, sampling in float32
+    at least: half precision cannot tell neighbouring pixels of a large frame
+    apart, and the compiled operator does not know bfloat16. The host is not
+    made to wait for the device. Source: Zhu et al., Deformable DETR, ICLR
+    2021, eq 3.
+
+    Args:
+        kwargs: Of mmcv's class, but for ``batch_first``, which is True, and
+            ``im2col_step``, which covers any batch.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{
+            **kwargs, 'batch_first': True, 'im2col_step': _FRAMES_AT_ONCE})
+
+    def forward(self,
+                query: Tensor,
+                value: Tensor | None = None,
+                identity: Tensor | None = None,
+                query_pos: Tensor | None = None,
+                key_padding_mask: Tensor | None = None,
+                *,
+                reference_points: Tensor,
+                spatial_shapes: Tensor,
+                level_start_index: Tensor,
+                **kwargs: Any) -> Tensor:
+        """Attend to the maps of L levels.
+
+        Args:
+            query (Tensor): Shape (B, Q, C).
+            value (Tensor, optional): Shape (B, N, C), all levels one after
+                the other. Defaults to ``query``.
+            identity (Tensor, optional): Shape (B, Q, C), added in the end.
+                Defaults to ``query``.
+            query_pos (Tensor, optional): Shape (B, Q, C) or broadcast to it.
+            key_padding_mask (Tensor, optional): Shape (B, N) bool, True where
+                padded.
+            reference_points (Tensor): Shape (B, Q, L, 2), x and y, or
+                (B, Q, L, 4), cx, cy, w, h, as fractions of the padded levels.
+            spatial_shapes (Tensor): Shape (L, 2) int64, height and width.
+            level_start_index (Tensor): Shape (L,) int64, first of the N rows
+                of each level.
+            kwargs: What mmdet's layers pass on besides; not used.
+
+        Returns:
+            Tensor: Shape (B, Q, C).
+        """
+        value = query if value is None else value
+        identity = query if identity is None else identity
+        query = query if query_pos is None else query + query_pos
+        value = self.value_proj(value)
+        if key_padding_mask is not None:
+            value = value.masked_fill(key_padding_mask[..., None], 0.)
+        value = value.unflatten(-1, (self.num_heads, -1))
+        shape = self.num_heads, self.num_levels, self.num_points
+        offsets = self.sampling_offsets(query).unflatten(-1, (*shape, 2))
+        weights = self.attention_weights(query).unflatten(
+            -1, (self.num_heads, -1)).softmax(-1).unflatten(-1, shape[1:])
+        with torch.autocast(query.device.type, enabled=False):
+            read = self._sample(
+                _float(value), _float(offsets), _float(weights),
+                reference_points, spatial_shapes, level_start_index)
+        return self.dropout(self.output_proj(read)) + identity
+
+    def _sample(self, value: Tensor, offsets: Tensor, weights: Tensor,
+                reference: Tensor, spatial_shapes: Tensor,
+                level_start_index: Tensor) -> Tensor:
+        """Weighted sums of what lies at the sampling points, (B, Q, C)."""
+        centre = reference[:, :, None, :, None, :2]
+        if reference.shape[-1] == 2:
+            unit = spatial_shapes.flip(-1)[None, None, None, :, None]
+            points = centre + offsets / unit
+        else:
+            # Points stay within half of the box for offsets as they start.
+            size = reference[:, :, None, :, None, 2:]
+            points = centre + offsets / self.num_points * size * 0.5
+        if value.is_cuda:
+            return MultiScaleDeformableAttnFunction.apply(
+                value, spatial_shapes, level_start_index, points, weights,
+                self.im2col_step)
+        return multi_scale_deformable_attn_pytorch(
+            value, spatial_shapes, points, weights)
+
+
+def _float(x: Tensor) -> Tensor:
+    """In single precision, or as it is if it has more."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
