@@ -212,8 +212,10 @@ class MemoryBank(nn.Module):
         Returns:
             tuple[Tensor, Tensor, Tensor]: Indices (N, k), similarities (N, k)
             and distances left, top, right, bottom (N, k, 4) from the point,
-            as fractions of the padded network input (what the paper's Fig. 7
-            draws), best item first.
+            as fractions of what :func:`memory_target` scaled them by, the
+            padded network input in SipMask and the frame without padding in
+            the query systems (what the paper's Fig. 7 draws), best item
+            first.
         """
         scores, indices = self.similarity(z).topk(k, dim=1)
         targets = self.items[:, self.feat_dims:][indices]

@@ -159,7 +159,8 @@ class MemCNPLoss(nn.Module):
 
         Args:
             mu (Tensor): Shape (P, 4), predicted boxes xyxy as fractions of
-                the padded network input.
+                the padded network input (SipMask) or of the frame without
+                padding (query systems).
             sigma (Tensor): Shape (P, 4), standard deviations of the edges.
             phi (Tensor): Shape (P,), centreness of the samples in their
                 ground truth.
