@@ -46,8 +46,6 @@ def main() -> None:
     args = parse_args()
     if args.frame < 0:
         raise UserError(f'--frame counts from 0, got {args.frame}.')
-    if args.topk < 1:
-        raise UserError(f'--topk must be at least 1, got {args.topk}.')
     image = read_frames(args.video, [args.frame])[args.frame]
     size = np.array(image.shape[1::-1])
     point = None if args.point is None else np.array(args.point)

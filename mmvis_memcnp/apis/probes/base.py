@@ -6,6 +6,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from mmengine.structures import InstanceData
 
+from ...models.memcnp import MemoryBank
 from ...visualization import LevelSelection
 from ..inferencer import VISInferencer
 
@@ -22,6 +23,24 @@ class Retrieval(NamedTuple):
     point: np.ndarray
     scores: list[float]
     boxes: np.ndarray
+
+
+def check_bank(bank: Any, topk: int) -> None:
+    """Refuse what :meth:`MemCNPProbe.retrieve` cannot do.
+
+    Args:
+        bank: What a MemCNP module of the model reads.
+        topk (int): Wanted items.
+
+    Raises:
+        ValueError: If it is no memory bank with so many items.
+    """
+    if not isinstance(bank, MemoryBank):
+        raise ValueError('The context of this model is no memory bank: use a '
+                         "config with memcnp of type 'MemCNP'.")
+    if not 1 <= topk <= bank.num_items:
+        raise ValueError(f'The memory holds {bank.num_items} items, so topk '
+                         f'must lie in 1..{bank.num_items}, got {topk}.')
 
 
 class MemCNPProbe(ABC):
@@ -65,7 +84,7 @@ class MemCNPProbe(ABC):
             topk (int): Number of items.
 
         Raises:
-            ValueError: If the model has no memory bank.
+            ValueError: If the model has no memory bank with so many items.
         """
 
     @abstractmethod

@@ -14,7 +14,7 @@ from ...visualization import (
     spread_map,
 )
 from ..inferencer import VISInferencer
-from .base import MemCNPProbe, Retrieval
+from .base import MemCNPProbe, Retrieval, check_bank
 
 _ASSIGNERS = dict(YOLO='YOLOCellAssigner', FCOS='FCOSPointAssigner',
                   ObjectBox='ObjectBoxAssigner', USS='USSAssigner')
@@ -40,9 +40,7 @@ class DenseProbe(MemCNPProbe):
                  point: np.ndarray | None, topk: int) -> Retrieval:
         """See :meth:`MemCNPProbe.retrieve`; the cell that holds the point, or
         the middle of the frame where nothing is found."""
-        if not hasattr(self.head.memcnp.bank, 'top_items'):
-            raise ValueError('The context of this model is no memory bank: '
-                             "use a config with memcnp of type 'MemCNP'.")
+        check_bank(self.head.memcnp.bank, topk)
         inputs, metas = self.inferencer.prepare([image])
         feats = self.model.extract_feat(inputs)
         scale = np.array(metas[0]['scale_factor'][:2])

@@ -13,7 +13,7 @@ from ...models.layers import sides_to_boxes
 from ...models.segmenters.deformable import DecodedQueries
 from ...visualization import LevelSelection, draw_query_uncertainty
 from ..inferencer import VISInferencer
-from .base import MemCNPProbe, Retrieval
+from .base import MemCNPProbe, Retrieval, check_bank
 
 
 class LayerQueries(NamedTuple):
@@ -61,6 +61,8 @@ class QueryProbe(MemCNPProbe):
                  point: np.ndarray | None, topk: int) -> Retrieval:
         """See :meth:`MemCNPProbe.retrieve`; the query whose reference is
         nearest to the point, or the one with the best score."""
+        bank = self.model.box_branches.memcnp.bank
+        check_bank(bank, topk)
         found = self.queries([image])
         size = found.references.new_tensor(image.shape[1::-1])
         references = found.references[stage, 0]
@@ -68,7 +70,7 @@ class QueryProbe(MemCNPProbe):
         if point is not None:
             there = torch.as_tensor(point).to(size)
             query = (references * size - there).norm(dim=1).argmin()
-        _, scores, sides = self.model.box_branches.memcnp.bank.top_items(
+        _, scores, sides = bank.top_items(
             found.hidden[stage, 0, query][None], topk)
         boxes = sides_to_boxes(references[query].expand(topk, 2), sides[0])
         return Retrieval((references[query] * size).cpu().numpy(),
@@ -95,6 +97,7 @@ class IDOLProbe(QueryProbe):
     """See :class:`MemCNPProbe`; frames are looked at one by one."""
     selections = ('SimOTA', 'USS')
 
+    @torch.no_grad()
     def queries(self, images: Sequence[np.ndarray]) -> LayerQueries:
         """See :meth:`QueryProbe.queries`."""
         decoded = self._decode(images)
@@ -166,6 +169,7 @@ class SeqFormerProbe(QueryProbe):
     """See :class:`MemCNPProbe`; the frames are taken as one clip."""
     selections = ()
 
+    @torch.no_grad()
     def queries(self, images: Sequence[np.ndarray]) -> LayerQueries:
         """See :meth:`QueryProbe.queries`."""
         inputs, metas = self.inferencer.prepare(list(images))
