@@ -7,5 +7,6 @@ model = dict(
         init_cfg=dict(
             _delete_=True,
             type='Pretrained',
-            checkpoint='checkpoints/resnet101.pth')))
+            checkpoint='https://download.pytorch.org/models/resnet101-63fe2227.pth'
+        )))
 load_from = None

@@ -11,6 +11,7 @@ model = dict(
         with_cp=True,
         init_cfg=dict(
             type='Pretrained',
-            checkpoint='checkpoints/swin_large_patch4_window12_384_22k.pth')),
+            checkpoint='https://github.com/SwinTransformer/storage/releases/'
+            'download/v1.0.0/swin_large_patch4_window12_384_22k.pth')),
     neck=dict(in_channels=_base_.swin_l_channels))
 load_from = None

@@ -10,5 +10,6 @@ model = dict(
         init_cfg=dict(
             _delete_=True,
             type='Pretrained',
-            checkpoint='checkpoints/resnext101_64x4d.pth')))
+            checkpoint='https://download.pytorch.org/models/'
+            'resnext101_64x4d-173b62eb.pth')))
 load_from = None

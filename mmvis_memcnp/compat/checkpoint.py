@@ -4,8 +4,9 @@ Causes. Since PyTorch 2.6 ``torch.load`` refuses everything but tensors and
 plain containers, also the logs (``HistoryBuffer``) and NumPy arrays that
 mmengine 0.10.7 itself saves, so that neither ``resume`` nor ``load_from``
 works. mmengine knows neither Detectron2's pickled NumPy weights nor the key
-``model`` that most official checkpoints wrap their weights in. And its
-download path unpickles anything.
+``model`` that most official checkpoints wrap their weights in. DETR and the
+systems made from it save the ``argparse.Namespace`` of their command line
+beside the weights. And mmengine's download path unpickles anything.
 
 Here every file goes through an unpickler with a closed list of names. What a
 saved ``HistoryBuffer`` asks ``getattr`` for (its statistics, as bound
@@ -49,6 +50,13 @@ class _SavedHistory(HistoryBuffer):
         self._set_default_statistics()
 
 
+class _SavedNamespace:
+    """Takes the place of ``argparse.Namespace``; nothing of it is kept."""
+
+    def __setstate__(self, state: object) -> None:
+        """Forget the options of the program that wrote the file."""
+
+
 def _not_looked_up(owner: object, name: str) -> None:
     """What a checkpoint gets for ``getattr``: nothing."""
 
@@ -90,6 +98,7 @@ def _torch_globals() -> list[Callable | tuple[Callable, str]]:
         allowed.append((kind, f'{kind.__module__}.{kind.__name__}'))
     allowed.append((_SavedHistory,
                     'mmengine.logging.history_buffer.HistoryBuffer'))
+    allowed.append((_SavedNamespace, 'argparse.Namespace'))
     allowed.append((_not_looked_up, 'builtins.getattr'))
     allowed.append((_not_looked_up, '__builtin__.getattr'))
     return allowed
@@ -185,13 +194,14 @@ def load_checkpoint_file(path: str | os.PathLike,
 
     Returns:
         dict: The weights, name to tensor, under ``state_dict``; whatever else
-        the file holds (``optimizer``, ``meta``, ...) under its own key.
+        the file holds (``optimizer``, ``meta``, ...) under its own key, but
+        for the ``argparse.Namespace`` of the program that wrote it.
 
     Raises:
         FileNotFoundError: If there is no such file.
         CheckpointError: If the file is damaged, holds no weights, or refers
-            to anything but tensors, NumPy arrays, plain containers and
-            mmengine's logs.
+            to anything but tensors, NumPy arrays, plain containers,
+            mmengine's logs and ``argparse.Namespace``.
     """
     path = osp.expanduser(os.fspath(path))
     if not osp.isfile(path):
@@ -204,10 +214,13 @@ def load_checkpoint_file(path: str | os.PathLike,
             KeyError, IndexError, TypeError, AttributeError, OverflowError,
             OSError, MemoryError) as error:
         raise CheckpointError(_refusal(path, error)) from error
-    if not isinstance(content, Mapping):
+    if not isinstance(content, dict):
         raise CheckpointError(
             f'{path} holds a {type(content).__name__}, not a checkpoint: '
             'expected a dict of weights by name.')
+    for key in [k for k, v in content.items()
+                if isinstance(v, _SavedNamespace)]:
+        del content[key]
     for key in ('state_dict', 'model'):
         if _is_weights(content.get(key)):
             weights = content[key]
@@ -235,8 +248,13 @@ def _load_url(url: str,
         folder.mkdir(parents=True, exist_ok=True)
         match = torch.hub.HASH_REGEX.search(path.name) if check_hash else None
         sys.stderr.write(f'Downloading {url} to {path}\n')
-        torch.hub.download_url_to_file(
-            url, str(path), match.group(1) if match else None, progress)
+        try:
+            torch.hub.download_url_to_file(
+                url, str(path), match.group(1) if match else None, progress)
+        except (OSError, RuntimeError) as error:
+            raise CheckpointError(
+                f'{url} could not be downloaded ({error}): fetch it on a '
+                f'machine that can, and put it at {path}.') from error
     return load_checkpoint_file(path, map_location)
 
 

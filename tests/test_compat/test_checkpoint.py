@@ -1,4 +1,5 @@
 """Checkpoints load, and nothing in them runs."""
+import argparse
 import builtins
 import os
 import pickle
@@ -81,6 +82,58 @@ def test_what_a_training_run_saves(save):
     assert np.array_equal(loaded['meta']['rng'][1],
                           content['meta']['rng'][1])
     assert loaded['optimizer']['state'][0]['step'] == 3
+
+
+class Options(argparse.Namespace):
+    """A subclass could do anything when it is loaded."""
+
+
+def trained_by_detr(**args):
+    """What the trainers of DETR and of InstanceFormer save."""
+    weight = nn.Parameter(torch.zeros(2))
+    optimizer = torch.optim.AdamW([weight], lr=.1)
+    weight.sum().backward()
+    optimizer.step()
+    scheduler = torch.optim.lr_scheduler.StepLR(optimizer, 3)
+    return dict(
+        model=WEIGHTS, optimizer=optimizer.state_dict(),
+        lr_scheduler=scheduler.state_dict(), epoch=7,
+        args=argparse.Namespace(**args))
+
+
+def test_options_of_the_trainer_are_read_and_left_out(save):
+    nested = argparse.Namespace(lr_drop=[4, 10], inner=argparse.Namespace(a=1))
+    loaded = load_checkpoint_file(save(trained_by_detr(
+        lr=1e-4, dataset_file='YoutubeVIS', nested=nested, __setstate__=1)))
+    assert loaded.keys() == {'state_dict', 'optimizer', 'lr_scheduler',
+                             'epoch'}
+    assert torch.equal(loaded['state_dict']['a'], WEIGHTS['a'])
+    assert loaded['epoch'] == 7 and loaded['lr_scheduler']['step_size'] == 3
+    deeper = load_checkpoint_file(save(dict(model=WEIGHTS, more=[nested])))
+    assert vars(deeper['more'][0]) == {}
+    assert type(deeper['more'][0]) is not argparse.Namespace
+    beside = load_checkpoint_file(save({**WEIGHTS, 'args': nested}))
+    assert beside.keys() == {'state_dict'}
+    assert beside['state_dict'].keys() == WEIGHTS.keys()
+
+
+@pytest.mark.parametrize('value', [
+    Options(lr=1), argparse.HelpFormatter, argparse.FileType('w')])
+def test_other_parts_of_argparse_are_refused(save, value):
+    content = trained_by_detr(lr=1)
+    with pytest.raises(CheckpointError, match='could run code'):
+        load_checkpoint_file(save(dict(content, args=value)))
+    with pytest.raises(CheckpointError, match='could run code'):
+        load_checkpoint_file(save(dict(
+            content, args=argparse.Namespace(value=value))))
+
+
+def test_options_cannot_hide_a_call(save, tmp_path):
+    marker = tmp_path / 'ran'
+    for evil in trap(marker):
+        with pytest.raises(CheckpointError, match='could run code'):
+            load_checkpoint_file(save(trained_by_detr(evil=evil)))
+    assert not marker.exists()
 
 
 def test_a_file_cannot_replace_the_statistics(save, monkeypatch):
@@ -226,6 +279,19 @@ def test_a_download_goes_the_same_way(tmp_path, monkeypatch, save):
     monkeypatch.setattr(torch.hub, 'download_url_to_file', fetch)
     with pytest.raises(CheckpointError, match='could run code'):
         CheckpointLoader.load_checkpoint('https://example.org/evil.pth')
+
+
+def test_a_download_that_fails_is_one_sentence(tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path))
+
+    def fetch(*args):
+        raise OSError('<urlopen error no route>')
+
+    monkeypatch.setattr(torch.hub, 'download_url_to_file', fetch)
+    with pytest.raises(CheckpointError, match=(
+            r'https://host/net-01ab23cd\.pth could not be downloaded .+: '
+            rf'fetch it .+ put it at {tmp_path}/checkpoints/net-01ab')):
+        CheckpointLoader.load_checkpoint('https://host/net-01ab23cd.pth')
 
 
 def test_pretrained_init_cfg(save):

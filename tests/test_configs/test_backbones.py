@@ -5,9 +5,18 @@ from mmdet.registry import MODELS
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from .trees import FOLDER
+from .trees import FOLDER, leaves, load
 
-BASE = FOLDER.parents[0] / '_base_' / 'models'
+CONFIGS = FOLDER.parents[0]
+BASE = CONFIGS / '_base_' / 'models'
+#: What mmengine fetches by itself: plain files, named by their authors.
+FETCHED = {
+    'https://download.pytorch.org/models/resnet50-0676ba61.pth',
+    'https://download.pytorch.org/models/resnet101-63fe2227.pth',
+    'https://download.pytorch.org/models/resnext101_64x4d-173b62eb.pth',
+    'https://github.com/SwinTransformer/storage/releases/download/v1.0.0/'
+    'swin_large_patch4_window12_384_22k.pth'
+}
 
 
 def build(name, variable):
@@ -49,3 +58,20 @@ def test_resnets_are_frozen_as_in_detectron2(name, total):
     assert all(not m.training for m in model.modules()
                if isinstance(m, torch.nn.BatchNorm2d))
     assert trainable(model) > 42_000_000
+
+
+@pytest.mark.parametrize('system', ['sipmask', 'idol', 'seqformer',
+                                    'instanceformer'])
+def test_initial_weights_are_urls_or_files(system):
+    """No scheme asks for a package that is not required (torchvision), and
+    the query systems start from the same files."""
+    folder, found = CONFIGS / system, set()
+    for path in sorted(folder.rglob('*.py')):
+        name = str(path.relative_to(folder).with_suffix(''))
+        for key, value in leaves(load(name, folder)):
+            if isinstance(value, str) and '://' in value:
+                assert key == 'model.backbone.init_cfg.checkpoint', (name, key)
+                found.add(value)
+    assert found <= FETCHED
+    assert len(found) == dict(
+        sipmask=0, idol=3, seqformer=3, instanceformer=4)[system]

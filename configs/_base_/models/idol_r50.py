@@ -3,7 +3,6 @@ _base_ = './query_r50.py'
 
 model = dict(
     type='IDOL',
-    backbone=dict(init_cfg=dict(checkpoint='torchvision://resnet50')),
     decoder=dict(type='DeformableDecoder'),
     mask_head=dict(type='DynamicConvMaskHead', stride=8),
     assigner=dict(

@@ -18,8 +18,11 @@ model = dict(
         norm_cfg=dict(type='BN', requires_grad=False),
         norm_eval=True,
         style='pytorch',
+        # torchvision's, ImageNet; fetched at the first training.
         init_cfg=dict(
-            type='Pretrained', checkpoint='checkpoints/resnet50.pth')),
+            type='Pretrained',
+            checkpoint='https://download.pytorch.org/models/resnet50-0676ba61.pth'
+        )),
     neck=dict(
         type='ChannelMapper',
         in_channels=[512, 1024, 2048],

@@ -10,4 +10,6 @@ resnet101 = dict(
     norm_cfg=dict(type='BN', requires_grad=False),
     norm_eval=True,
     style='pytorch',
-    init_cfg=dict(type='Pretrained', checkpoint='torchvision://resnet101'))
+    init_cfg=dict(
+        type='Pretrained',
+        checkpoint='https://download.pytorch.org/models/resnet101-63fe2227.pth'))

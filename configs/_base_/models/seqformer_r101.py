@@ -5,4 +5,6 @@ model = dict(
     backbone=dict(
         depth=101,
         init_cfg=dict(
-            type='Pretrained', checkpoint='checkpoints/resnet101.pth')))
+            type='Pretrained',
+            checkpoint='https://download.pytorch.org/models/resnet101-63fe2227.pth'
+        )))

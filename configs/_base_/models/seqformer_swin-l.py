@@ -6,6 +6,7 @@ model = dict(
         _delete_=True,
         init_cfg=dict(
             type='Pretrained',
-            checkpoint='checkpoints/swin_large_patch4_window12_384_22k.pth'),
+            checkpoint='https://github.com/SwinTransformer/storage/releases/'
+            'download/v1.0.0/swin_large_patch4_window12_384_22k.pth'),
         **_base_.swin_l),
     neck=dict(in_channels=_base_.swin_l_channels))
