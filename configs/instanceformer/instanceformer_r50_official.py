@@ -1,13 +1,7 @@
-# What a checkpoint of the released InstanceFormer needs to give its own
-# output; README.md says why each option differs.
-_base_ = './instanceformer_r50_4xb4-16e_youtubevis2019.py'
+# For checkpoints of the released code that were trained on YouTube-VIS 2019.
+_base_ = [
+    './instanceformer_r50_4xb4-16e_youtubevis2019.py',
+    '../_base_/models/instanceformer_official.py'
+]
 
-model = dict(
-    data_preprocessor=dict(pad_size_divisor=1),
-    decoder=dict(cross_position=False),
-    class_offset=1,
-    reference_prior=dict(source='position'),
-    class_prior=dict(active=False),
-    memory=dict(num_frames=3, temporal_index='slot'),
-    matcher=dict(rule='first_frame', box_norm=2),
-    test_cfg=dict(video_score='top_quarter'))
+model = _base_.instanceformer_official

@@ -1,6 +1,7 @@
 """Official tensors under the names of this package, strict both ways."""
 import re
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +16,8 @@ class KeyMap:
         rules: ``(pattern, replacement)`` for :func:`re.sub`, matched at the
             start of a key; the first rule that matches is applied, keys that
             no rule matches keep their names.
-        ignored: pattern of official keys that have no counterpart by design.
+        ignored: ``(pattern, what they are)`` of official keys that have no
+            counterpart by design, matched at the start of a key.
         norm_counters: add ``num_batches_tracked`` beside every running
             variance; detectron2's frozen batch norm keeps none.
         values: ``(pattern, function)`` for tensors whose values are laid out
@@ -27,14 +29,14 @@ class KeyMap:
         self,
         marker: str,
         rules: tuple[tuple[str, str], ...] = (),
-        ignored: str | None = None,
+        ignored: tuple[tuple[str, str], ...] = (),
         norm_counters: bool = False,
         values: tuple[tuple[str, Callable[[Tensor], Tensor]], ...] = ()
     ) -> None:
         self.marker = marker
         self.norm_counters = norm_counters
         self.rules = [(re.compile(p), r) for p, r in rules]
-        self.ignored = re.compile(ignored) if ignored else None
+        self.ignored = [(re.compile(p), what) for p, what in ignored]
         self.values = [(re.compile(p), f) for p, f in values]
 
     def rename(self, key: str) -> str:
@@ -43,6 +45,17 @@ class KeyMap:
             if pattern.match(key):
                 return pattern.sub(replacement, key, count=1)
         return key
+
+    def why_ignored(self, key: str) -> str | None:
+        """What a tensor is that has no counterpart, else None."""
+        return next(
+            (what for pattern, what in self.ignored if pattern.match(key)),
+            None)
+
+    def dropped(self, keys: Iterable[str]) -> dict[str, int]:
+        """How many of these tensors are left out, by what they are."""
+        reasons = map(self.why_ignored, keys)
+        return dict(Counter(what for what in reasons if what is not None))
 
     def revalue(self, key: str, value: Tensor) -> Tensor:
         """Values of one tensor, given its official name."""
@@ -59,7 +72,7 @@ class KeyMap:
         """
         out: dict[str, Tensor] = {}
         for key, value in state_dict.items():
-            if self.ignored is not None and self.ignored.match(key):
+            if self.why_ignored(key) is not None:
                 continue
             name = self.rename(key)
             if name in out:

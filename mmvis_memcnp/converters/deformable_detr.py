@@ -75,6 +75,10 @@ DEFORMABLE_RULES: Rules = (
 DEFORMABLE_VALUES = swin_values(_BODY)
 
 #: The decoder holds the box branches once more, the same tensors; Swin a norm
-#: of the finest map, which nothing reads.
-DEFORMABLE_IGNORED = (_TRANSFORMER + r'decoder\.bbox_embed\.|' + _BODY +
-                      r'norm0\.')
+#: of the finest map.
+DEFORMABLE_IGNORED: Rules = (
+    (_TRANSFORMER + r'decoder\.bbox_embed\.',
+     'shared copies of the box branches'),
+    (_BODY + r'norm0\.',
+     'norm of the finest map of Swin, which nothing reads'),
+)

@@ -28,8 +28,9 @@ SEQFORMER = KeyMap(
                                ('linear2', 'ffn.layers.1'))),
         *DEFORMABLE_RULES,
     ),
-    # Also projections in the encoder that nothing reads.
-    ignored=(r'detr\.detr\.transformer\.encoder\.layers\.\d+\.self_attn\.'
-             rf'output_proj_box\.|{DEFORMABLE_IGNORED}'),
+    ignored=((r'detr\.detr\.transformer\.encoder\.layers\.\d+\.self_attn\.'
+              r'output_proj_box\.',
+              'projections of the encoder, which nothing reads'),
+             *DEFORMABLE_IGNORED),
     norm_counters=True,
     values=DEFORMABLE_VALUES)

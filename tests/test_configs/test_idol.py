@@ -12,6 +12,12 @@ from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.registry import init_default_scope
 
+from mmvis_memcnp.datasets.classes import (
+    OVIS,
+    YOUTUBE_VIS_2019,
+    YOUTUBE_VIS_2021,
+    dataset_classes,
+)
 from mmvis_memcnp.datasets.moving_shapes.generate import generate
 from tests.fakes.tiny_idol import tiny_model
 
@@ -72,8 +78,9 @@ def documented(words):
 
 def test_every_file_is_known():
     assert set(NAMES) - FAMILIES.keys() == {
-        'idol_r50_official', 'idol_r101_official', 'idol_r18_movingshapes',
-        'idol-memcnp_r18_movingshapes'}
+        'idol_r50_official', 'idol_r50_official_youtubevis2021',
+        'idol_r50_official_ovis', 'idol_r101_official',
+        'idol_r18_movingshapes', 'idol-memcnp_r18_movingshapes'}
     assert FAMILIES.keys() <= set(NAMES)
 
 
@@ -162,9 +169,18 @@ def test_only_backbone_and_projection_differ_with_swin_l():
     assert added[0] > added[1]
 
 
-@pytest.mark.parametrize('net', ['r50', 'r101'])
-def test_official(net):
-    names = f'idol_{net}_8xb4-12k_youtubevis2019', f'idol_{net}_official'
+@pytest.mark.parametrize('names, classes', [
+    (('idol_r50_8xb4-12k_youtubevis2019', 'idol_r50_official'),
+     YOUTUBE_VIS_2019),
+    (('idol_r101_8xb4-12k_youtubevis2019', 'idol_r101_official'),
+     YOUTUBE_VIS_2019),
+    (('idol_r50_8xb4-12k_youtubevis2021', 'idol_r50_official_youtubevis2021'),
+     YOUTUBE_VIS_2021),
+    (('idol_r50_8xb2-12k_ovis', 'idol_r50_official_ovis'), OVIS)])
+def test_official(names, classes):
+    official = load(names[1], IDOL)
+    assert dataset_classes(official['test_dataloader']['dataset']) == classes
+    assert official['model']['num_classes'] == len(classes)
     assert dict(changes(*(load(n, IDOL) for n in names))) == {
         'model.encoder.extra_level_mask': 'finest'}
     (_, row), = tables('option (`model.`)', IDOL)

@@ -7,6 +7,13 @@ from typing import Any
 import pytest
 import yaml
 
+from mmvis_memcnp.datasets.classes import (
+    OVIS,
+    YOUTUBE_VIS_2019,
+    YOUTUBE_VIS_2021,
+    dataset_classes,
+)
+
 from .trees import (
     ABSENT,
     build,
@@ -100,9 +107,40 @@ def test_rows_of_the_paper():
     assert seen >= {n for n in NAMES if n.startswith('ablations/')}
 
 
-def test_official_options():
-    paper, official = map(load, ('instanceformer_r50_4xb4-16e_youtubevis2019',
-                                 'instanceformer_r50_official'))
+#: Official config to the paper's config of the same data set.
+OFFICIAL = {
+    'instanceformer_r50_official': 'instanceformer_r50_4xb4-16e_youtubevis2019'
+} | {f'instanceformer_r50_official_{data}':
+     f'instanceformer_r50_4xb4-16e_{data}'
+     for data in ('youtubevis2021', 'youtubevis2022', 'ovis')}
+
+
+def load_official(name: str) -> dict:
+    """Without the variable that holds the options."""
+    official = load(name)
+    del official['instanceformer_official']
+    return official
+
+
+def test_official_configs_are_known():
+    assert {n for n in NAMES if 'official' in n} - OFFICIAL.keys() == {
+        'instanceformer_r50_no-memory_official'}
+
+
+@pytest.mark.parametrize('name, classes, channels', [
+    ('instanceformer_r50_official', YOUTUBE_VIS_2019, 42),
+    ('instanceformer_r50_official_youtubevis2021', YOUTUBE_VIS_2021, 42),
+    ('instanceformer_r50_official_youtubevis2022', YOUTUBE_VIS_2021, 42),
+    ('instanceformer_r50_official_ovis', OVIS, 27)])
+def test_official_classes(name, classes, channels):
+    assert dataset_classes(load(name)['test_dataloader']['dataset']) == classes
+    model = build(name, FOLDER)
+    assert {len(b.bias) for b in model.cls_branches} == {channels}
+
+
+@pytest.mark.parametrize('name', OFFICIAL)
+def test_official_options(name):
+    paper, official = load(OFFICIAL[name]), load_official(name)
     (_, *rows), = tables('option (`model.`)', FOLDER)
     found = dict(changes(paper, official))
     assert found == {'model.' + row[0].strip('`'): literal(row[2])
@@ -118,7 +156,12 @@ def test_official_options():
                 node = getattr(node, key, None)
                 node = node.layers[0] if key == 'decoder' else node
         assert node == literal(row[1]), row[0]
-    without = load('instanceformer_r50_no-memory_official')
+
+
+def test_official_without_memory():
+    official, without = map(load_official, (
+        'instanceformer_r50_official',
+        'instanceformer_r50_no-memory_official'))
     assert dict(changes(official, without)) == {
         'model.memory': None, 'model.contrast': None}
 

@@ -100,9 +100,12 @@ def test_memcnp_is_an_addition():
         assert both == plain
 
 
-def test_official_is_the_default():
-    assert load('seqformer_r50_official', FOLDER) == load(
-        'seqformer_r50_8xb2-12k_youtubevis2019', FOLDER)
+@pytest.mark.parametrize('name, year', [
+    ('seqformer_r50_official', 2019),
+    ('seqformer_r50_official_youtubevis2021', 2021)])
+def test_official_is_the_default(name, year):
+    assert load(name, FOLDER) == load(
+        f'seqformer_r50_8xb2-12k_youtubevis{year}', FOLDER)
 
 
 @pytest.mark.parametrize('name', NAMES)

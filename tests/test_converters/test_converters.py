@@ -59,7 +59,10 @@ def test_seqformer_drops_what_nothing_reads_and_second_names():
 
 
 def test_first_rule_wins_and_ignored_tensors_go():
-    rules = KeyMap('a.x', ((r'a\.', 'b.'), (r'a\.x', 'c')), ignored=r'z\.')
+    rules = KeyMap('a.x', ((r'a\.', 'b.'), (r'a\.x', 'c')),
+                   ignored=((r'z\.', 'last'), (r'y', 'others')))
+    assert rules.dropped(['a.x', 'z.1', 'z.2', 'y', 'az.']) == dict(
+        last=2, others=1)
     assert set(rules.convert({'a.x': PART, 'z.1': PART, 'd': PART})) == {
         'b.x', 'd'}
     with pytest.raises(ValueError, match="map to 'b.x'"):

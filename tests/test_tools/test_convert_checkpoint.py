@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from mmvis_memcnp.compat.checkpoint import load_checkpoint_file
+from mmvis_memcnp.converters import KEY_MAPS
 from tests.fakes.tiny_sipmask import tiny_config, tiny_model
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -23,19 +24,25 @@ def official(kind):
     }
 
 
+def load_tool(name):
+    spec = importlib.util.spec_from_file_location(
+        name, ROOT / f'tools/model_converters/{name}.py')
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 @pytest.fixture
 def tool(tmp_path, capsys):
     """Runs the tool; returns what it printed, or the sentence it ended with.
     """
-    spec = importlib.util.spec_from_file_location(
-        'convert_checkpoint',
-        ROOT / 'tools/model_converters/convert_checkpoint.py')
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = load_tool('convert_checkpoint')
 
-    def run(kind, content, *options):
+    def run(kind, content, *options, **parts):
         config = tmp_path / 'config.py'
-        tiny_config(kind).dump(config)
+        cfg = tiny_config(kind)
+        cfg.merge_from_dict(parts)
+        cfg.dump(config)
         if not isinstance(content, bytes):
             torch.save(content, tmp_path / 'in.pth')
         else:
@@ -59,7 +66,12 @@ def test_result_is_the_model(tool, tmp_path, kind, system, wrap):
     printed = tool(kind, wrap(official(kind)))
     sums = [hashlib.sha256((tmp_path / f).read_bytes()).hexdigest()
             for f in ('in.pth', 'out.pth')]
-    assert [line.split()[0] for line in printed.splitlines()] == sums
+    assert [line.split()[0] for line in printed.splitlines()[:2]] == sums
+    tensors = len(official(kind))
+    assert printed.splitlines()[2:] == [
+        f'system: {system}', f'tensors kept: {tensors} of {tensors}, '
+        f'{5 if kind == "memcnp" else 0} of them under new names',
+        'classes: the config names none']
     out = load_checkpoint_file(tmp_path / 'out.pth')
     assert out['meta'] == dict(
         system=system, source='in.pth', source_sha256=sums[0])
@@ -80,6 +92,70 @@ def test_other_tensors_are_named(tool, change, message):
     change(state)
     answer = tool('memcnp', state)
     assert message in answer and answer.count('\n') == 0
+
+
+def loader_of(*classes):
+    return dict(test_dataloader=dict(dataset=dict(
+        type='YouTubeVIS2021', metainfo=dict(classes=classes))))
+
+
+def test_class_names_of_the_data_set_are_stored(tool, tmp_path):
+    printed = tool('sipmask', official('sipmask'), **loader_of(*'abc'))
+    assert printed.splitlines()[-1] == 'classes: 3'
+    meta = load_checkpoint_file(tmp_path / 'out.pth')['meta']
+    assert tuple(meta['dataset_meta']['classes']) == ('a', 'b', 'c')
+
+
+def test_class_names_that_are_not_those_of_the_model(tool):
+    answer = tool('sipmask', official('sipmask'), **loader_of('a', 'b'))
+    assert 'has 3 classes and its data set names 2' in answer
+    assert answer.count('\n') == 0
+
+
+def test_overrides_of_the_config(tool):
+    options = '--cfg-options', 'model.bbox_head.num_classes=2'
+    answer = tool('sipmask', official('sipmask'), *options)
+    assert 'other shape' in answer and 'instead of (2, ' in answer
+
+
+def test_a_config_that_is_not_there(tool):
+    answer = tool('sipmask', official('sipmask'), '--config', 'no.py')
+    assert answer == ('There is no config at no.py: give the path of a file '
+                      'in configs/.')
+
+
+def test_what_was_dropped_is_said(tool):
+    transformer, part = 'detr.detr.transformer.', torch.zeros(1)
+    names = {
+        f'{transformer}encoder.layers.0.self_attn.output_proj_box.bias': part,
+        f'{transformer}decoder.bbox_embed.0.layers.1.bias': part,
+        f'{transformer}decoder.bbox_embed.0.layers.1.weight': part,
+        'detr.detr.bbox_embed.0.layers.1.bias': part,
+        'detr.detr.backbone.0.backbone.stem.conv1.norm.running_var': part,
+        'kept': part,
+    }
+    report = load_tool('convert_checkpoint').summary(
+        'seqformer', names, KEY_MAPS['seqformer'].convert(names),
+        ('Person', 'Bird'))
+    assert set(report.splitlines()) == {
+        'system: seqformer',
+        'tensors kept: 3 of 6, 2 of them under new names',
+        'tensors dropped: 2 (shared copies of the box branches)',
+        'tensors dropped: 1 (projections of the encoder, which nothing '
+        'reads)',
+        'tensors added: 1 (counters of the batch norms)',
+        'classes: 2'}
+
+
+def test_publish_makes_the_folder(tmp_path, monkeypatch, capsys):
+    torch.save(dict(state_dict=official('sipmask')), tmp_path / 'in.pth')
+    target = tmp_path / 'new' / 'folder' / 'out.pth'
+    monkeypatch.setattr('sys.argv', [
+        'publish', str(tmp_path / 'in.pth'), str(target)])
+    load_tool('publish_model').main()
+    assert 'sha256' in capsys.readouterr().out
+    assert load_checkpoint_file(target)['state_dict'].keys() == official(
+        'sipmask').keys()
 
 
 def test_other_system_or_config(tool):

@@ -3,7 +3,12 @@
 The file is read without executing anything in it, renamed, and compared with
 the model of a config: every tensor must be there with its shape, and none may
 be left over. The result holds ``state_dict`` and ``meta`` (system, name and
-SHA-256 of the source); --load-from, tools/test.py and the inferencer take it.
+SHA-256 of the source, class names of the config's data set); tools/test.py,
+the demo and the inferencer take it, and so does a training, with
+``--cfg-options load_from=out.pth``.
+
+Take the ``*_official*.py`` config of the data set that the checkpoint was
+trained on: data sets with as many classes cannot be told apart by the file.
 
 Example:
 
@@ -14,12 +19,13 @@ import argparse
 import hashlib
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from mmdet.registry import MODELS
-from mmengine.config import Config
+from mmengine.config import Config, DictAction
 from mmengine.registry import init_default_scope
 
 from mmvis_memcnp.compat.checkpoint import (
@@ -27,6 +33,9 @@ from mmvis_memcnp.compat.checkpoint import (
     load_checkpoint_file,
 )
 from mmvis_memcnp.converters import KEY_MAPS, check_against, guess_system
+from mmvis_memcnp.datasets.classes import dataset_classes, name_of_list
+from mmvis_memcnp.engine import UserError, preflight
+from mmvis_memcnp.engine.checkpoint_check import class_counts
 
 
 def sha256(path: Path) -> str:
@@ -35,22 +44,17 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, 'sha256').hexdigest()
 
 
-def convert(source: Path, config: Path, system: str | None) -> dict:
-    """Read, rename and check a checkpoint.
+def find_system(names: Iterable[str], system: str | None) -> str:
+    """The system that a checkpoint with tensors of these names is of.
 
     Args:
-        source: official checkpoint.
-        config: config of the model that it belongs to.
+        names: official tensor names.
         system: a key of ``KEY_MAPS``; guessed from the names if None.
 
-    Returns:
-        ``state_dict`` and ``meta``.
-
     Raises:
-        ValueError: if system, checkpoint and config do not belong together.
+        ValueError: if the names are those of another system, or of none.
     """
-    official = load_checkpoint_file(source)['state_dict']
-    guessed = guess_system(official)
+    guessed = guess_system(names)
     if system is not None and guessed is not None and system != guessed:
         raise ValueError(f'its tensors are those of {guessed!r}, not of '
                          f'{system!r}: leave --system out')
@@ -59,16 +63,84 @@ def convert(source: Path, config: Path, system: str | None) -> dict:
         raise ValueError(
             'its tensors are of no known system '
             f'({", ".join(sorted(KEY_MAPS))}): pass --system if it is one')
-    state = KEY_MAPS[system].convert(official)
-    cfg = Config.fromfile(config)
+    return system
+
+
+def classes_of(cfg: Config) -> tuple[str, ...] | None:
+    """Class names of the data set that a config tests on, if it says them.
+
+    A config without a test part (COCO) has those of its training data.
+
+    Raises:
+        ValueError: if the model has another number of classes.
+    """
+    loader = (cfg.get('test_dataloader') or cfg.get('val_dataloader')
+              or cfg.get('train_dataloader') or {})
+    dataset = loader.get('dataset')
+    classes = dataset_classes(dataset) if dataset else None
+    counts = class_counts(cfg.model)
+    if classes is not None and counts and counts != {len(classes)}:
+        raise ValueError(
+            f'the model of the config has {sorted(counts)[0]} classes and its '
+            f'data set names {len(classes)}: pass the config of the data set '
+            'that the checkpoint was trained on')
+    return classes
+
+
+def convert(source: Path, cfg: Config,
+            system: str | None) -> tuple[dict, str]:
+    """Read, rename and check a checkpoint.
+
+    Args:
+        source: official checkpoint.
+        cfg: config of the model that it belongs to.
+        system: a key of ``KEY_MAPS``; guessed from the names if None.
+
+    Returns:
+        A dict of ``state_dict`` and ``meta``, and what was done, a line a
+        fact.
+
+    Raises:
+        ValueError: if system, checkpoint and config do not belong together.
+    """
+    official = load_checkpoint_file(source)['state_dict']
+    system = find_system(official, system)
+    key_map = KEY_MAPS[system]
+    state = key_map.convert(official)
     init_default_scope(cfg.get('default_scope', 'mmdet'))
     if 'model' not in cfg:
-        raise ValueError(f'{config} has no model: pass a model config')
+        raise ValueError(f'{cfg.filename} has no model: pass a model config')
+    classes = classes_of(cfg)
     check_against(MODELS.build(cfg.model), state)
-    return dict(
-        state_dict=state,
-        meta=dict(
-            system=system, source=source.name, source_sha256=sha256(source)))
+    meta: dict[str, Any] = dict(
+        system=system, source=source.name, source_sha256=sha256(source))
+    if classes is not None:
+        meta['dataset_meta'] = dict(classes=classes)
+    return dict(state_dict=state, meta=meta), summary(
+        system, official, state, classes)
+
+
+def summary(system: str, official: Mapping, state: Mapping,
+            classes: tuple[str, ...] | None) -> str:
+    """What became of the tensors of a checkpoint, a line a fact."""
+    dropped = KEY_MAPS[system].dropped(official)
+    kept = len(official) - sum(dropped.values())
+    renamed = sum(name not in official for name in state)
+    added = len(state) - kept
+    lines = [f'system: {system}',
+             f'tensors kept: {kept} of {len(official)}, '
+             f'{renamed - added} of them under new names']
+    lines += [f'tensors dropped: {count} ({what})'
+              for what, count in dropped.items()]
+    if added:
+        lines.append(f'tensors added: {added} (counters of the batch norms)')
+    if classes is None:
+        lines.append('classes: the config names none')
+    else:
+        name = name_of_list(classes)
+        lines.append(f'classes: {len(classes)}' +
+                     (f', those of {name}' if name else ''))
+    return '\n'.join(lines)
 
 
 def save(checkpoint: dict, path: Path) -> None:
@@ -90,11 +162,17 @@ def parse_args(argv: Iterable[str] | None = None) -> argparse.Namespace:
     parser.add_argument('source', type=Path, help='official checkpoint')
     parser.add_argument('target', type=Path, help='file to write')
     parser.add_argument(
-        '--config', type=Path, required=True, help='config of the model')
+        '--config', required=True, help='config of the model')
     parser.add_argument(
         '--system',
         choices=sorted(KEY_MAPS),
         help='official code base; guessed from the tensor names')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        metavar='KEY=VALUE',
+        help='override values of the config, such as model.memory=None')
     return parser.parse_args(argv)
 
 
@@ -104,13 +182,18 @@ def main(argv: Iterable[str] | None = None) -> None:
     if args.source.resolve() == args.target.resolve():
         sys.exit(f'{args.source} would be overwritten: give another target.')
     try:
-        save(convert(args.source, args.config, args.system), args.target)
+        cfg = preflight.load_config(args.config, args.cfg_options)
+    except UserError as error:
+        sys.exit(str(error))
+    try:
+        result, report = convert(args.source, cfg, args.system)
+        save(result, args.target)
     except (CheckpointError, FileNotFoundError) as error:
         sys.exit(str(error))
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         sys.exit(f'{args.source} cannot be converted: {error}')
     print(f'{sha256(args.source)}  {args.source}\n'
-          f'{sha256(args.target)}  {args.target}')
+          f'{sha256(args.target)}  {args.target}\n{report}')
 
 
 if __name__ == '__main__':

@@ -64,6 +64,7 @@ def main() -> None:
     """Load, strip, write next to the target, then rename."""
     args = parse_args()
     result = publish(load_checkpoint_file(args.source), args.half)
+    args.out.parent.mkdir(parents=True, exist_ok=True)
     part = args.out.with_suffix('.part')
     torch.save(result, part)
     os.replace(part, args.out)

@@ -1,0 +1,12 @@
+# What a checkpoint of the released InstanceFormer needs to give its own
+# output; configs/instanceformer/README.md says why each option differs. Use:
+# model = _base_.instanceformer_official.
+instanceformer_official = dict(
+    data_preprocessor=dict(pad_size_divisor=1),
+    decoder=dict(cross_position=False),
+    class_offset=1,
+    reference_prior=dict(source='position'),
+    class_prior=dict(active=False),
+    memory=dict(num_frames=3, temporal_index='slot'),
+    matcher=dict(rule='first_frame', box_norm=2),
+    test_cfg=dict(video_score='top_quarter'))
