@@ -1,7 +1,6 @@
 """Test a model: score its videos, or write them for a server."""
 import argparse
 import os
-from collections.abc import Iterator
 
 from mmengine.config import Config, DictAction
 from mmengine.runner import Runner
@@ -16,7 +15,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('checkpoint', help='weights to test')
     parser.add_argument(
         '--work-dir',
-        help='folder of the log (default: work_dirs/<name of the config>)')
+        help='folder of the log and, where nothing can be scored, of '
+        'vis_results.json and vis_results.zip (default: work_dirs/<name of '
+        'the config>)')
     parser.add_argument(
         '--ann-file',
         help='YouTube-VIS style json to test on instead of the one in the '
@@ -45,14 +46,6 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def metrics(cfg: Config) -> Iterator[dict]:
-    """The configs of the metrics that know of tracks and ground truth."""
-    evaluator = cfg.get('test_evaluator') or []
-    for metric in [evaluator] if isinstance(evaluator, dict) else evaluator:
-        if metric.get('type') == 'VISMetric':
-            yield metric
-
-
 def apply_options(cfg: Config, args: argparse.Namespace) -> None:
     """Write the options that concern data and scores into the config."""
     if args.out is not None and not args.out.endswith('.json'):
@@ -62,9 +55,9 @@ def apply_options(cfg: Config, args: argparse.Namespace) -> None:
         path = os.path.abspath(args.ann_file)
         for dataset in preflight.datasets(cfg, 'test_dataloader'):
             dataset['ann_file'] = path
-        for metric in metrics(cfg):
+        for metric in preflight.metrics(cfg, 'test_evaluator'):
             metric['ann_file'] = path
-    for metric in metrics(cfg):
+    for metric in preflight.metrics(cfg, 'test_evaluator'):
         if args.out is not None:
             metric['outfile_prefix'] = args.out.removesuffix('.json')
         if args.format_only:
@@ -77,8 +70,11 @@ def main() -> None:
     """Test."""
     args = parse_args()
     cfg = preflight.load_config(args.config, args.cfg_options)
+    preflight.check_parts(cfg, args.config, 'model', 'test_dataloader',
+                          'test_evaluator', 'test_cfg')
     cfg.launcher = args.launcher
     preflight.set_work_dir(cfg, args.config, args.work_dir)
+    preflight.set_results_folder(cfg, 'test_evaluator')
     apply_options(cfg, args)
     preflight.check_checkpoint_path(args.checkpoint, 'the path')
     preflight.check_annotations(cfg, 'test_dataloader')

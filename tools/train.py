@@ -43,7 +43,10 @@ def parse_args() -> argparse.Namespace:
         action=DictAction,
         metavar='KEY=VALUE',
         help='override values of the config, such as '
-        'train_dataloader.batch_size=4')
+        'train_dataloader.batch_size=4; where a config tests on what it '
+        'validates on, an override of val_dataloader or val_evaluator holds '
+        'for test_dataloader or test_evaluator too, unless the same key of '
+        'these is given')
     preflight.add_launcher_options(parser)
     return parser.parse_args()
 
@@ -71,8 +74,11 @@ def main() -> None:
     """Train."""
     args = parse_args()
     cfg = preflight.load_config(args.config, args.cfg_options)
+    preflight.check_parts(cfg, args.config, 'model', 'train_dataloader',
+                          'train_cfg', 'optim_wrapper')
     cfg.launcher = args.launcher
     preflight.set_work_dir(cfg, args.config, args.work_dir)
+    preflight.set_results_folder(cfg, 'val_evaluator', 'test_evaluator')
     if args.amp:
         preflight.enable_amp(cfg)
     preflight.set_randomness(cfg, args.seed, args.deterministic)

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import argparse
+import copy
 import os
 import os.path as osp
 from collections.abc import Iterator, Mapping
@@ -13,9 +14,17 @@ from mmengine.config import Config
 
 from .errors import UserError
 
+_CONFIG_ENDINGS = ('.py', '.json', '.yaml', '.yml')
+
 
 def load_config(path: str, options: Mapping[str, Any] | None = None) -> Config:
     """Read a config file and apply overrides.
+
+    What a file gives alike to validation and test (``test_dataloader =
+    val_dataloader``) stays alike: an override of ``val_dataloader.X`` or
+    ``val_evaluator.X`` is one of ``test_dataloader.X`` or
+    ``test_evaluator.X`` too, unless that key, or one inside or around it, is
+    overridden itself.
 
     Args:
         path: Path of the config.
@@ -30,16 +39,56 @@ def load_config(path: str, options: Mapping[str, Any] | None = None) -> Config:
     if not osp.isfile(path):
         raise UserError(f'There is no config at {path}: give the path of a '
                         'file in configs/.')
+    if not path.endswith(_CONFIG_ENDINGS):
+        raise UserError(f'{path} is no config, whose name ends with one of '
+                        f'{", ".join(_CONFIG_ENDINGS)}: give the path of a '
+                        'file in configs/.')
     try:
         cfg = Config.fromfile(path)
         if options:
-            cfg.merge_from_dict(dict(options))
-    except (OSError, SyntaxError, KeyError, TypeError, ValueError,
-            ImportError) as error:
+            cfg.merge_from_dict(_with_test_part(cfg, dict(options)))
+    except Exception as error:  # a config is a program and can raise anything
         reason = ' '.join(str(error).split())
         raise UserError(f'The config {path} cannot be read: '
                         f'{type(error).__name__}: {reason}') from error
     return cfg
+
+
+def _with_test_part(cfg: Config, options: dict[str, Any]) -> dict[str, Any]:
+    """Overrides, with those that the test part shares with validation."""
+    shared: dict[str, Any] = {}
+    for part in ('dataloader', 'evaluator'):
+        if not cfg.get(f'val_{part}') or \
+                cfg.get(f'test_{part}') != cfg.get(f'val_{part}'):
+            continue
+        for key, value in options.items():
+            if f'{key}.'.startswith(f'val_{part}.'):
+                same = f'test_{key.removeprefix("val_")}'
+                if not any(f'{same}.'.startswith(f'{other}.')
+                           or other.startswith(f'{same}.')
+                           for other in options):
+                    shared[same] = copy.deepcopy(value)
+    return {**options, **shared}
+
+
+def check_parts(cfg: Config, path: str, *parts: str) -> None:
+    """Refuse a config that lacks what a tool needs.
+
+    Args:
+        cfg: The config.
+        path: Its file, for the message.
+        parts: Keys that must be there and not None.
+
+    Raises:
+        UserError: A part is missing.
+    """
+    missing = [part for part in parts if cfg.get(part) is None]
+    if missing:
+        raise UserError(
+            f'The config {path} has no {", ".join(missing)}: give a config '
+            'of a folder of configs/ that has them; those of configs/_base_ '
+            'are parts, and those of COCO (*_coco*.py) are for training '
+            'alone.')
 
 
 def set_work_dir(cfg: Config, config_path: str, work_dir: str | None) -> None:
@@ -54,6 +103,34 @@ def set_work_dir(cfg: Config, config_path: str, work_dir: str | None) -> None:
         cfg.work_dir = work_dir
     elif cfg.get('work_dir') is None:
         cfg.work_dir = osp.join('work_dirs', Path(config_path).stem)
+
+
+def set_results_folder(cfg: Config, *evaluators: str) -> None:
+    """Let submissions that no option names lie in the folder of the run.
+
+    Args:
+        cfg: The config with its ``work_dir``, changed in place.
+        evaluators: Keys of evaluators, which may be absent.
+    """
+    for evaluator in evaluators:
+        for metric in metrics(cfg, evaluator):
+            metric['work_dir'] = cfg.work_dir
+
+
+def metrics(cfg: Config, evaluator: str) -> Iterator[dict]:
+    """The configs of the metrics that know of tracks and ground truth.
+
+    Args:
+        cfg: The config.
+        evaluator: Key of the evaluator, which may be absent.
+
+    Yields:
+        Configs of ``VISMetric`` that may be changed in place.
+    """
+    found = cfg.get(evaluator) or []
+    for metric in [found] if isinstance(found, dict) else found:
+        if metric.get('type') == 'VISMetric':
+            yield metric
 
 
 def check_checkpoint_path(path: str, option: str) -> None:

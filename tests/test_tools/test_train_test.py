@@ -86,6 +86,74 @@ def written(folder):
         if path.name != 'toy.py' and '__pycache__' not in path.parts)
 
 
+def no_configs(folder):
+    """Files that are mistaken for configs; returns what is there now."""
+    (folder / 'README.md').write_text('# Not a config')
+    (folder / 'broken.py').write_text('model = dict(depth=deep)')
+    (folder / 'part.py').write_text("model = dict(type='ToyVIS')\n"
+                                    'test_dataloader = None\n')
+    return written(folder)
+
+
+@pytest.fixture
+def planned(tool, monkeypatch):
+    """Runs a tool up to its runner; returns the config that this would get.
+    """
+
+    def run(name, *args):
+        seen = []
+
+        class Stub:
+            from_cfg = staticmethod(lambda cfg: seen.append(cfg) or Stub())
+            train = test = staticmethod(lambda: None)
+
+        monkeypatch.setattr('mmengine.runner.Runner', Stub)
+        assert tool(name, *args) == (0, '')
+        return seen[0]
+
+    return run
+
+
+def test_submissions_go_to_the_work_dir(planned, trained):
+    video = ['val_evaluator.type=VISMetric', 'val_evaluator.ann_file=v.json']
+    for args, folder in (((), 'work_dirs/toy'), (('--work-dir', 'a'), 'a')):
+        cfg = planned('train', 'toy.py', *args, *options(*video))
+        assert cfg.val_evaluator.work_dir == folder
+        cfg = planned('test', 'toy.py', trained, *args, *options(*video))
+        assert cfg.test_evaluator.work_dir == folder
+        assert 'outfile_prefix' not in cfg.test_evaluator
+    cfg = planned('test', 'toy.py', trained, '--out', 'o.json',
+                  *options(*video))
+    assert cfg.test_evaluator.outfile_prefix == 'o'
+
+
+def test_what_is_tested_follows_what_is_validated(planned, tmp_path):
+    change = ["val_dataloader.dataset.metainfo.classes=('a','b')",
+              'val_dataloader.dataset.lengths=(2,)', 'val_evaluator.prefix=x']
+    cfg = planned('train', 'toy.py', *options(*change))
+    assert cfg.test_dataloader == cfg.val_dataloader
+    assert cfg.test_dataloader.dataset.metainfo.classes == ('a', 'b')
+    assert cfg.test_evaluator == cfg.val_evaluator
+    assert cfg.test_evaluator.prefix == 'x'
+    # A key of the test part that is overridden itself is left alone.
+    cfg = planned('train', 'toy.py', *options(
+        *change, 'test_dataloader.dataset.lengths=(5,)'))
+    assert tuple(cfg.test_dataloader.dataset.lengths) == (5, )
+    assert tuple(cfg.val_dataloader.dataset.lengths) == (2, )
+    assert cfg.test_dataloader.dataset.metainfo.classes == ('a', 'b')
+    # So is one of a part that contains it.
+    cfg = planned('train', 'toy.py', *options(
+        'val_dataloader.dataset.lengths=(2,)',
+        'test_dataloader.dataset.sizes.x=1', 'val_dataloader.num_workers=1'))
+    assert tuple(cfg.test_dataloader.dataset.lengths) == (2, )
+    assert cfg.val_dataloader.dataset.get('sizes') is None
+    # Test and validation that differ in the file stay apart.
+    (tmp_path / 'toy.py').write_text(
+        CONFIG + "test_dataloader = dict(val_dataloader, num_workers=1)\n")
+    cfg = planned('train', 'toy.py', *options(*change))
+    assert 'metainfo' not in cfg.test_dataloader.dataset
+
+
 def test_train_resume_and_test(tool, tmp_path):
     assert tool('train', 'toy.py', '--seed', 7) == (0, '')
     work_dir = tmp_path / 'work_dirs' / 'toy'
@@ -123,6 +191,9 @@ def test_resume_without_a_checkpoint_starts(tool, tmp_path):
     (['no.py'], 'There is no config at no.py'),
     (['toy.py', *options('a.b.c=1', 'model=3', 'model.x=2')],
      'The config toy.py cannot be read'),
+    (['README.md'], 'README.md is no config, whose name ends with one of .py'),
+    (['broken.py'], 'The config broken.py cannot be read: NameError: '),
+    (['part.py'], 'The config part.py has no train_dataloader, train_cfg'),
     (['toy.py', '--resume', 'no.pth'],
      'There is no checkpoint at no.pth: correct --resume'),
     (['toy.py', *options('load_from=no.pth')],
@@ -135,11 +206,12 @@ def test_resume_without_a_checkpoint_starts(tool, tmp_path):
     (['toy.py', '--seed', '-1'], '--seed must lie in'),
 ])
 def test_train_refuses_before_writing(tool, tmp_path, args, sentence):
+    before = no_configs(tmp_path)
     code, err = tool('train', *args)
     assert code == 1
     assert err.startswith('Error: ') and err.count('\n') == 1
     assert sentence in err
-    assert written(tmp_path) == []
+    assert written(tmp_path) == before
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason='needs no GPU')
@@ -169,17 +241,21 @@ def test_train_stops_with_a_sentence(tool, tmp_path, change, sentence):
 
 @pytest.mark.parametrize('args, sentence', [
     (['no.py', 'x.pth'], 'There is no config at no.py'),
+    (['README.md', 'toy.py'], 'README.md is no config'),
+    (['part.py', 'toy.py'],
+     'has no test_dataloader, test_evaluator, test_cfg: give a config'),
     (['toy.py', 'no.pth'], 'There is no checkpoint at no.pth'),
     (['toy.py', 'toy.py', '--out', 'a.txt'], '--out must name a .json'),
     (['toy.py', 'toy.py', '--ann-file', 'no.json'],
      'There is no annotation file at '),
 ])
 def test_test_refuses_before_writing(tool, tmp_path, args, sentence):
+    before = no_configs(tmp_path)
     code, err = tool('test', *args)
     assert code == 1
     assert err.startswith('Error: ') and err.count('\n') == 1
     assert sentence in err
-    assert written(tmp_path) == []
+    assert written(tmp_path) == before
 
 
 def test_checkpoint_of_another_model(tool, tmp_path):
@@ -255,7 +331,7 @@ def test_command_line(tmp_path):
     done = subprocess.run(
         [sys.executable, str(ROOT / 'tools' / 'train.py'), 'no.py'],
         cwd=tmp_path, env=environment, capture_output=True, text=True,
-        timeout=60)
+        timeout=300)
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == (
         'Error: There is no config at no.py: give the path of a file in '

@@ -1,6 +1,9 @@
 # YouTubeVIS2022. Training data as in 2021; valid has 71 long videos more. The
 # layout is that of the released archives; valid/instances.json has no
-# annotations, so that testing writes a submission.
+# annotations, so that testing writes a submission. With the ground truth of
+# the closed server beside it (gt.json, gt_long.json), test with
+# --ann-file data/youtube_vis_2022/gt.json: AP_L is then reported on the videos
+# of gt_long.json.
 _base_ = './clip_pipelines.py'
 
 dataset_type = 'YouTubeVIS2022'
@@ -35,7 +38,9 @@ val_dataloader = dict(
 test_dataloader = val_dataloader
 
 val_evaluator = dict(
-    type='VISMetric', ann_file=f'{data_root}valid/instances.json')
+    type='VISMetric',
+    ann_file=f'{data_root}valid/instances.json',
+    subsets=dict(L=f'{data_root}gt_long.json'))
 test_evaluator = val_evaluator
 val_cfg = dict(type='VideoValLoop')
 test_cfg = dict(type='VideoTestLoop')

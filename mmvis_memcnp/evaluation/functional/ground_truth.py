@@ -134,13 +134,21 @@ def read_video_ids(source: Union[str, Path, Sequence[int]],
     """Video ids of a subset.
 
     Args:
-        source: the ids, or a text file of ids separated by white space.
+        source: the ids, a text file of ids separated by white space, or a
+            YouTube-VIS json (``*.json``), whose videos are taken.
         gt: ground truth that must have them.
 
     Raises:
+        FileNotFoundError: if there is no such file.
         ValueError: if an id is not a number or not in the ground truth.
     """
-    if isinstance(source, (str, Path)):
+    if isinstance(source, (str, Path)) and not Path(source).is_file():
+        raise FileNotFoundError(
+            f'There is no list of videos at {source}: correct the path in '
+            'subsets of the evaluator, or set subsets to None.')
+    if str(source).endswith('.json'):
+        source = list(GroundTruth.load(str(source)).videos)
+    elif isinstance(source, (str, Path)):
         words = Path(source).read_text().split()
         wrong = [w for w in words if not w.isdigit()]
         if wrong:

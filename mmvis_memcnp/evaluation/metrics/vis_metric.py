@@ -28,7 +28,6 @@ from .results_writer import (
 )
 
 VideoIds = Union[str, Sequence[int]]
-_DEFAULT_PREFIX = 'work_dirs/vis_results'
 
 
 @dataclass
@@ -55,13 +54,16 @@ class VISMetric(BaseMetric):
         classwise: also report every class.
         score_thr: predictions that take part in IDF1 and identity switches
             have at least this score; AP uses all.
-        subsets: ``{name: video ids, or path of a text file of ids}``; the
-            five numbers are also reported on each, as ``AP_<name>`` (the
-            long videos of YouTube-VIS 2022: ``dict(L=...)``).
+        subsets: ``{name: video ids, path of a text file of ids, or path of
+            a json of these videos}``; the five numbers are also reported on
+            each, as ``AP_<name>``.  Read only where there is something to
+            score.
         outfile_prefix: write ``<prefix>.json`` (results.json of the
-            servers).  ``work_dirs/vis_results`` if None and needed.
+            servers).  ``<work_dir>/vis_results`` if None and needed.
         format_only: write ``<prefix>.json`` and ``<prefix>.zip`` (exactly
             ``results.json`` inside), score nothing.
+        work_dir: folder of the run, which tools/train.py and tools/test.py
+            fill in.
         collect_device, prefix, collect_dir: see ``BaseMetric``.
     """
 
@@ -72,6 +74,7 @@ class VISMetric(BaseMetric):
                  subsets: Optional[Mapping[str, VideoIds]] = None,
                  outfile_prefix: Optional[str] = None,
                  format_only: bool = False,
+                 work_dir: str = 'work_dirs',
                  collect_device: str = 'cpu',
                  prefix: Optional[str] = None,
                  collect_dir: Optional[str] = None) -> None:
@@ -79,11 +82,11 @@ class VISMetric(BaseMetric):
         self.gt = GroundTruth.load(ann_file)
         self.classwise = classwise
         self.score_thr = score_thr
+        self.scoring = self.gt.has_annotations and not format_only
         self.subsets = {
             name: read_video_ids(ids, self.gt)
-            for name, ids in (subsets or {}).items()
+            for name, ids in (subsets or {}).items() if self.scoring
         }
-        self.scoring = self.gt.has_annotations and not format_only
         if not self.gt.has_annotations:
             print_log(
                 f'{ann_file} has no annotations, so nothing can be scored: '
@@ -92,7 +95,7 @@ class VISMetric(BaseMetric):
         self.submitting = not self.scoring
         self.outfile_prefix = outfile_prefix
         if self.submitting and outfile_prefix is None:
-            self.outfile_prefix = _DEFAULT_PREFIX
+            self.outfile_prefix = str(Path(work_dir) / 'vis_results')
         self._spool: Optional[ResultsSpool] = None
         self._cat_ids: Optional[List[int]] = None
 

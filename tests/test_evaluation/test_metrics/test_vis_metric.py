@@ -174,6 +174,46 @@ def test_format_only_without_a_prefix(tmp_path, monkeypatch):
         assert json.loads(archive.read('results.json')) == []
 
 
+def test_submissions_lie_in_the_folder_of_the_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for run in ('a', 'b'):
+        metric = make(tmp_path, toy_gt(), format_only=True, work_dir=run)
+        metric.process(None, [sample(1, *[CAT] * (run == 'b')), sample(2)])
+        metric.evaluate(2)
+    found = [len(json.loads(Path(f'{run}/vis_results.json').read_text()))
+             for run in ('a', 'b')]
+    assert found == [0, 1]
+    assert Path('a/vis_results.zip').is_file()
+    metric = make(tmp_path, toy_gt(), format_only=True, work_dir='c',
+                  outfile_prefix=str(tmp_path / 'named'))
+    metric.process(None, [sample(1), sample(2)])
+    metric.evaluate(2)
+    assert Path('named.zip').is_file() and not Path('c').exists()
+
+
+def test_a_subset_is_the_videos_of_a_json(tmp_path):
+    """As the ground truth of YouTube-VIS 2022 comes: all, and the long."""
+    long = tmp_path / 'gt_long.json'
+    long.write_text(json.dumps(ground_truth(
+        [annotation(1, [rows(3), None], category=7, video=2)],
+        videos=(2, ), categories=(1, 2, 7))))
+    metric = make(tmp_path, toy_gt(), subsets=dict(L=str(long)))
+    metric.process(None, [sample(1, CAT), sample(2, OWL)])
+    found = metric.evaluate(2)
+    assert found['AP_L'] == pytest.approx(1)
+    assert found['AP'] == pytest.approx(.65)
+
+
+def test_subsets_are_read_for_scores_alone(tmp_path):
+    missing = dict(L=str(tmp_path / 'gt_long.json'))
+    make(tmp_path, dict(toy_gt(), annotations=None), subsets=missing,
+         work_dir=str(tmp_path))
+    make(tmp_path, toy_gt(), subsets=missing, format_only=True,
+         work_dir=str(tmp_path))
+    with pytest.raises(FileNotFoundError, match='There is no list of videos'):
+        make(tmp_path, toy_gt(), subsets=missing)
+
+
 def test_scores_and_results_together(tmp_path):
     prefix = tmp_path / 'val'
     metric = make(tmp_path, toy_gt(), outfile_prefix=str(prefix))
