@@ -19,8 +19,12 @@ os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '-8')
 import cv2  # noqa: E402
 from tqdm import tqdm  # noqa: E402
 
-from mmvis_memcnp.apis import VISInferencer, open_source  # noqa: E402
+from mmvis_memcnp.apis import open_source  # noqa: E402
 from mmvis_memcnp.apis.outputs import VideoOutputs  # noqa: E402
+from mmvis_memcnp.apis.tool_options import (  # noqa: E402
+    add_model_options,
+    inferencer_of,
+)
 from mmvis_memcnp.engine.errors import UserError, run_tool  # noqa: E402
 from mmvis_memcnp.visualization.files import BROWSER_CODECS, CODECS  # noqa: E402
 
@@ -35,12 +39,12 @@ def parse_args() -> argparse.Namespace:
         'input', help='video, folder of images, glob pattern (quoted), '
         'webcam (0 or webcam:0) or stream address')
     parser.add_argument('config', help='config file')
-    parser.add_argument('checkpoint', help='weights of the same config')
+    parser.add_argument('checkpoint', help='weights; their '
+                        'classes are used where the config names others')
     parser.add_argument('--out-dir', default='outputs', help='folder')
     parser.add_argument(
         '--score-thr', type=float, default=0.3, help='instances that score '
         'less are not drawn nor written as PNG or MOTS; the json has all')
-    parser.add_argument('--device', default='auto', help='cpu, cuda, cuda:1')
     parser.add_argument('--png-masks', action='store_true',
                         help='write a PNG an instance and frame')
     parser.add_argument('--mots', action='store_true', help='write a MOTS txt')
@@ -56,6 +60,7 @@ def parse_args() -> argparse.Namespace:
                         'what comes before the place where a video breaks')
     parser.add_argument('--show', action='store_true',
                         help='also show the frames in a window')
+    add_model_options(parser)
     return parser.parse_args()
 
 
@@ -66,7 +71,7 @@ def main() -> None:
         _check_display()
     with warnings.catch_warnings():
         warnings.simplefilter('ignore', DeprecationWarning)
-        inferencer = VISInferencer(args.config, args.checkpoint, args.device)
+        inferencer = inferencer_of(args)
     codec = args.codec
     if source.live and codec == 'auto':
         codec = 'mp4v'  # the only one that keeps up with a camera
@@ -74,7 +79,9 @@ def main() -> None:
             args.out_dir, source.name, inferencer.classes, args.score_thr,
             args.fps or source.fps or 10., not args.no_video, codec,
             args.png_masks, args.mots) as outputs:
-        session = inferencer.session(outputs.sink)
+        # Of a broken video it is not known what can be read.
+        length = None if args.allow_broken else source.length
+        session = inferencer.session(outputs.sink, length=length)
         waiting: deque = deque()  # results may come later than frames
 
         def take(results: list) -> bool:

@@ -1,8 +1,9 @@
 """Programming interface for anyone's video."""
+from .devices import choose_device
 from .inferencer import InferenceSession, VISInferencer, load_config
 from .sources import FrameSource, SourceError, open_source, read_frames
 
 __all__ = [
     'FrameSource', 'InferenceSession', 'SourceError', 'VISInferencer',
-    'load_config', 'open_source', 'read_frames'
+    'choose_device', 'load_config', 'open_source', 'read_frames'
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 import copy
 import warnings
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,10 @@ from tqdm import tqdm
 
 from ..compat.checkpoint import load_checkpoint_file
 from ..datasets.classes import dataset_classes, sync_num_classes
+from ..engine import preflight
 from ..engine.checkpoint_check import compare_keys
 from ..structures import Sink, VideoResult
+from .devices import choose_device
 from .sources import Source, SourceError, check_frame, open_source
 
 Frames = np.ndarray | Sequence[np.ndarray]
@@ -31,22 +33,26 @@ class VISInferencer:
     """Video instance segmentation of videos, frames or streams.
 
     Frames go through the config's own test pipeline and the model's own
-    preprocessor, so results are those of ``tools/test.py``.
+    preprocessor, so results are those of ``tools/test.py``. Where a
+    checkpoint says what classes it was trained on, the model has these, so
+    the config that a training began with will do.
 
     Args:
         config (str | Path | Config): Config of a model that follows a video
             frame by frame.
         checkpoint (str | Path, optional): Weights. Without them they are
             random, which a warning says. Defaults to None.
-        device (str): ``'auto'`` takes a GPU if there is one. Defaults to
-            ``'auto'``.
+        device (str): See :func:`choose_device`. Defaults to ``'auto'``.
+        cfg_options (Mapping[str, Any], optional): Overrides of the config:
+            dotted key to value. Defaults to None.
 
     Attributes:
         model: The system, in evaluation mode.
         classes (tuple[str]): Class name of each label.
 
     Raises:
-        ValueError: If config and checkpoint do not belong together.
+        ValueError: If config and checkpoint do not belong together, or there
+            is no such device.
         CheckpointError: If the checkpoint is damaged or unsafe.
         FileNotFoundError: If a file is missing.
 
@@ -63,43 +69,56 @@ class VISInferencer:
     def __init__(self,
                  config: str | Path | Config,
                  checkpoint: str | Path | None = None,
-                 device: str = 'auto') -> None:
-        self.cfg = load_config(config)
+                 device: str = 'auto',
+                 cfg_options: Mapping[str, Any] | None = None) -> None:
+        self.device = choose_device(device)
+        self.cfg = load_config(config, cfg_options)
         init_default_scope(self.cfg.get('default_scope', 'mmdet'))
+        dataset = self._dataset()
+        named = dataset_classes(dataset) if dataset else None
+        weights, trained = None, None
+        if checkpoint is None:
+            warnings.warn('No checkpoint was given: the weights are random, '
+                          'and so are the results.', stacklevel=2)
+        else:
+            weights, trained = _read_checkpoint(str(checkpoint))
+        if trained is not None:
+            if named is not None and named != trained:
+                warnings.warn(
+                    f'The config names other classes than {checkpoint} was '
+                    "trained on; the checkpoint's classes are used.",
+                    stacklevel=2)
+            _set_classes(self.cfg, trained)
+        self.classes: tuple[str, ...] = trained or named or ()
         sync_num_classes(self.cfg)
-        if device == 'auto':
-            device = 'cuda' if torch.cuda.is_available() else 'cpu'
-        self.device = torch.device(device)
         self.model: Any = MODELS.build(self.cfg.model)
         if not hasattr(self.model, 'start'):
             raise ValueError(f'{type(self.model).__name__} has no sessions: '
                              'give the config of a model of mmvis_memcnp.')
-        dataset = self._dataset()
-        named = dataset_classes(dataset) if dataset else None
-        if checkpoint is None:
-            warnings.warn('No checkpoint was given: the weights are random, '
-                          'and so are the results.', stacklevel=2)
-            self.classes = named or ()
-        else:
-            self.classes = self._load(str(checkpoint), named)
+        if weights is not None:
+            self._load(str(checkpoint), weights)
         self.model.to(self.device).eval()
         self._transform = Compose(
             [TRANSFORMS.build(t) for t in self._frame_transforms()])
 
     def session(self,
                 sink: Sink | None = None,
-                channel_order: str = 'bgr') -> InferenceSession:
+                channel_order: str = 'bgr',
+                length: int | None = None) -> InferenceSession:
         """Begin a video; any number of them can run side by side.
 
         Args:
             sink (Sink, optional): Where results go: ``MemorySink`` (default)
                 or ``FileSink``, with which memory does not grow with time.
             channel_order (str): ``'bgr'`` (OpenCV's) or ``'rgb'``.
+            length (int, optional): Number of frames, if it is known: a system
+                that takes a video as a whole then refuses one that is too
+                long before it works on the first frame.
 
         Returns:
             InferenceSession: Takes frames, gives results.
         """
-        return InferenceSession(self, sink, channel_order)
+        return InferenceSession(self, sink, channel_order, length)
 
     def stream(
         self,
@@ -120,7 +139,9 @@ class VISInferencer:
         Yields:
             tuple: The frame (H, W, 3), uint8, BGR, and its FrameResult.
         """
-        yield from self.session(sink).follow(open_source(source, max_frames))
+        frames = open_source(source, max_frames)
+        session = self.session(sink, length=frames.length)
+        yield from session.follow(frames)
 
     def __call__(self,
                  source: Source,
@@ -139,7 +160,7 @@ class VISInferencer:
             VideoResult: Tracks with video-level labels and scores.
         """
         frames = open_source(source, max_frames)
-        session = self.session(sink)
+        session = self.session(sink, length=frames.length)
         for frame in tqdm(frames, total=frames.length, unit='frame',
                           disable=not progress):
             session.step(frame)
@@ -190,19 +211,10 @@ class VISInferencer:
                         'TransformBroadcaster' else [step])
         return [t for t in flat if not t['type'].startswith(('Load', 'Pack'))]
 
-    def _load(self, path: str, named: tuple | None) -> tuple[str, ...]:
-        """Load weights strictly; returns the class names."""
-        checkpoint = load_checkpoint_file(path)
-        weights = checkpoint['state_dict']
+    def _load(self, path: str, weights: dict[str, torch.Tensor]) -> None:
+        """Load weights strictly."""
         report = compare_keys(weights, self.model.state_dict())
-        meta = (checkpoint.get('meta') or {}).get('dataset_meta') or {}
-        trained = tuple(meta.get('classes') or ())
         if report.missing or report.unexpected or report.reshaped:
-            if named and trained and len(named) != len(trained):
-                raise ValueError(
-                    f'{path} was trained on {len(trained)} classes and the '
-                    f'config names {len(named)}: give the config that it was '
-                    'trained with.')
             raise ValueError(
                 f'{path} does not belong to {type(self.model).__name__} of '
                 f'this config: {len(report.missing)} weights are missing, '
@@ -212,11 +224,6 @@ class VISInferencer:
                 'with.')
         # Only what no result depends on can be missing now.
         self.model.load_state_dict(weights, strict=False)
-        if named and trained and named != trained:
-            warnings.warn(
-                f'The config names other classes than {path} was trained on; '
-                "the checkpoint's names are shown.", stacklevel=3)
-        return trained or named or ()
 
 
 class InferenceSession:
@@ -226,18 +233,21 @@ class InferenceSession:
         inferencer (VISInferencer): The model with its pipeline.
         sink (Sink, optional): Where results go.
         channel_order (str): Of the frames, ``'bgr'`` or ``'rgb'``.
+        length (int, optional): Number of frames, if it is known.
     """
 
     def __init__(self,
                  inferencer: VISInferencer,
                  sink: Sink | None = None,
-                 channel_order: str = 'bgr') -> None:
+                 channel_order: str = 'bgr',
+                 length: int | None = None) -> None:
         if channel_order not in ('bgr', 'rgb'):
             raise ValueError(f"channel_order is {channel_order!r}; use 'bgr' "
                              "or 'rgb'.")
         self._inferencer = inferencer
         self._rgb = channel_order == 'rgb'
-        self._session = inferencer.model.start(sink=sink)
+        known = None if length is None else dict(video_length=length)
+        self._session = inferencer.model.start(known, sink)
         self._size: tuple[int, ...] | None = None
         self._count = 0
 
@@ -255,11 +265,13 @@ class InferenceSession:
             in order, each with its ``frame_id``. They hold ``instances_id``,
             ``bboxes`` (n, 4) xyxy in pixels of the frame, ``scores``,
             ``labels``, ``masks`` (run-length codes) and, with MemCNP,
-            ``box_sigmas`` (n, 4).
+            ``box_sigmas`` (n, 4), fractions of the frame.
 
         Raises:
             SourceError: If a frame is no uint8 colour image or its size is
                 not that of the video.
+            ValueError: If the system takes a video as a whole and this one
+                is too long.
         """
         batch: list[np.ndarray] = list(frames)
         if isinstance(frames, np.ndarray) and frames.ndim == 3:
@@ -312,18 +324,42 @@ class InferenceSession:
         return self._session.finish()
 
 
-def load_config(config: str | Path | Config) -> Config:
+def load_config(config: str | Path | Config,
+                options: Mapping[str, Any] | None = None) -> Config:
     """Read a config; one that is a Config already is copied.
+
+    Args:
+        config (str | Path | Config): A file, or what was read from one.
+        options (Mapping[str, Any], optional): Overrides: dotted key to value.
 
     Raises:
         FileNotFoundError: If there is no such file.
+        ValueError: If it, or an override, cannot be applied.
     """
     if isinstance(config, Config):
-        return copy.deepcopy(config)
+        cfg = copy.deepcopy(config)
+        if options:
+            cfg.merge_from_dict(dict(options))
+        return cfg
     if not Path(config).is_file():
         raise FileNotFoundError(f'There is no config at {config}: correct the '
                                 'path.')
-    return Config.fromfile(str(config))
+    return preflight.load_config(str(config), options)
+
+
+def _read_checkpoint(path: str) -> tuple[dict, tuple[str, ...] | None]:
+    """Weights by name, and the class names, if the file has them."""
+    checkpoint = load_checkpoint_file(path)
+    meta = (checkpoint.get('meta') or {}).get('dataset_meta') or {}
+    return checkpoint['state_dict'], tuple(meta.get('classes') or ()) or None
+
+
+def _set_classes(cfg: Config, classes: tuple[str, ...]) -> None:
+    """Give every data set of a config these classes."""
+    for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+        for dataset in preflight.datasets(cfg, loader):
+            dataset['metainfo'] = dict(
+                dataset.get('metainfo') or {}, classes=classes)
 
 
 def _first(report: Any) -> str:

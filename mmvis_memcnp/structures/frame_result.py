@@ -31,8 +31,9 @@ def frame_result(instances_id: Tensor,
         ori_shape (tuple[int, int]): (H, W) of the original frame.
         frame_id (int): Number of the frame in its video. Defaults to 0.
         box_sigmas (Tensor, optional): Standard deviations of x1, y1, x2, y2
-            of shape (n, 4), as fractions of the network input's width and
-            height. Models without MemCNP have none.
+            of shape (n, 4), as fractions of the frame's width and height
+            (without the padding of the network input). Models without
+            MemCNP have none.
         class_scores (Tensor, optional): Confidences of all K classes of
             shape (n, K), where the system decides the class at the end.
 

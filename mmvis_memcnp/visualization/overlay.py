@@ -93,7 +93,7 @@ def corner_ellipses(
     Args:
         box (np.ndarray): x1, y1, x2, y2 in pixels.
         sigmas (np.ndarray): Their standard deviations, as fractions of the
-            width (x) and the height (y).
+            frame's width (x) and height (y).
         shape (tuple[int, int]): (H, W) of the frame.
         scale (float): Drawn length of a standard deviation.
 

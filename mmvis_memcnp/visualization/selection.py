@@ -1,4 +1,4 @@
-"""Which points train a head (Fig. 4 of the MemCNP paper)."""
+"""Which points or queries train a head (Fig. 4 of the MemCNP paper)."""
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -12,13 +12,15 @@ IGNORED = (170, 170, 170)
 
 
 class LevelSelection(NamedTuple):
-    """Points of a pyramid level and what a selection makes of them.
+    """Points of a pyramid level, or the queries of a decoder layer at their
+    reference points, and what a selection makes of them.
 
     Attributes:
         points (np.ndarray): (n, 2) x, y in pixels of the frame.
         positive (np.ndarray): (n, ) bool.
         negative (np.ndarray): (n, ) bool; what is neither is ignored.
-        spacing (float): Pixels of the frame between neighbours.
+        spacing (float): Pixels of the frame between neighbours, which the
+            size of the dots depends on.
     """
     points: np.ndarray
     positive: np.ndarray
@@ -29,7 +31,7 @@ class LevelSelection(NamedTuple):
 def draw_selections(image: np.ndarray,
                     gt_boxes: np.ndarray,
                     selections: Mapping[str, Sequence[LevelSelection]],
-                    strides: Sequence[int],
+                    titles: Sequence[str],
                     height: int = 300) -> np.ndarray:
     """A row a selection, a column a level.
 
@@ -41,7 +43,7 @@ def draw_selections(image: np.ndarray,
         gt_boxes (np.ndarray): (G, 4) xyxy in pixels.
         selections (Mapping[str, Sequence[LevelSelection]]): By name, a level
             each.
-        strides (Sequence[int]): Input pixels a cell of each level.
+        titles (Sequence[str]): Names of the levels.
         height (int): Height of a frame in the figure.
 
     Returns:
@@ -55,8 +57,7 @@ def draw_selections(image: np.ndarray,
         cv2.rectangle(small, box[:2], box[2:], (255, 255, 255), 1)
     rows = [[_draw_level(small, level, scale) for level in levels]
             for levels in selections.values()]
-    return grid(rows, list(selections), [f'stride {s}' for s in strides],
-                small.shape[0])
+    return grid(rows, list(selections), list(titles), small.shape[0])
 
 
 def draw_dot(image: np.ndarray, point: Sequence[float], radius: float,

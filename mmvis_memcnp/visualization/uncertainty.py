@@ -10,6 +10,7 @@ from ..structures import Track, VideoResult
 from .colors import rgb_of
 from .files import replacing
 from .panels import BLACK, WHITE, fit, grid
+from .selection import draw_dot
 from .text import chip_shape, put_chip
 
 # A plot with more lines than this cannot be read.
@@ -55,7 +56,7 @@ def spread_map(values: np.ndarray, input_shape: tuple[int, int],
 
 def draw_uncertainty_maps(images: Sequence[np.ndarray],
                           maps: Sequence[Sequence[np.ndarray]],
-                          strides: Sequence[int],
+                          titles: Sequence[str],
                           height: int = 240) -> np.ndarray:
     """Frames beside their uncertainty at every level; warm is uncertain.
 
@@ -63,19 +64,54 @@ def draw_uncertainty_maps(images: Sequence[np.ndarray],
         images (Sequence[ndarray]): n frames (H, W, 3), uint8, BGR.
         maps (Sequence[Sequence[ndarray]]): For each frame a map a level, each
             (H, W) as :func:`spread_map` gives it.
-        strides (Sequence[int]): Input pixels a cell of each level.
+        titles (Sequence[str]): Names of the levels.
         height (int): Height of a frame in the figure.
 
     Returns:
         np.ndarray: A row a frame; all maps share the scale of the bar.
     """
-    low = min(float(m.min()) for levels in maps for m in levels)
-    high = max(float(m.max()) for levels in maps for m in levels)
+    low, high = _ends(maps)
     rows = [[image] + [warm(m, low, high) for m in levels]
             for image, levels in zip(images, maps, strict=True)]
-    table = grid(rows, column_titles=['frame'] +
-                 [f'stride {s}' for s in strides], height=height)
-    return np.hstack([table, _bar(table.shape[0], low, high, height)])
+    return _with_bar(rows, titles, low, high, height)
+
+
+def draw_query_uncertainty(images: Sequence[np.ndarray],
+                           points: Sequence[Sequence[np.ndarray]],
+                           values: Sequence[Sequence[np.ndarray]],
+                           titles: Sequence[str],
+                           height: int = 240) -> np.ndarray:
+    """Frames beside their queries in every layer; warm is uncertain.
+
+    Args:
+        images (Sequence[ndarray]): n frames (H, W, 3), uint8, BGR.
+        points (Sequence[Sequence[ndarray]]): For each frame and layer, where
+            the queries are: (Q, 2) x, y in pixels.
+        values (Sequence[Sequence[ndarray]]): For each frame and layer a
+            number a query (Q, ).
+        titles (Sequence[str]): Names of the layers.
+        height (int): Height of a frame in the figure.
+
+    Returns:
+        np.ndarray: A row a frame; all dots share the scale of the bar. The
+        most certain ones lie on top.
+    """
+    low, high = _ends(values)
+    rows = []
+    for image, where, numbers in zip(images, points, values, strict=True):
+        # Dots a few pixels wide must survive: draw at the size that is shown.
+        small = fit(image, height)
+        scale = height / image.shape[0]
+        cells = [small]
+        for dots, layer in zip(where, numbers, strict=True):
+            cell = (small * .6).astype(np.uint8)
+            colors = warm(layer[None], low, high)[0].tolist()
+            for i in np.argsort(-layer, kind='stable'):
+                draw_dot(cell, dots[i] * scale, max(2., height / 90),
+                         tuple(colors[i]))
+            cells.append(cell)
+        rows.append(cells)
+    return _with_bar(rows, titles, low, high, height)
 
 
 def plot_uncertainty(video: VideoResult,
@@ -85,7 +121,7 @@ def plot_uncertainty(video: VideoResult,
     """Plot the uncertainty of every track over time.
 
     The value of a frame is the mean standard deviation of the four sides of
-    the box, a fraction of the network input's size. Where a track is absent
+    the box, a fraction of the frame's size. Where a track is absent
     its line is interrupted. Of many tracks, the longest ones are shown.
 
     Args:
@@ -118,7 +154,7 @@ def plot_uncertainty(video: VideoResult,
         axes.plot(time[alone], values[alone], '.', color=color)
     axes.set_xlabel('time in s' if fps else 'frame')
     axes.set_ylabel('mean standard deviation of the box sides\n'
-                    '(fraction of the input size)')
+                    '(fraction of the frame size)')
     axes.grid(alpha=.3)
     axes.margins(x=.01)
     rest = len(video.tracks) - len(lines)
@@ -128,6 +164,19 @@ def plot_uncertainty(video: VideoResult,
     with replacing(path) as temporary:
         figure.savefig(temporary, dpi=120)
     return True
+
+
+def _ends(values: Sequence[Sequence[np.ndarray]]) -> tuple[float, float]:
+    """The smallest and the largest of all numbers."""
+    return (min(float(v.min()) for row in values for v in row),
+            max(float(v.max()) for row in values for v in row))
+
+
+def _with_bar(rows: Sequence[Sequence[np.ndarray]], titles: Sequence[str],
+              low: float, high: float, height: int) -> np.ndarray:
+    """A table of frames and what was drawn for them, beside the scale."""
+    table = grid(rows, column_titles=['frame', *titles], height=height)
+    return np.hstack([table, _bar(table.shape[0], low, high, height)])
 
 
 def _series(track: Track) -> np.ndarray:

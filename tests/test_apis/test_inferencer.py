@@ -7,7 +7,8 @@ import pytest
 import torch
 from mmengine.dataset import Compose
 
-from mmvis_memcnp.apis import SourceError, VISInferencer
+from mmvis_memcnp.apis import SourceError, VISInferencer, choose_device
+from mmvis_memcnp.engine.errors import UserError
 from mmvis_memcnp.structures import FileSink, decode_masks
 from tests.fakes.colour_blobs import CLASSES, clip, config
 
@@ -148,11 +149,77 @@ def test_checkpoint_with_other_classes(tmp_path, blobs):
     path = save(tmp_path / 'a.pth', blobs, ('a', 'b', 'c'))
     with pytest.warns(UserWarning, match='names other classes'):
         assert VISInferencer(config(), path).classes == ('a', 'b', 'c')
+
+
+def test_the_checkpoint_says_the_number_of_classes(tmp_path, blobs):
+    """The config of a training on other data, with its loaders as they were.
+    """
     path = save(tmp_path / 'b.pth', blobs, ('a', 'b'),
                 **{'bbox_head.weight': torch.ones(2, 4),
                    'bbox_head.bias': torch.ones(2)})
-    with pytest.raises(ValueError, match='trained on 2 classes and the conf'):
-        VISInferencer(config(), path)
+    cfg = config()
+    cfg.val_dataloader = dict(dataset=dict(
+        type='VISDataset', metainfo=dict(classes=('z', ))))
+    with pytest.warns(UserWarning, match='names other classes'):
+        inferencer = VISInferencer(cfg, path)
+    assert inferencer.classes == ('a', 'b')
+    assert inferencer.model.bbox_head.weight.shape == (2, 4)
+    inferencer.session().step(clip()[0])
+    assert dict(cfg.test_dataloader.dataset.metainfo) == dict(classes=CLASSES)
+
+
+@pytest.mark.parametrize('name, message', [
+    ('foo', "no device called 'foo'"),
+    ('meta', 'cannot use the device meta here'),
+    ('cuda:99', 'The device is cuda:99'),
+])
+def test_devices_that_are_not_there(name, message):
+    with pytest.raises(ValueError, match=message):
+        VISInferencer(config(), device=name)
+    assert choose_device('cpu').type == 'cpu'
+    assert choose_device('auto').type in ('cpu', 'cuda')
+
+
+def test_config_options(tmp_path):
+    options = {'model.with_sigmas': False}
+    config().dump(str(tmp_path / 'a.py'))
+    for cfg in (config(), tmp_path / 'a.py'):
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore')
+            inferencer = VISInferencer(cfg, None, 'cpu', options)
+        result, = inferencer.session().step(clip()[0])
+        assert 'box_sigmas' not in result
+    with pytest.raises(UserError, match='a.py cannot be read'):
+        VISInferencer(tmp_path / 'a.py', cfg_options={'model.type.a': 1})
+
+
+def whole_video_model():
+    """A system that takes at most two frames of the clip as a whole."""
+    from tests.fakes.tiny_seqformer import BrightClips  # noqa: F401
+    cfg = config()
+    cfg.custom_imports.imports.append('tests.fakes.tiny_seqformer')
+    cfg.model = dict(
+        type='BrightClips', data_preprocessor=cfg.model.data_preprocessor,
+        max_bytes=2 * 12 * 64 * 64)
+    return cfg
+
+
+def test_a_video_too_long_as_a_whole_is_refused_at_once():
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        inferencer = VISInferencer(whole_video_model(), device='cpu')
+    frames = clip()
+    ways = (lambda: inferencer(frames),
+            lambda: next(inferencer.stream(frames)),
+            lambda: inferencer.session(length=6).step(frames[0]))
+    for way in ways:
+        with pytest.raises(ValueError, match='6 frames of 64x64 .* windows'):
+            way()
+        assert inferencer.model.encoded == []
+    assert inferencer(frames[:2]).num_frames == 2
+    # A source without a length is refused when it is too long.
+    with pytest.raises(ValueError, match='3 frames of 64x64'):
+        inferencer(iter(frames))
 
 
 @pytest.mark.parametrize('cfg, message', [

@@ -86,7 +86,8 @@ def test_recipe(index: int, tmp_path: Path) -> None:
         command, cwd=tmp_path, env=env, capture_output=True, text=True)
     assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
     if 'video_demo' in text:
-        assert list((tmp_path / 'outputs/demo').glob('*.mp4'))
+        folder, = re.findall(r'--out-dir (\S+)', text)
+        assert list((tmp_path / folder).glob('*.mp4'))
     if 'test.py' in text:
         assert 'AP50' in done.stdout
 

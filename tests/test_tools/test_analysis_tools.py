@@ -241,3 +241,93 @@ def test_figures_of_a_memcnp_model(tool, extra, cells, annotated):
     rows, columns = cells
     assert 52 * rows <= figure.shape[0] < 52 * (rows + 1)
     assert 68 * columns <= figure.shape[1] < 68 * (columns + 2)
+
+
+QUERY_HOSTS = ('idol', 'seqformer')
+
+
+@pytest.fixture(scope='module')
+def query_weights(tmp_path_factory):
+    """Random weights of the small hosts, by name."""
+    from mmdet.registry import MODELS
+    from mmengine.config import Config
+    from mmengine.registry import init_default_scope
+    folder, made = tmp_path_factory.mktemp('weights'), {}
+    for host in QUERY_HOSTS:
+        cfg = MEMCNP.parents[1] / host / f'{host}-memcnp_r18_movingshapes.py'
+        init_default_scope('mmdet')
+        torch.manual_seed(0)
+        model = MODELS.build(Config.fromfile(str(cfg)).model)
+        torch.save(dict(state_dict=model.state_dict(), meta=dict(
+            dataset_meta=dict(classes=('square', *CLASSES, 'a', 'b')))),
+                   folder / f'{host}.pth')
+        made[host] = cfg, folder / f'{host}.pth'
+    return made
+
+
+@pytest.mark.filterwarnings('ignore:The config names other classes')
+@pytest.mark.parametrize('host, tool, extra, cells', [
+    ('idol', 'visualize_uncertainty.py', ['frames', '--frames', 0, 2], (2, 4)),
+    ('idol', 'visualize_memory.py', ['frames', '--topk', 3], (1, 4)),
+    ('idol', 'visualize_selection.py', ['--ann-file', 'ann.json',
+                                        '--img-prefix', 'frames'], (2, 3)),
+    ('seqformer', 'visualize_uncertainty.py', ['frames'], (1, 4)),
+    ('seqformer', 'visualize_memory.py',
+     ['frames', '--topk', 2, '--level', 0, '--point', 9, 9], (1, 3)),
+])
+def test_figures_of_hosts_with_queries(host, tool, extra, cells, annotated,
+                                       query_weights):
+    result = run_program(TOOLS / tool, *query_weights[host], *extra,
+                         '--height', 48, '--device', 'cpu', '--out', 'a.png',
+                         cwd=annotated)
+    assert result.returncode == 0, result.stderr
+    figure = cv2.imread(str(annotated / 'a.png'))
+    rows, columns = cells
+    assert 52 * rows <= figure.shape[0] < 52 * (rows + 1)
+    assert 68 * columns <= figure.shape[1] < 68 * (columns + 2)
+
+
+@pytest.mark.filterwarnings('ignore:The config names other classes')
+@pytest.mark.parametrize('host, tool, extra, message', [
+    ('seqformer', 'visualize_selection.py', [], 'no selection in a frame'),
+    ('idol', 'visualize_selection.py', ['--selections', 'FCOS'],
+     '--selections of this model are SimOTA USS, got FCOS'),
+    ('idol', 'visualize_memory.py', ['--level', 3], 'must lie in 0..2'),
+    ('idol', 'visualize_memory.py', ['--point', 64, 0], 'outside the frame'),
+    ('idol', 'visualize_memory.py', ['--topk', 0], '1..128, got 0'),
+    ('idol', 'visualize_memory.py', ['--topk', 129], 'holds 128 items'),
+    ('idol', 'visualize_memory.py', ['--cfg-options', 'model.memcnp=None',
+                                     'model.memcnp_training=None'],
+     'does not belong to IDOL'),
+])
+def test_what_cannot_be_drawn_is_said(host, tool, extra, message, annotated,
+                                      query_weights):
+    data = ['frames']
+    if 'selection' in tool:
+        data = ['--ann-file', 'ann.json', '--img-prefix', 'frames']
+    result = run_program(TOOLS / tool, *query_weights[host], *data, *extra,
+                         '--device', 'cpu', cwd=annotated)
+    assert result.returncode == 1
+    last = result.stderr.strip().splitlines()[-1]
+    assert last.startswith('Error: ') and message in last
+    assert 'Traceback' not in result.stderr
+
+
+def test_overrides_reach_every_tool(tmp_path):
+    cfg, weights = write_model(tmp_path)
+    option = '--cfg-options', 'model.num_classes=3', 'model.type=Gone'
+    for tool, args in (
+            ('model_complexity.py', ['--no-flops']),
+            ('benchmark.py', [weights, '--frames', 1, '--device', 'cpu']),
+            ('visualize_detections.py', [weights, tmp_path])):
+        cv2.imwrite(str(tmp_path / '0.png'), clip(1)[0])
+        with pytest.raises(KeyError, match='Gone'):
+            run_program(TOOLS / tool, cfg, *args, *option, cwd=tmp_path)
+    report = last_json(run_program(
+        TOOLS / 'benchmark.py', cfg, weights, '--frames', 1, '--warm-up', 0,
+        '--device', 'cpu', '--json', '--cfg-options',
+        'model.with_sigmas=False', cwd=tmp_path))
+    assert report['frames'] == 1
+    result = run_program(TOOLS / 'benchmark.py', cfg, '--device', 'foo',
+                         cwd=tmp_path)
+    assert result.returncode == 1 and "called 'foo'" in result.stderr

@@ -12,7 +12,7 @@ import torch
 from pycocotools import mask as coco_mask
 
 from mmvis_memcnp.apis.outputs import separate_masks
-from tests.fakes.colour_blobs import clip, write_model
+from tests.fakes.colour_blobs import clip, config, write_model
 from tests.fakes.programs import run_program
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -158,18 +158,28 @@ def bad_input(kind, folder):
         torch.save(dict(state_dict=dict(a=torch.ones(1))),
                    folder / 'other.pth')
         return (frames, model[0], folder / 'other.pth'), 'does not belong to'
+    if kind == 'no GPU':
+        return (frames, *model, '--device', 'cuda'), 'sees no GPU here'
+    if kind == 'no device':
+        return (frames, *model, '--device', 'foo'), "no device called 'foo'"
+    if kind == 'bad option':
+        return ((frames, *model, '--cfg-options', 'model.type.a=1'),
+                'config.py cannot be read')
     assert kind == 'no display'
     return (frames, *model, '--show'), '--show needs a display'
 
 
 @pytest.mark.parametrize('kind', [
     'missing video', 'corrupt video', 'no frames', 'cut off image',
-    'missing config', 'missing checkpoint', 'other checkpoint', 'no display'
+    'missing config', 'missing checkpoint', 'other checkpoint', 'no display',
+    'no GPU', 'no device', 'bad option'
 ])
 def test_bad_input(kind, tmp_path):
     if kind == 'no display' and 'GUI:                           NONE' not in \
             cv2.getBuildInformation():
         pytest.skip('this OpenCV may open windows')
+    if kind == 'no GPU' and torch.cuda.is_available():
+        pytest.skip('there is a GPU')
     args, message = bad_input(kind, tmp_path)
     result = run_here(*args, '--out-dir', 'out', cwd=tmp_path)
     assert result.returncode == 1
@@ -178,6 +188,31 @@ def test_bad_input(kind, tmp_path):
     assert 'Traceback' not in result.stderr
     out = tmp_path / 'out'
     assert not out.exists() or not list(out.iterdir())
+
+
+def test_a_long_video_is_refused_at_once_and_windows_take_it(tmp_path):
+    from tests.fakes.tiny_seqformer import BrightClips
+    frames = write_frames(tmp_path / 'clip', clip())
+    cfg = config()
+    cfg.custom_imports.imports.append('tests.fakes.tiny_seqformer')
+    cfg.model = dict(
+        type='BrightClips', data_preprocessor=cfg.model.data_preprocessor,
+        max_bytes=2 * 12 * 64 * 64, score_thr=.01)
+    cfg.dump(str(tmp_path / 'a.py'))
+    torch.save(dict(state_dict=BrightClips().state_dict()),
+               tmp_path / 'a.pth')
+    args = (frames, 'a.py', 'a.pth', '--device', 'cpu', '--no-video',
+            '--out-dir', 'out')
+    result = run_here(*args, cwd=tmp_path)
+    assert result.returncode == 1
+    assert '0/6' in result.stderr and '1/6' not in result.stderr
+    option = 'model.window.type=ClipMatching'
+    assert '6 frames of 64x64' in result.stderr
+    assert f'--cfg-options {option}' in result.stderr
+    result = run_here(*args, '--cfg-options', option, 'model.window.length=2',
+                      cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert '6 frames' in result.stdout
 
 
 def test_masks_are_separated_by_score():

@@ -17,6 +17,7 @@ from mmvis_memcnp.visualization import (
     VideoWriter,
     draw_comparison,
     draw_memory,
+    draw_query_uncertainty,
     draw_selections,
     draw_uncertainty_maps,
     match_identities,
@@ -70,11 +71,24 @@ def test_padding_is_cut_off_before_scaling():
 
 def test_map_figure_shares_one_scale():
     maps = [np.full(SHAPE, .2), np.full(SHAPE, .8)]
-    figure = draw_uncertainty_maps([ground()] * 2, [maps, maps], (8, 16), 60)
+    figure = draw_uncertainty_maps([ground()] * 2, [maps, maps], ('a', 'b'),
+                                   60)
     blue, red = warm(np.array([[.2, .8]]), .2, .8)[0]
     top = figure.shape[0] - 60 - 4
     assert (figure[top + 30, 4 + 80 + 4 + 40] == blue).all()
     assert (figure[top + 30, 4 + 2 * 84 + 40] == red).all()
+
+
+def test_dots_of_queries_lie_at_their_boxes_the_surest_on_top():
+    points = np.array([[20., 30.], [60., 30.], [60., 30.]])
+    values = np.array([.2, .8, .5])
+    figure = draw_query_uncertainty([ground()], [[points]], [[values]],
+                                    ['layer 0'], 60)
+    colors = warm(values[None], .2, .8)[0]
+    cell = figure[figure.shape[0] - 64:, 4 + 84:]
+    assert (cell[30, 20] == colors[0]).all()
+    assert (cell[30, 60] == colors[2]).all()
+    assert (cell[50, 40] == 60).all()  # the darkened frame
 
 
 def test_plot_needs_deviations(tmp_path):
@@ -115,7 +129,7 @@ def test_selection_figure():
     level = LevelSelection(points, np.array([1, 0, 0], bool),
                            np.array([0, 1, 0], bool), 20.)
     figure = draw_selections(ground(), np.array([[10, 20, 30, 40]]),
-                             {'USS': [level]}, (16, ), height=60)
+                             {'USS': [level]}, ('a', ), height=60)
     cell = figure[figure.shape[0] - 64:, figure.shape[1] - 84:]
     assert (cell[30, 20] == POSITIVE).all()
     assert (cell[30, 40] == NEGATIVE).all()

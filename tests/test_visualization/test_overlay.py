@@ -5,6 +5,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from mmengine.config import Config
 
 from mmvis_memcnp.structures import (
     TrackStore,
@@ -20,6 +21,7 @@ from mmvis_memcnp.visualization import (
     place_chips,
     rgb_of,
 )
+from tests.fakes import tiny_idol, tiny_sipmask
 
 SHAPE = (120, 160)
 
@@ -102,6 +104,37 @@ def test_ellipses_grow_with_the_deviation():
 
     # 160 px wide: twice .1 * .1 * 160 = 3.2 px for each tenth
     assert width(.6) - width(.3) == pytest.approx(9.6, abs=2)
+
+
+@pytest.mark.parametrize('family', [tiny_sipmask, tiny_idol])
+def test_ellipses_of_padded_frames(family):
+    """A deviation of the same length is drawn the same, whatever its unit.
+
+    The frame fills 50x75 of an input of 64x96; SipMask says fractions of the
+    input, IDOL of the frame.
+    """
+    options = {}
+    if family is tiny_idol:
+        options = Config.fromfile(
+            tiny_idol.CONFIGS / 'idol-memcnp.py').idol_memcnp.to_dict()
+    model = family.tiny_model(**options).eval()
+    last = model.bbox_head.fcos_reg if family is tiny_sipmask else \
+        model.box_branches[-1].last
+    last.weight.data[4:] = last.bias.data[4:] = 0  # the same sigma anywhere
+    sigma = .1 + .9 * np.log(2)
+    inputs, (sample, ) = tiny_sipmask.batch(
+        model, tiny_sipmask.video(1, size=(50, 75)), training=False)
+    assert inputs.shape[-2:] == (64, 96)
+    meta = dict(sample[0].metainfo, ori_shape=(100, 150),
+                scale_factor=(.5, .5))
+    result, = model.start().step(inputs[0], [meta])
+    assert len(result)
+    # Twice the size of the network input, at full length.
+    sides = (192, 128) if family is tiny_sipmask else (150, 100)
+    for box, sigmas in zip(result.bboxes.numpy(), result.box_sigmas.numpy(),
+                           strict=True):
+        for _, axes in corner_ellipses(box, sigmas, (100, 150), 1.):
+            assert axes == pytest.approx([sigma * side for side in sides])
 
 
 @pytest.mark.parametrize('boxes', [

@@ -12,6 +12,8 @@ look at, as frames that complete a window take longer than the others; the
 means of the parts add up to that of the total. Noise is one video as long as
 what is measured.
 
+Overrides of --cfg-options go into the configs of both models.
+
 With random weights a model finds nothing or too much: the number of instances
 a frame is printed, and the parts after the network mean little without a
 checkpoint.
@@ -29,6 +31,7 @@ import torch
 from tqdm import tqdm
 
 from mmvis_memcnp.apis import VISInferencer, open_source
+from mmvis_memcnp.apis.tool_options import add_model_options
 from mmvis_memcnp.engine.errors import UserError, run_tool
 from mmvis_memcnp.structures import FileSink
 
@@ -67,8 +70,10 @@ class Contestant:
         image = next(self._frames, None)
         if image is None:
             self.end()
-            self._frames = iter(open_source(self._source))
-            self._session = self._model.start(sink=FileSink())
+            source = open_source(self._source)
+            self._frames = iter(source)
+            known = dict(video_length=source.length or 0)
+            self._session = self._model.start(known, FileSink())
             self._watch('association', self._session, 'associate')
             self._watch('association',
                         getattr(self._session, 'matching', None), 'step')
@@ -213,11 +218,11 @@ def parse_args() -> argparse.Namespace:
                         help='measured frames a model (default: 30)')
     parser.add_argument('--warm-up', type=int, default=5,
                         help='frames before that (default: 5)')
-    parser.add_argument('--device', default='auto')
     parser.add_argument('--amp', action='store_true',
                         help='mixed precision in the network')
     parser.add_argument('--json', action='store_true',
                         help='last line is a JSON object')
+    add_model_options(parser)
     return parser.parse_args()
 
 
@@ -262,7 +267,8 @@ def main() -> None:
         with warnings.catch_warnings():
             warnings.simplefilter('ignore')
             torch.manual_seed(0)  # the same config, the same random weights
-            inferencer = VISInferencer(config, checkpoint, args.device)
+            inferencer = VISInferencer(config, checkpoint, args.device,
+                                       args.cfg_options)
         contestants[key] = Contestant(inferencer, source, args.amp)
     compete(contestants, args.frames, args.warm_up)
 

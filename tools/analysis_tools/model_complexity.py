@@ -10,6 +10,8 @@ convolution of the same size, whichever implementation runs.
 four channels that a head has more for the standard deviations belong to the
 head.
 
+Overrides of --cfg-options go into both configs of a comparison.
+
 Hosts with queries are counted as the ResNet-50 columns of the paper's Table 1
 read best: only what is trained, and as "neck" the whole deformable transformer
 with its plain box branches. The head is the rest: input projection, classes,
@@ -34,6 +36,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from mmvis_memcnp.apis import load_config
+from mmvis_memcnp.apis.tool_options import add_config_options
 from mmvis_memcnp.datasets.classes import sync_num_classes
 from mmvis_memcnp.engine.errors import UserError, run_tool
 from mmvis_memcnp.models.segmenters.deformable import build_box_branches
@@ -42,9 +45,9 @@ from mmvis_memcnp.models.segmenters.deformable import build_box_branches
 TRANSFORMER = ('encoder', 'decoder', 'reference_points')
 
 
-def build_model(path: str | Path) -> nn.Module:
+def build_model(path: str | Path, options: dict | None = None) -> nn.Module:
     """The model of a config, with random weights; needs no network."""
-    cfg = load_config(path)
+    cfg = load_config(path, options)
     init_default_scope(cfg.get('default_scope', 'mmdet'))
     sync_num_classes(cfg)
     return MODELS.build(cfg.model).eval()
@@ -162,6 +165,7 @@ def parse_args() -> argparse.Namespace:
                         'operations CONFIG / CONFIG2')
     parser.add_argument('--json', action='store_true',
                         help='last line is a JSON object')
+    add_config_options(parser)
     return parser.parse_args()
 
 
@@ -169,7 +173,7 @@ def main() -> None:
     args = parse_args()
     if min(args.shape) < 1:
         raise UserError(f'--shape must be positive, got {args.shape}.')
-    model = build_model(args.config)
+    model = build_model(args.config, args.cfg_options)
     report: dict = count_parameters(model)
     for name, count in report.items():
         print(f'{name:10} {count:12,d} parameters, {count / 1e6:6.2f} M')
@@ -184,7 +188,8 @@ def main() -> None:
         print(f'{"flops":10} {report["flops"] / 1e9:12.2f} G at '
               f'{shape[0]}x{shape[1]} (height x width)')
         if args.compare:
-            other = count_flops(build_model(args.compare), shape)
+            other = count_flops(
+                build_model(args.compare, args.cfg_options), shape)
             report.update(flops_compared=other,
                           flops_ratio=report['flops'] / other)
             print(f'{"compared":10} {other / 1e9:12.2f} G: '

@@ -7,7 +7,8 @@ import argparse
 
 import numpy as np
 
-from mmvis_memcnp.apis import VISInferencer, open_source
+from mmvis_memcnp.apis import open_source
+from mmvis_memcnp.apis.tool_options import add_model_options, inferencer_of
 from mmvis_memcnp.engine.errors import UserError, run_tool
 from mmvis_memcnp.visualization import draw_frame, write_image
 from mmvis_memcnp.visualization.panels import grid
@@ -27,7 +28,7 @@ def parse_args() -> argparse.Namespace:
                         '(default: 0.1)')
     parser.add_argument('--height', type=int, default=360,
                         help='pixels of a frame in the figure (default: 360)')
-    parser.add_argument('--device', default='auto')
+    add_model_options(parser)
     parser.add_argument('--out', default='outputs/detections.png')
     return parser.parse_args()
 
@@ -37,10 +38,10 @@ def main() -> None:
     if min(args.frames) < 0:
         raise UserError(f'--frames count from 0, got {args.frames}.')
     source = open_source(args.video, max_frames=max(args.frames) + 1)
-    inferencer = VISInferencer(args.config, args.checkpoint, args.device)
+    inferencer = inferencer_of(args)
     pictures: dict[int, np.ndarray] = {}
     # Identities depend on the frames before, so all of them are followed.
-    pairs = inferencer.session().follow(source)
+    pairs = inferencer.session(length=source.length).follow(source)
     for number, (frame, result) in enumerate(pairs):
         if number in args.frames:
             pictures[number] = draw_frame(

@@ -10,7 +10,8 @@ import argparse
 import numpy as np
 import torch
 
-from mmvis_memcnp.apis import VISInferencer, open_source
+from mmvis_memcnp.apis import open_source
+from mmvis_memcnp.apis.tool_options import add_model_options, inferencer_of
 from mmvis_memcnp.engine.errors import UserError, run_tool
 from mmvis_memcnp.models.segmenters.deformable import DecodedFrames
 from mmvis_memcnp.models.vis import InstanceFormer
@@ -40,14 +41,14 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--height', type=int, default=240,
                         help='pixels of a frame in the figure '
                         '(default: 240)')
-    parser.add_argument('--device', default='auto')
+    add_model_options(parser)
     parser.add_argument('--out', default='outputs/queries.png')
     return parser.parse_args()
 
 
 def main() -> None:
     args = parse_args()
-    inferencer = VISInferencer(args.config, args.checkpoint, args.device)
+    inferencer = inferencer_of(args)
     model = inferencer.model
     if not isinstance(model, InstanceFormer):
         raise UserError(f'{args.config} is no InstanceFormer: use a config '

@@ -274,5 +274,6 @@ class ClipSession:
                 f'{total} frames of {size[0][0]}x{size[0][1]} at '
                 f'{each / 2**20:.1f} MiB a frame are more than the '
                 f'{self.model.max_bytes / 2**20:.0f} MiB that a whole video '
-                "may keep: set model.window=dict(type='ClipMatching') for "
-                'windows, or raise model.max_bytes.')
+                'may keep: take the video in windows (--cfg-options '
+                'model.window.type=ClipMatching), take fewer frames, or raise '
+                'model.max_bytes.')

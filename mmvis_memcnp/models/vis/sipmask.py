@@ -59,6 +59,21 @@ class SipMaskVIS(OnlineVIS):
         """See :meth:`OnlineVIS.segment`."""
         return self.bbox_head.predict(self.extract_feat(frames), metas)
 
+    def render(self, tracked: InstanceData, meta: dict) -> InstanceData:
+        """See :meth:`OnlineVIS.render`.
+
+        The head's standard deviations are fractions of the padded input, a
+        FrameResult's of the frame.
+        """
+        out = super().render(tracked, meta)
+        if 'box_sigmas' in out:
+            padded = tracked.mask_probs.shape[-2:]
+            y, x = (side * self.mask_stride / inside for side, inside in zip(
+                padded, meta['img_shape'][:2], strict=True))
+            out.box_sigmas = out.box_sigmas * out.box_sigmas.new_tensor(
+                [x, y, x, y])
+        return out
+
     def _forward(self, inputs: Tensor):
         """Maps of every frame: (N, T, ...) is taken as N * T frames."""
         return self.bbox_head(self.extract_feat(inputs.flatten(0, 1)))
