@@ -360,7 +360,7 @@ def losses(fixture: Fixture) -> Results:
             [r.repeat(most // len(r), 1, 1) for r in rows]))
     names = {
         KEY_MAPS['idol'].rename(n): n for n in fixture.weights(part)
-        if not KEY_MAPS['idol'].ignored.match(n)
+        if not KEY_MAPS['idol'].why_ignored(n)
     }
     for name, norm in gradient_norms(model, total, names).items():
         named[f'gradnorm/{name}'] = norm

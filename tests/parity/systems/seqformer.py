@@ -263,7 +263,7 @@ def losses(fixture: Fixture, out: Results) -> None:
     names = {KEY_MAPS['seqformer'].rename(n): n for n in fixture.weights(part)}
     # What the official model holds and nothing reads, no second names.
     without = [n for n in fixture.weights(part)
-               if KEY_MAPS['seqformer'].ignored.match(n)
+               if KEY_MAPS['seqformer'].why_ignored(n)
                and n not in fixture.manifest['aliases']]
     for ours, parameter in model.named_parameters():
         if parameter.grad is not None:
