@@ -197,11 +197,8 @@ class InstanceFormerSession(VISSession):
         scale = scores.new_tensor([width, height, width, height])
         boxes = bbox_cxcywh_to_xyxy(
             frame.decoded.boxes[-1, 0, queries]).clamp(0, 1) * scale
-        prediction = frame.decoded.predictions[-1]
         return frame_result(
             queries, boxes, scores, labels, encode_masks(masks[seen]),
             ori_shape=(height, width),
             frame_id=int(meta.get('frame_id', 0)),
-            box_sigmas=(None if prediction.sigma is None else
-                        prediction.sigma[0, queries]),
             class_scores=class_scores)

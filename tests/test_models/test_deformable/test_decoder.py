@@ -55,7 +55,7 @@ def test_equals_mmdets_decoder():
     assert torch.allclose(out.boxes, boxes, atol=1e-5)
     assert torch.equal(out.references[0], reference)
     assert torch.equal(out.references[1:], out.boxes[:-1, ..., :2])
-    assert out.sigmas is None and out.contexts is None
+    assert out.sigmas is None
 
 
 def test_gradient_stops_between_layers():
@@ -81,7 +81,6 @@ def test_branches_run_once_and_what_they_say_is_kept():
     out = decoder(query, position, reference, encoded, branches)
     assert calls == [(2, 5, 32)] * 3
     assert torch.equal(out.sigmas, out.hidden[..., 4:8].exp())
-    assert torch.equal(out.contexts, out.hidden * 2)
     part = out.frames(slice(1, 2))
     assert torch.equal(part.sigmas, out.sigmas[:, 1:])
     assert part.hidden.shape == (3, 1, 5, 32)

@@ -100,7 +100,7 @@ def test_equals_a_loop_over_clips_and_frames(decoder):
             assert torch.allclose(out.frame_weights[i][b], weights[..., 0],
                                   atol=1e-5)
             assert torch.allclose(out.instances[i][b], instance, atol=1e-5)
-    assert out.sigmas == out.contexts == [None] * 3
+    assert out.sigmas == [None] * 3
 
 
 @torch.no_grad()

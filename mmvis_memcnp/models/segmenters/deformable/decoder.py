@@ -21,13 +21,11 @@ class DecodedQueries(NamedTuple):
             as fractions of the image; without gradient from layer 1 on.
         boxes: (L, B, Q, 4), cx, cy, w, h after each layer, float32.
         sigmas: (L, B, Q, 4), see ``BoxPrediction``; None in a plain host.
-        contexts: (L, B, Q, C), see ``BoxPrediction``; None in a plain host.
     """
     hidden: Tensor
     references: Tensor
     boxes: Tensor
     sigmas: Optional[Tensor] = None
-    contexts: Optional[Tensor] = None
 
     def frames(self, index) -> 'DecodedQueries':
         """Some of the frames.
@@ -38,8 +36,7 @@ class DecodedQueries(NamedTuple):
         return DecodedQueries(
             self.hidden[:, index], self.references[:, index],
             self.boxes[:, index],
-            None if self.sigmas is None else self.sigmas[:, index],
-            None if self.contexts is None else self.contexts[:, index])
+            None if self.sigmas is None else self.sigmas[:, index])
 
     def layers(self, index: slice) -> 'DecodedQueries':
         """Some of the layers.
@@ -49,8 +46,7 @@ class DecodedQueries(NamedTuple):
         """
         return DecodedQueries(
             self.hidden[index], self.references[index], self.boxes[index],
-            None if self.sigmas is None else self.sigmas[index],
-            None if self.contexts is None else self.contexts[index])
+            None if self.sigmas is None else self.sigmas[index])
 
 
 class _DecoderLayer(DeformableDetrTransformerDecoderLayer):
@@ -141,7 +137,7 @@ class DeformableDecoder(BaseModule):
             DecodedQueries: See there.
         """
         attention = encoded.cross_attention()
-        hidden, references, boxes, sigmas, contexts = [], [], [], [], []
+        hidden, references, boxes, sigmas = [], [], [], []
         for layer, branch in zip(self.layers, box_branches, strict=True):
             # Levels are padded differently: a reference has a place on each.
             ratios = encoded.valid_ratios
@@ -158,11 +154,10 @@ class DeformableDecoder(BaseModule):
             references.append(reference[..., :2])
             boxes.append(box)
             sigmas.append(prediction.sigma)
-            contexts.append(prediction.context)
             reference = box.detach()
         return DecodedQueries(
             torch.stack(hidden), torch.stack(references), torch.stack(boxes),
-            _stack(sigmas), _stack(contexts))
+            _stack(sigmas))
 
 
 def _stack(layers: Sequence[Optional[Tensor]]) -> Optional[Tensor]:

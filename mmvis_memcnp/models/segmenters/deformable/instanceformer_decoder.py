@@ -20,12 +20,10 @@ class DecodedFrames(NamedTuple):
         references: L tensors, what entered each layer: (B, Q, 2) points for
             the first, (B, Q, 4) boxes without gradient for the others.
         boxes: (L, B, Q, 4), cx, cy, w, h as fractions, float32.
-        predictions: L outputs of the box branches.
     """
     queries: Tensor
     references: tuple[Tensor, ...]
     boxes: Tensor
-    predictions: tuple[BoxPrediction, ...]
 
 
 class InstanceFormerDecoderLayer(BaseModule):
@@ -157,7 +155,7 @@ class InstanceFormerDecoder(BaseModule):
         Returns:
             DecodedFrames: Of every layer.
         """
-        queries, references, boxes, predictions = [], [], [], []
+        queries, references, boxes = [], [], []
         for layer, branch in zip(self.layers, box_branches, strict=True):
             ratios = frames.valid_ratios
             if reference.shape[-1] == 4:
@@ -169,8 +167,6 @@ class InstanceFormerDecoder(BaseModule):
             queries.append(query)
             references.append(reference)
             boxes.append(box)
-            predictions.append(prediction)
             reference = box.detach()
         return DecodedFrames(
-            torch.stack(queries), tuple(references), torch.stack(boxes),
-            tuple(predictions))
+            torch.stack(queries), tuple(references), torch.stack(boxes))

@@ -24,7 +24,6 @@ class DecodedClips(NamedTuple):
         frame_weights: (B, T, Q) a layer; they sum to 1 over the frames.
         sigmas: (B, T, Q, 4) a layer, or None in a plain host; see
             ``BoxPrediction``.
-        contexts: (B, T, Q, C) a layer, or None in a plain host.
     """
     instances: list[Tensor]
     references: list[Tensor]
@@ -32,7 +31,6 @@ class DecodedClips(NamedTuple):
     box_queries: list[Tensor]
     frame_weights: list[Tensor]
     sigmas: list[Optional[Tensor]]
-    contexts: list[Optional[Tensor]]
 
 
 class QueryStream(nn.Module):
@@ -234,11 +232,11 @@ class SeqFormerDecoder(BaseModule):
         for layer, branch in zip(self.layers, box_branches, strict=True):
             instance, box, weights = layer(instance, box, pos, references,
                                            encoded)
-            delta, sigma, context = branch(box)
+            delta, sigma, _ = branch(box)
             boxes = refine_boxes(delta, references)
             for values, value in zip(
                     out, (instance, references[..., :2], boxes, box, weights,
-                          sigma, context), strict=True):
+                          sigma), strict=True):
                 values.append(value)
             references = boxes.detach()
         return DecodedClips(*out)
