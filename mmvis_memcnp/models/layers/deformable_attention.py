@@ -79,6 +79,7 @@ class DeformableAttention(MultiScaleDeformableAttention):
             read = self._sample(
                 _float(value), _float(offsets), _float(weights),
                 reference_points, spatial_shapes, level_start_index)
+        read = read.to(value.dtype)  # of the layers, autocast or not
         return self.dropout(self.output_proj(read)) + identity
 
     def _sample(self, value: Tensor, offsets: Tensor, weights: Tensor,
