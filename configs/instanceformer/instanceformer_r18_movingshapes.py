@@ -20,3 +20,5 @@ optim_wrapper = dict(
 default_hooks = dict(
     checkpoint=dict(by_epoch=False, interval=500, max_keep_ckpts=2))
 log_processor = dict(by_epoch=False)
+# Trained on single frames by ../idol/idol_r18_images_movingshapes.py.
+load_from = '{{ fileDirname }}/../../demo/weights/query_r18_movingshapes.pth'

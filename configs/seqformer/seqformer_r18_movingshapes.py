@@ -11,7 +11,7 @@ train_dataloader = dict(
             _delete_=True,
             type='ClipSampler',
             num_frames=3,
-            frame_range=5,
+            frame_range=10,
             empty_frames=True,
             replace=True)))
 optim_wrapper = dict(
@@ -21,3 +21,5 @@ optim_wrapper = dict(
 default_hooks = dict(
     checkpoint=dict(by_epoch=False, interval=500, max_keep_ckpts=2))
 log_processor = dict(by_epoch=False)
+# Trained on single frames by ../idol/idol_r18_images_movingshapes.py.
+load_from = '{{ fileDirname }}/../../demo/weights/query_r18_movingshapes.pth'

@@ -8,7 +8,6 @@ from mmengine.registry import init_default_scope
 from .trees import FOLDER, leaves, load
 
 CONFIGS = FOLDER.parents[0]
-BASE = CONFIGS / '_base_' / 'models'
 #: What mmengine fetches by itself: plain files, named by their authors.
 FETCHED = {
     'https://download.pytorch.org/models/resnet50-0676ba61.pth',
@@ -19,16 +18,11 @@ FETCHED = {
 }
 
 
-def build(name, variable):
+def build(backbone, **changes):
+    """A backbone without values, and without its initial weights."""
     init_default_scope('mmdet')
-    cfg = Config.fromfile(BASE / f'{name}.py')
-    backbone = dict(cfg[variable])
-    backbone.pop('init_cfg', None)
-    backbone['convert_weights'] = False
-    if backbone['type'] == 'ResNet':
-        del backbone['convert_weights']
     with torch.device('meta'):
-        return cfg, MODELS.build(backbone)
+        return MODELS.build(dict(backbone, init_cfg=None, **changes))
 
 
 def trainable(model):
@@ -41,16 +35,20 @@ def test_swin_l_has_the_parameters_of_table_1(monkeypatch):
     linspace = torch.linspace
     monkeypatch.setattr(torch, 'linspace',
                         lambda *args: linspace(*args, device='cpu'))
-    cfg, model = build('swin-l', 'swin_l')
+    cfg = Config.fromfile(CONFIGS / '_base_/models/swin-l.py')
+    model = build(cfg.swin_l, convert_weights=False)
     assert sum(p.numel() for p in model.parameters()) == 195_201_204 - 384
     assert list(cfg.swin_l_channels) == [
         model.num_features[i] for i in model.out_indices]
 
 
-@pytest.mark.parametrize('name, total', [('resnet101', 42_500_160)])
-def test_resnets_are_frozen_as_in_detectron2(name, total):
-    _, model = build(name, name)
-    assert sum(p.numel() for p in model.parameters()) == total
+@pytest.mark.parametrize('name', [
+    'idol/idol_r101_8xb4-12k_youtubevis2019',
+    'seqformer/seqformer_r101_8xb2-12k_youtubevis2019',
+    'instanceformer/instanceformer_r101_4xb4-16e_youtubevis2021'])
+def test_resnets_are_frozen_as_in_detectron2(name):
+    model = build(Config.fromfile(CONFIGS / f'{name}.py').model.backbone)
+    assert sum(p.numel() for p in model.parameters()) == 42_500_160
     model.train()
     assert not any(p.requires_grad for n, p in model.named_parameters()
                    if 'bn' in n or 'downsample.1' in n

@@ -80,7 +80,8 @@ def test_every_file_is_known():
     assert set(NAMES) - FAMILIES.keys() == {
         'idol_r50_official', 'idol_r50_official_youtubevis2021',
         'idol_r50_official_ovis', 'idol_r101_official',
-        'idol_r18_movingshapes', 'idol-memcnp_r18_movingshapes'}
+        'idol_r18_images_movingshapes', 'idol_r18_movingshapes',
+        'idol-memcnp_r18_movingshapes'}
     assert FAMILIES.keys() <= set(NAMES)
 
 

@@ -1,20 +1,4 @@
-# A small SeqFormer for a CPU: a pre-trained ResNet-18 of a quarter of the
-# usual width, 96 channels, 3 + 3 layers and 30 queries.
-_base_ = ['./seqformer_r50.py', './r18_small.py']
+# A small SeqFormer for a CPU.
+_base_ = ['./seqformer_r50.py', './query_r18_small.py']
 
-model = dict(
-    backbone=dict(
-        _base_.r18_small, _delete_=True, out_indices=(1, 2, 3)),
-    neck=dict(
-        in_channels=[32, 64, 128],
-        out_channels=96,
-        norm_cfg=dict(type='GN', num_groups=16)),
-    encoder=dict(
-        num_layers=3, embed_dims=96, num_heads=6, num_points=2,
-        feedforward_channels=256, dropout=0.0),
-    decoder=dict(
-        num_layers=3, embed_dims=96, num_heads=6, num_points=2,
-        feedforward_channels=256, dropout=0.0),
-    mask_branch=dict(in_channels=96, hidden_channels=32),
-    num_classes=6,
-    num_queries=30)
+model = _base_.query_r18_small

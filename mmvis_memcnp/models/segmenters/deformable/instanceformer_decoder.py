@@ -10,6 +10,14 @@ from torch import Tensor, nn
 from ...layers.deformable_attention import DeformableAttention
 from .box_branch import BoxPrediction, refine_boxes
 from .encoder import EncodedFrames
+from .start_weights import rename_detr_layers
+
+_OF_SINGLE_FRAMES = {
+    'self_attn.attn.': ('self_attn.', ),
+    'norms.0.': ('self_norm.', ),
+    'norms.1.': ('cross_norm.', ),
+    'norms.2.': ('ffn_norm.', ),
+}
 
 
 class DecodedFrames(NamedTuple):
@@ -132,6 +140,15 @@ class InstanceFormerDecoder(BaseModule):
         for module in self.modules():
             if isinstance(module, DeformableAttention):
                 module.init_weights()
+
+    def adapt_weights(self, state: dict[str, Tensor], prefix: str) -> None:
+        """Take over the layers of a ``DeformableDecoder``.
+
+        Args:
+            state (dict[str, Tensor]): Weights by name; changed.
+            prefix (str): Of this module's names, with the dot.
+        """
+        rename_detr_layers(state, prefix, _OF_SINGLE_FRAMES)
 
     def forward(
         self,

@@ -10,6 +10,15 @@ from torch import Tensor, nn
 from ...layers.deformable_attention import DeformableAttention
 from .box_branch import refine_boxes
 from .encoder import EncodedFrames
+from .start_weights import rename_detr_layers
+
+# Both kinds of queries start as the queries of single frames.
+_OF_SINGLE_FRAMES = {
+    'self_attn.attn.': ('instance.self_attn.', 'box.self_attn.'),
+    'norms.': ('instance.norms.', 'box.norms.'),
+    'ffn.': ('instance.ffn.', 'box.ffn.'),
+    'cross_attn.output_proj.': ('instance_proj.', 'box_proj.'),
+}
 
 
 class DecodedClips(NamedTuple):
@@ -204,6 +213,15 @@ class SeqFormerDecoder(BaseModule):
         for layer in self.layers:
             assert isinstance(layer, SeqFormerDecoderLayer)
             layer.init_weights()
+
+    def adapt_weights(self, state: dict[str, Tensor], prefix: str) -> None:
+        """Take over the layers of a ``DeformableDecoder``.
+
+        Args:
+            state (dict[str, Tensor]): Weights by name; changed.
+            prefix (str): Of this module's names, with the dot.
+        """
+        rename_detr_layers(state, prefix, _OF_SINGLE_FRAMES)
 
     def forward(self, content: Tensor, pos: Tensor, points: Tensor,
                 encoded: EncodedFrames, num_clips: int,
