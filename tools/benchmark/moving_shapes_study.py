@@ -126,7 +126,8 @@ def main() -> None:
     make_data(args.train_level)
     for seed in args.seeds:
         for config in args.configs:
-            model = config.stem.removesuffix('_r18_movingshapes')
+            model = config.stem.replace('_r18', '').removesuffix(
+                '_movingshapes')
             work_dir = args.work_dir / (
                 f'{model}_{args.train_level}_s{seed}')
             if not args.test_only:
