@@ -8,7 +8,6 @@ train_dataloader = dict(
     dataset=dict(
         clip_sampler=dict(_delete_=True, type='ClipSampler', num_frames=1)))
 # There are no tracks to judge yet.
-val_dataloader = None
-val_evaluator = None
-val_cfg = None
+val_dataloader = val_evaluator = val_cfg = None
+test_dataloader = test_evaluator = test_cfg = None
 load_from = None

@@ -202,7 +202,7 @@ def test_complete(name):
     by_epoch = 'Epoch' in cfg.train_cfg.type
     assert cfg.default_hooks.checkpoint.get('by_epoch', True) == by_epoch
     assert cfg.log_processor.by_epoch == by_epoch
-    if 'coco' in name:
+    if 'coco' in name or 'images' in name:
         assert cfg.val_cfg is cfg.val_dataloader is cfg.val_evaluator is None
         assert cfg.test_cfg is cfg.test_dataloader is None
         assert cfg.test_evaluator is None
