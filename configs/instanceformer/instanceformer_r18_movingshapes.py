@@ -9,14 +9,11 @@ train_dataloader = dict(
     dataset=dict(
         clip_sampler=dict(
             _delete_=True, type='NearFarClipSampler', num_frames=3)))
+# The schedule is short: points and offsets learn as fast as the rest.
 optim_wrapper = dict(
-    optimizer=dict(lr=4e-4),
-    paramwise_cfg=dict(
-        custom_keys=dict(
-            backbone=dict(lr_mult=0.25),
-            reference_points=dict(lr_mult=0.1),
-            sampling_offsets=dict(lr_mult=0.1))),
-    clip_grad=dict(max_norm=1, norm_type=2))
+    optimizer=dict(lr=2e-4),
+    paramwise_cfg=dict(custom_keys=dict(backbone=dict(lr_mult=0.25))),
+    clip_grad=dict(max_norm=1.0))
 default_hooks = dict(
     checkpoint=dict(by_epoch=False, interval=500, max_keep_ckpts=2))
 log_processor = dict(by_epoch=False)

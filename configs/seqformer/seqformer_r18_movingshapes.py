@@ -14,8 +14,9 @@ train_dataloader = dict(
             frame_range=5,
             empty_frames=True,
             replace=True)))
+# More, and two clips a step undo what was learnt on single frames.
 optim_wrapper = dict(
-    optimizer=dict(lr=4e-4),
+    optimizer=dict(lr=1e-4),
     paramwise_cfg=dict(custom_keys=dict(backbone=dict(lr_mult=0.25))),
     clip_grad=dict(max_norm=1.0))
 default_hooks = dict(
