@@ -4,7 +4,9 @@ default_scope = 'mmdet'
 
 default_hooks = dict(
     timer=dict(type='IterTimerHook'),
-    logger=dict(type='LoggerHook', interval=50),
+    # Scores and losses share an axis, that of the iterations.
+    logger=dict(
+        type='LoggerHook', interval=50, log_metric_by_epoch=False),
     param_scheduler=dict(type='ParamSchedulerHook'),
     # Whole after a kill at any moment.
     checkpoint=dict(

@@ -27,7 +27,7 @@ def resumed(tmp_path):
     log(work_dir, '20260101_000000', [
         dict(loss=4., step=10), dict(AP=.1, step=10), dict(loss=3., step=20)])
     log(work_dir, '20260101_010000', [
-        dict(loss=2., step=20), dict(AP=.3, step=20)])
+        dict(loss=2., step=20), dict(AP=.3, step=0)])  # of epoch 0
     return work_dir
 
 

@@ -50,10 +50,15 @@ def read_log(work_dir: Path) -> list[dict]:
 def curve(records: list[dict], name: str) -> tuple[list[int], list[float]]:
     """Steps and values of one scalar; a step written twice counts once.
 
-    Validation records carry the step of the iteration they come after.
+    Validation records follow the iteration that they come after; their own
+    step may be a number of epochs.
     """
     # A resumed run repeats the steps since its checkpoint.
-    values = {r['step']: r[name] for r in records if name in r}
+    values, last = {}, 0
+    for record in records:
+        last = record['step'] if 'loss' in record else last
+        if name in record:
+            values[last] = record[name]
     steps = sorted(values)
     return steps, [values[step] for step in steps]
 
