@@ -1,7 +1,9 @@
 """From the scores of the frames to those of a video."""
 from abc import ABC, abstractmethod
+from array import array
 from collections import Counter
 from dataclasses import dataclass, field
+from operator import add
 from typing import Any, Optional, Protocol
 
 import torch
@@ -59,7 +61,9 @@ class MajorityScoring:
 
 @dataclass
 class _Sum:
-    total: Optional[Tensor] = None
+    # Single precision, as the scores. No tensor: thousands of little ones that
+    # stay, among large ones that come and go, tear the heap to pieces.
+    total: Optional[array] = None
     count: int = 0
 
 
@@ -89,17 +93,17 @@ class ClassThresholdScoring(ABC):
         if class_scores is None:
             raise ValueError(f'{type(self).__name__} needs class_scores in '
                              'every frame result.')
-        self._take_in(kept, class_scores)
+        self._take_in(kept, class_scores.tolist())
 
     @abstractmethod
-    def _take_in(self, kept: _Sum, class_scores: Tensor) -> None:
-        """Change ``kept`` in place by the scores (K,) of a frame."""
+    def _take_in(self, kept: _Sum, class_scores: list[float]) -> None:
+        """Change ``kept`` in place by the K scores of a frame."""
 
     def finish(self, kept: _Sum) -> list[tuple[int, float]]:
         """See :class:`VideoScoring`."""
         if kept.total is None:
             return []
-        mean = kept.total / kept.count
+        mean = torch.tensor(kept.total.tolist()) / kept.count
         labels = torch.nonzero(mean > self.threshold)[:, 0]
         return [(int(k), float(mean[k])) for k in labels]
 
@@ -107,9 +111,9 @@ class ClassThresholdScoring(ABC):
 class MeanClassScoring(ClassThresholdScoring):
     """Every class whose mean score over the frames exceeds a threshold."""
 
-    def _take_in(self, kept: _Sum, class_scores: Tensor) -> None:
-        kept.total = (class_scores.clone() if kept.total is None else
-                      kept.total + class_scores)
+    def _take_in(self, kept: _Sum, class_scores: list[float]) -> None:
+        total = kept.total or [0.] * len(class_scores)
+        kept.total = array('f', map(add, total, class_scores))
         kept.count += 1
 
 
@@ -119,5 +123,5 @@ class LatestClassScoring(ClassThresholdScoring):
     For systems whose frames carry what is known of the whole identity.
     """
 
-    def _take_in(self, kept: _Sum, class_scores: Tensor) -> None:
-        kept.total, kept.count = class_scores.clone(), 1
+    def _take_in(self, kept: _Sum, class_scores: list[float]) -> None:
+        kept.total, kept.count = array('f', class_scores), 1

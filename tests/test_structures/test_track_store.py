@@ -275,3 +275,15 @@ def test_a_dropped_identity_starts_afresh(sink):
     assert rows == [[2], [], [2, 7]]
     # What was given out stays as it was.
     assert before.tracks[1].frame_scores == [.5, .75]
+
+
+@pytest.mark.parametrize('scoring', [MeanClassScoring, LatestClassScoring])
+def test_no_tensor_stays_behind(scoring):
+    """Little tensors that stay tear the heap of a long video to pieces."""
+    rule = scoring()
+    kept = rule.start()
+    for score in (.25, .75):
+        rule.add(kept, 0, score, torch.tensor([score, 0.]))
+    assert not any(torch.is_tensor(value) for value in vars(kept).values())
+    (label, score), = rule.finish(kept)
+    assert (label, score) == (0, .5 if scoring is MeanClassScoring else .75)
