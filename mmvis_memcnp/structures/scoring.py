@@ -6,9 +6,6 @@ from dataclasses import dataclass, field
 from operator import add
 from typing import Any, Optional, Protocol
 
-import torch
-from torch import Tensor
-
 
 class VideoScoring(Protocol):
     """Decides label and score of an identity; holds no state itself."""
@@ -17,14 +14,15 @@ class VideoScoring(Protocol):
         """What is kept of one identity, of bounded size."""
 
     def add(self, kept: Any, label: int, score: float,
-            class_scores: Optional[Tensor]) -> None:
+            class_scores: Optional[list[float]]) -> None:
         """Take in a frame in which the identity was found.
 
         Args:
             kept (Any): Of this identity; changed in place.
             label (int): 0-based class index.
             score (float): Confidence.
-            class_scores (Tensor, optional): Shape (K,), of all classes.
+            class_scores (list[float], optional): Of all K classes, in
+                [0, 1].
         """
 
     def finish(self, kept: Any) -> list[tuple[int, float]]:
@@ -46,7 +44,7 @@ class MajorityScoring:
         return _Histogram()
 
     def add(self, kept: _Histogram, label: int, score: float,
-            class_scores: Optional[Tensor]) -> None:
+            class_scores: Optional[list[float]]) -> None:
         """See :class:`VideoScoring`."""
         kept.total += score
         kept.count += 1
@@ -84,7 +82,7 @@ class ClassThresholdScoring(ABC):
         return _Sum()
 
     def add(self, kept: _Sum, label: int, score: float,
-            class_scores: Optional[Tensor]) -> None:
+            class_scores: Optional[list[float]]) -> None:
         """See :class:`VideoScoring`.
 
         Raises:
@@ -93,7 +91,7 @@ class ClassThresholdScoring(ABC):
         if class_scores is None:
             raise ValueError(f'{type(self).__name__} needs class_scores in '
                              'every frame result.')
-        self._take_in(kept, class_scores.tolist())
+        self._take_in(kept, class_scores)
 
     @abstractmethod
     def _take_in(self, kept: _Sum, class_scores: list[float]) -> None:
@@ -103,9 +101,9 @@ class ClassThresholdScoring(ABC):
         """See :class:`VideoScoring`."""
         if kept.total is None:
             return []
-        mean = torch.tensor(kept.total.tolist()) / kept.count
-        labels = torch.nonzero(mean > self.threshold)[:, 0]
-        return [(int(k), float(mean[k])) for k in labels]
+        means = [total / kept.count for total in kept.total]
+        return [(k, mean) for k, mean in enumerate(means)
+                if mean > self.threshold]
 
 
 class MeanClassScoring(ClassThresholdScoring):

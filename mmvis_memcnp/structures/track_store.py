@@ -180,6 +180,9 @@ class TrackStore:
         sigmas: list = [None] * len(ids)
         if 'box_sigmas' in result:
             sigmas = [tuple(four) for four in result.box_sigmas.tolist()]
+        class_scores: list = [None] * len(ids)
+        if 'class_scores' in result:
+            class_scores = result.class_scores.tolist()
         for i, track_id in enumerate(ids):
             running = self._running.get(track_id)
             if running is None:
@@ -187,8 +190,7 @@ class TrackStore:
                 self._running[track_id] = running
             running.count += 1
             self.scoring.add(
-                running.kept, labels[i], scores[i],
-                result.class_scores[i] if 'class_scores' in result else None)
+                running.kept, labels[i], scores[i], class_scores[i])
             self.sink.write(
                 Record(self._num_frames, track_id, labels[i], scores[i],
                        tuple(boxes[i]), sigmas[i],

@@ -1,5 +1,6 @@
 """tools/train.py and tools/test.py as a user meets them."""
 import importlib.util
+import json
 import os
 import pickle
 import subprocess
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from mmengine.config import Config
 
 from mmvis_memcnp.compat.checkpoint import load_checkpoint_file
 
@@ -337,3 +339,18 @@ def test_command_line(tmp_path):
         'Error: There is no config at no.py: give the path of a file in '
         'configs/.')
     assert 'Traceback' not in done.stderr
+
+
+def test_scores_are_logged_at_their_iteration(tool, tmp_path):
+    """With the hook that every config has."""
+    logger = Config.fromfile(
+        ROOT / 'configs/_base_/default_runtime.py').default_hooks.logger
+    with open(tmp_path / 'toy.py', 'a') as file:
+        file.write(f"default_hooks['logger'] = {dict(logger)!r}\n")
+    code, said = tool('train', 'toy.py', '--work-dir', 'run',
+                      *options('train_cfg.val_interval=2'))
+    assert code == 0, said
+    log, = (tmp_path / 'run').glob('*/vis_data/scalars.json')
+    steps = [json.loads(line)['step'] for line in
+             log.read_text().splitlines() if 'loss' not in json.loads(line)]
+    assert steps == [2, 4]
