@@ -19,13 +19,16 @@ os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '-8')
 import cv2  # noqa: E402
 from tqdm import tqdm  # noqa: E402
 
-from mmvis_memcnp.apis import open_source  # noqa: E402
-from mmvis_memcnp.apis.outputs import VideoOutputs  # noqa: E402
-from mmvis_memcnp.apis.tool_options import (  # noqa: E402
-    add_model_options,
-    inferencer_of,
+from mmvis_memcnp.apis import (
+    VISInferencer,
+    open_source,  # noqa: E402
 )
-from mmvis_memcnp.engine.errors import UserError, run_tool  # noqa: E402
+from mmvis_memcnp.apis.outputs import VideoOutputs  # noqa: E402
+from mmvis_memcnp.cli.options import (  # noqa: E402
+    add_model_options,
+)
+from mmvis_memcnp.cli.run import run_tool  # noqa: E402
+from mmvis_memcnp.errors import UserError  # noqa: E402
 from mmvis_memcnp.visualization.files import BROWSER_CODECS, CODECS  # noqa: E402
 
 WINDOW = 'mmvis_memcnp (q ends)'
@@ -71,7 +74,7 @@ def main() -> None:
         _check_display()
     with warnings.catch_warnings():
         warnings.simplefilter('ignore', DeprecationWarning)
-        inferencer = inferencer_of(args)
+        inferencer = VISInferencer.from_args(args)
     codec = args.codec
     if source.live and codec == 'auto':
         codec = 'mp4v'  # the only one that keeps up with a camera

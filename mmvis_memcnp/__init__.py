@@ -10,10 +10,10 @@ from . import compat
 compat.apply()
 
 from . import (apis, converters, datasets, engine, evaluation,  # noqa: E402
-               models, ops, structures, visualization)
+               models, ops, results, visualization)
 from .version import __version__  # noqa: E402
 
 __all__ = [
     'apis', 'compat', 'converters', 'datasets', 'engine', 'evaluation',
-    'models', 'ops', 'structures', 'visualization', '__version__'
+    'models', 'ops', 'results', 'visualization', '__version__'
 ]

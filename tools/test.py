@@ -5,7 +5,9 @@ import os
 from mmengine.config import Config, DictAction
 from mmengine.runner import Runner
 
-from mmvis_memcnp.engine import UserError, preflight, run_tool
+from mmvis_memcnp.cli import preflight
+from mmvis_memcnp.cli.run import run_tool
+from mmvis_memcnp.errors import UserError
 
 
 def parse_args() -> argparse.Namespace:

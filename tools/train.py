@@ -5,7 +5,8 @@ import os
 from mmengine.config import Config, DictAction
 from mmengine.runner import Runner
 
-from mmvis_memcnp.engine import preflight, run_tool
+from mmvis_memcnp.cli import preflight
+from mmvis_memcnp.cli.run import run_tool
 
 
 def parse_args() -> argparse.Namespace:

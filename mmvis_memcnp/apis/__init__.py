@@ -1,7 +1,8 @@
 """Programming interface for anyone's video."""
+from ..errors import SourceError
 from .devices import choose_device
 from .inferencer import InferenceSession, VISInferencer, load_config
-from .sources import FrameSource, SourceError, open_source, read_frames
+from .sources import FrameSource, open_source, read_frames
 
 __all__ = [
     'FrameSource', 'InferenceSession', 'SourceError', 'VISInferencer',

@@ -1,6 +1,7 @@
 """A trained system on anyone's frames."""
 from __future__ import annotations
 
+import argparse
 import copy
 import warnings
 from collections import deque
@@ -18,13 +19,14 @@ from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
 from tqdm import tqdm
 
+from ..cli import preflight
 from ..compat.checkpoint import load_checkpoint_file
 from ..datasets.classes import dataset_classes, sync_num_classes
-from ..engine import preflight
 from ..engine.checkpoint_check import compare_keys
-from ..structures import Sink, VideoResult
+from ..errors import SourceError
+from ..results import Sink, VideoResult
 from .devices import choose_device
-from .sources import Source, SourceError, check_frame, open_source
+from .sources import Source, check_frame, open_source
 
 Frames = np.ndarray | Sequence[np.ndarray]
 
@@ -100,6 +102,21 @@ class VISInferencer:
         self.model.to(self.device).eval()
         self._transform = Compose(
             [TRANSFORMS.build(t) for t in self._frame_transforms()])
+
+    @classmethod
+    def from_args(cls, args: argparse.Namespace) -> VISInferencer:
+        """The model that a command line asks for.
+
+        Args:
+            args (argparse.Namespace): With ``config``, ``checkpoint`` (None:
+                random weights) and what
+                :func:`~mmvis_memcnp.cli.options.add_model_options` adds.
+
+        Returns:
+            VISInferencer: Ready to use.
+        """
+        return cls(args.config, args.checkpoint, args.device,
+                   args.cfg_options)
 
     def session(self,
                 sink: Sink | None = None,

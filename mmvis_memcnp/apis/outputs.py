@@ -10,7 +10,7 @@ import numpy as np
 from mmengine.structures import InstanceData
 from pycocotools import mask as coco_mask
 
-from ..structures import (
+from ..results import (
     FileSink,
     VideoResult,
     decode_masks,

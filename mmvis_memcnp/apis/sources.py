@@ -12,16 +12,13 @@ import numpy as np
 
 from ..datasets.transforms.loading import LoadFrame
 from ..datasets.ytvis_json import natural_order
+from ..errors import SourceError
 
 Source = Union[str, Path, int, np.ndarray, Iterable]
 
 IMAGE_SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp')
 # Containers may count a frame or two that no decoder gives out.
 _UNCERTAIN_FRAMES = 2
-
-
-class SourceError(ValueError):
-    """Frames cannot be read; the message is one sentence with the fix."""
 
 
 @dataclass(frozen=True)

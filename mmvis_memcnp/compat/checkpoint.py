@@ -28,12 +28,10 @@ import torch
 from mmengine.logging import HistoryBuffer
 from mmengine.runner import checkpoint as mmengine_checkpoint
 
+from ..errors import CheckpointError
+
 MapLocation = Any
 """What ``torch.load`` takes: a device, its name, a dict or a function."""
-
-
-class CheckpointError(RuntimeError):
-    """A checkpoint that cannot, or must not, be loaded."""
 
 
 class _SavedHistory(HistoryBuffer):

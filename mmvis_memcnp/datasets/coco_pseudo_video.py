@@ -8,7 +8,7 @@ import numpy as np
 from mmdet.registry import DATASETS
 from pycocotools import mask as mask_utils
 
-from ..structures.rle import to_rle
+from ..results.rle import to_rle
 from .coco_classes import CLASS_MAPS, TARGET_CLASSES
 from .vis_dataset import VISDataset
 from .ytvis_json import FLAVOUR_FIXES, flavour

@@ -8,7 +8,7 @@ from typing import Any
 from PIL import Image
 from pycocotools import mask as mask_utils
 
-from ..structures.rle import to_rle
+from ..results.rle import to_rle
 from .transforms.loading import is_cut_off
 from .ytvis_json import FLAVOUR_FIXES, flavour, natural_order
 

@@ -9,7 +9,7 @@ import numpy as np
 from mmengine.logging import print_log
 from pycocotools import mask as mask_utils
 
-from ..structures.rle import to_rle
+from ..results.rle import to_rle
 from .classes import name_of_list
 
 

@@ -14,7 +14,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import Tensor
 
-from .errors import UserError
+from ..errors import UserError
 
 # A checkpoint of which less than this share of the names is known, by either
 # count, is of another model and not an initialisation of this one.

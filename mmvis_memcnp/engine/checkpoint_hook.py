@@ -11,7 +11,7 @@ from mmengine.fileio import LocalBackend, join_path, register_backend
 from mmengine.hooks import CheckpointHook
 from mmengine.runner import Runner
 
-from .errors import UserError
+from ..errors import UserError
 
 
 @register_backend('atomic_local', force=True)

@@ -9,9 +9,9 @@ from mmdet.registry import HOOKS
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from ..errors import UserError
 from ..visualization.files import write_image
 from ..visualization.overlay import draw_frame
-from .errors import UserError
 
 
 @HOOKS.register_module()

@@ -14,7 +14,7 @@ from mmengine.runner import Runner, TestLoop, ValLoop, autocast
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from .errors import UserError
+from ..errors import UserError
 
 
 @dataclass

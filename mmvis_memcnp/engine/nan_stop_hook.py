@@ -11,7 +11,7 @@ from mmengine.optim import OptimWrapper
 from mmengine.runner import Runner
 from torch import Tensor
 
-from .errors import NonFiniteLossError
+from ..errors import NonFiniteLossError
 
 _MAX_NAMED = 8
 

@@ -8,7 +8,7 @@ from mmdet.registry import DATA_SAMPLERS
 from mmengine.dist import get_dist_info, sync_random_seed
 from torch.utils.data import Sampler
 
-from .errors import UserError
+from ..errors import UserError
 from .seeding import SampleIndex, derive_seed
 
 

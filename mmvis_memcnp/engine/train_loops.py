@@ -25,7 +25,7 @@ from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner
 from mmengine.runner.loops import _InfiniteDataloaderIterator
 from torch.utils.data import BatchSampler, DataLoader
 
-from .errors import UserError
+from ..errors import UserError
 from .samplers import ResumableSampler
 from .seeding import SeededDataset, derive_seed, seed_generators
 

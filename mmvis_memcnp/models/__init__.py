@@ -3,15 +3,15 @@ from . import (
     backbones,
     layers,
     losses,
+    matching,
     memcnp,
-    necks,
     segmenters,
-    task_modules,
     trackers,
+    truth,
     vis,
 )
 
 __all__ = [
-    'backbones', 'layers', 'losses', 'memcnp', 'necks', 'segmenters',
-    'task_modules', 'trackers', 'vis'
+    'backbones', 'layers', 'losses', 'matching', 'memcnp', 'segmenters',
+    'trackers', 'truth', 'vis'
 ]

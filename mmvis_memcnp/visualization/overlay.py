@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from mmengine.structures import InstanceData
 
-from ..structures import VideoResult, decode_masks
+from ..results import VideoResult, decode_masks
 from .colors import color_of, text_color_on
 from .files import write_image
 from .text import chip_shape, put_chip, text_size

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from matplotlib.figure import Figure
 
-from ..structures import Track, VideoResult
+from ..results import Track, VideoResult
 from .colors import rgb_of
 from .files import replacing
 from .panels import BLACK, WHITE, fit, grid

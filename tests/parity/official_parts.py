@@ -10,14 +10,14 @@ import torch.nn.functional as F
 from mmdet.registry import MODELS, TASK_UTILS
 from torch import Tensor, nn
 
-from mmvis_memcnp.models.memcnp.distribution import log_prob
-from mmvis_memcnp.models.memcnp.losses import Support
-from mmvis_memcnp.models.task_modules.point_geometry import (
+from mmvis_memcnp.models.matching.points.geometry import (
     PointTargets,
     as_batch,
     edge_distances,
     inside_boxes,
 )
+from mmvis_memcnp.models.memcnp.distribution import log_prob
+from mmvis_memcnp.models.memcnp.losses import Support
 
 
 @TASK_UTILS.register_module()

@@ -5,7 +5,7 @@ from mmdet.registry import MODELS
 from torch import Tensor
 
 from mmvis_memcnp.models.losses import TemporalContrastiveLoss
-from mmvis_memcnp.models.task_modules import ClipAssignment
+from mmvis_memcnp.models.matching import ClipAssignment
 from mmvis_memcnp.models.vis import InstanceFormer
 
 

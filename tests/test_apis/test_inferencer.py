@@ -8,8 +8,8 @@ import torch
 from mmengine.dataset import Compose
 
 from mmvis_memcnp.apis import SourceError, VISInferencer, choose_device
-from mmvis_memcnp.engine.errors import UserError
-from mmvis_memcnp.structures import FileSink, decode_masks
+from mmvis_memcnp.errors import UserError
+from mmvis_memcnp.results import FileSink, decode_masks
 from tests.fakes.colour_blobs import CLASSES, clip, config
 
 

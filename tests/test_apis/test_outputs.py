@@ -4,9 +4,9 @@ import numpy as np
 import torch
 
 from mmvis_memcnp.apis.outputs import VideoOutputs
-from mmvis_memcnp.structures import encode_masks
-from mmvis_memcnp.structures.frame_result import frame_result
-from mmvis_memcnp.structures.track_store import TrackStore
+from mmvis_memcnp.results import encode_masks
+from mmvis_memcnp.results.frame_result import frame_result
+from mmvis_memcnp.results.store import TrackStore
 
 SHAPE = (40, 60)
 

@@ -8,8 +8,8 @@ from mmengine.config import Config
 from mmengine.structures import InstanceData
 
 from mmvis_memcnp.apis import VISInferencer
-from mmvis_memcnp.apis.probes import memcnp_probe
 from mmvis_memcnp.models.memcnp import memory_target
+from mmvis_memcnp.probes import memcnp_probe
 from tests.fakes import tiny_idol, tiny_seqformer, tiny_sipmask
 from tests.fakes.colour_blobs import CLASSES, clip, config
 
@@ -101,7 +101,7 @@ def test_the_best_query_is_the_default(queries):
 
 def test_uncertainty_of_queries_is_drawn_at_their_boxes(queries, monkeypatch):
     drawn = {}
-    monkeypatch.setattr('mmvis_memcnp.apis.probes.queries.'
+    monkeypatch.setattr('mmvis_memcnp.probes.queries.'
                         'draw_query_uncertainty', lambda *args: drawn.update(
                             zip(('images', 'points', 'values', 'titles'),
                                 args, strict=False)))

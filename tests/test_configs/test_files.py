@@ -5,7 +5,8 @@ import pytest
 import yaml
 from mmengine.config import Config, ConfigDict
 
-from mmvis_memcnp.engine import UserError, preflight
+from mmvis_memcnp.cli import preflight
+from mmvis_memcnp.errors import UserError
 
 from .trees import FOLDER, NAMES, config_of
 

@@ -8,12 +8,13 @@ from mmengine.runner import Runner
 from test_resume import config
 from toy_vis import ToyVIS
 
-from mmvis_memcnp.engine import CheckpointCheckHook, UserError
+from mmvis_memcnp.engine import CheckpointCheckHook
 from mmvis_memcnp.engine.checkpoint_check import (
     class_counts,
     compare_keys,
     is_class_head,
 )
+from mmvis_memcnp.errors import UserError
 from tests.fakes.tiny_instanceformer import tiny_model
 
 

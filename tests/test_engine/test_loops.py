@@ -11,7 +11,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from test_resume import config, in_process
 
-from mmvis_memcnp.engine import UserError
+from mmvis_memcnp.errors import UserError
 
 # Video 10 + v of length l has the pixels 100 v, 100 v + 1, ...
 FRAMES = {10: [0, 1, 2], 11: [100], 12: [200, 201, 202, 203]}

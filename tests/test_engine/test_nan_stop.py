@@ -5,8 +5,8 @@ from mmengine.runner import Runner
 from test_resume import config
 from toy_vis import clip
 
-from mmvis_memcnp.engine import NonFiniteLossError
 from mmvis_memcnp.engine.nan_stop_hook import describe_batch
+from mmvis_memcnp.errors import NonFiniteLossError
 
 
 @pytest.mark.parametrize('clip_grad', [None, dict(max_norm=1.)])

@@ -12,9 +12,9 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 
 import mmvis_memcnp  # noqa: F401
+from mmvis_memcnp.cli.preflight import last_checkpoint
 from mmvis_memcnp.compat.checkpoint import load_checkpoint_file
 from mmvis_memcnp.engine import AtomicCheckpointHook, AtomicLocalBackend
-from mmvis_memcnp.engine.preflight import last_checkpoint
 
 
 def config(work_dir, by_epoch, kill_at=None, num_workers=2, **kwargs):

@@ -7,13 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from mmvis_memcnp.engine import (
-    ResumableSampler,
-    SampleIndex,
-    SeededDataset,
-    UserError,
-)
+from mmvis_memcnp.engine import ResumableSampler, SampleIndex, SeededDataset
 from mmvis_memcnp.engine.seeding import derive_seed, seed_generators
+from mmvis_memcnp.errors import UserError
 
 
 def as_rank(monkeypatch, rank, world_size):

@@ -4,6 +4,7 @@ import math
 import pytest
 import torch
 
+from mmvis_memcnp.models.matching import QueryAssignment, QueryUSSAssigner
 from mmvis_memcnp.models.memcnp import (
     ContrastiveTrackingLoss,
     MemCNPLoss,
@@ -16,7 +17,6 @@ from mmvis_memcnp.models.segmenters.deformable import (
     build_box_branches,
     refine_boxes,
 )
-from mmvis_memcnp.models.task_modules import QueryAssignment, QueryUSSAssigner
 
 LOSS = MemCNPLoss(alpha='points')
 

@@ -12,7 +12,7 @@ from mmdet.models.data_preprocessors import TrackDataPreprocessor
 from torch import nn
 
 from mmvis_memcnp.models.segmenters.deformable import build_box_branches
-from mmvis_memcnp.structures import encode_masks
+from mmvis_memcnp.results import encode_masks
 from tests.fakes.colour_blobs import CLASSES, clip, write_model
 from tests.fakes.programs import run_program
 

@@ -13,7 +13,7 @@ import torch
 
 from mmvis_memcnp.apis import VISInferencer
 from mmvis_memcnp.models.trackers.clip_matching import ClipMatching
-from mmvis_memcnp.structures import FileSink
+from mmvis_memcnp.results import FileSink
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOL = ROOT / 'tools/analysis_tools/benchmark.py'

@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 import torch
 
-from mmvis_memcnp.structures import encode_masks
-from mmvis_memcnp.structures.masks import rle_to_json
+from mmvis_memcnp.results import encode_masks
+from mmvis_memcnp.results.masks import rle_to_json
 
 ROOT = Path(__file__).resolve().parents[2]
 

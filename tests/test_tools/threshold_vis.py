@@ -5,8 +5,8 @@ from mmengine.model import BaseModel
 from torch import nn
 
 import mmvis_memcnp  # noqa: F401
-from mmvis_memcnp.structures import TrackStore, encode_masks
-from mmvis_memcnp.structures.frame_result import frame_result
+from mmvis_memcnp.results import TrackStore, encode_masks
+from mmvis_memcnp.results.frame_result import frame_result
 
 
 class ThresholdSession:

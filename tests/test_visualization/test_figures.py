@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from mmvis_memcnp.structures import (
+from mmvis_memcnp.results import (
     TrackStore,
     decode_masks,
     encode_masks,

@@ -7,7 +7,7 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from mmvis_memcnp.structures import (
+from mmvis_memcnp.results import (
     TrackStore,
     empty_frame_result,
     encode_masks,

@@ -31,9 +31,10 @@ import torch
 from tqdm import tqdm
 
 from mmvis_memcnp.apis import VISInferencer, open_source
-from mmvis_memcnp.apis.tool_options import add_model_options
-from mmvis_memcnp.engine.errors import UserError, run_tool
-from mmvis_memcnp.structures import FileSink
+from mmvis_memcnp.cli.options import add_model_options
+from mmvis_memcnp.cli.run import run_tool
+from mmvis_memcnp.errors import UserError
+from mmvis_memcnp.results import FileSink
 
 PARTS = ('read', 'network', 'association', 'output')
 #: What sessions call of a model; systems have some of these.

@@ -36,9 +36,10 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from mmvis_memcnp.apis import load_config
-from mmvis_memcnp.apis.tool_options import add_config_options
+from mmvis_memcnp.cli.options import add_config_options
+from mmvis_memcnp.cli.run import run_tool
 from mmvis_memcnp.datasets.classes import sync_num_classes
-from mmvis_memcnp.engine.errors import UserError, run_tool
+from mmvis_memcnp.errors import UserError
 from mmvis_memcnp.models.segmenters.deformable import build_box_branches
 
 # What Table 1 calls the neck of a host with queries, beside box branches.

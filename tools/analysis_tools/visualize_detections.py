@@ -7,9 +7,10 @@ import argparse
 
 import numpy as np
 
-from mmvis_memcnp.apis import open_source
-from mmvis_memcnp.apis.tool_options import add_model_options, inferencer_of
-from mmvis_memcnp.engine.errors import UserError, run_tool
+from mmvis_memcnp.apis import VISInferencer, open_source
+from mmvis_memcnp.cli.options import add_model_options
+from mmvis_memcnp.cli.run import run_tool
+from mmvis_memcnp.errors import UserError
 from mmvis_memcnp.visualization import draw_frame, write_image
 from mmvis_memcnp.visualization.panels import grid
 
@@ -38,7 +39,7 @@ def main() -> None:
     if min(args.frames) < 0:
         raise UserError(f'--frames count from 0, got {args.frames}.')
     source = open_source(args.video, max_frames=max(args.frames) + 1)
-    inferencer = inferencer_of(args)
+    inferencer = VISInferencer.from_args(args)
     pictures: dict[int, np.ndarray] = {}
     # Identities depend on the frames before, so all of them are followed.
     pairs = inferencer.session(length=source.length).follow(source)

@@ -10,10 +10,11 @@ import argparse
 
 import numpy as np
 
-from mmvis_memcnp.apis import read_frames
-from mmvis_memcnp.apis.probes import memcnp_probe
-from mmvis_memcnp.apis.tool_options import add_model_options, inferencer_of
-from mmvis_memcnp.engine.errors import UserError, run_tool
+from mmvis_memcnp.apis import VISInferencer, read_frames
+from mmvis_memcnp.cli.options import add_model_options
+from mmvis_memcnp.cli.run import run_tool
+from mmvis_memcnp.errors import UserError
+from mmvis_memcnp.probes import memcnp_probe
 from mmvis_memcnp.visualization import draw_memory, write_image
 
 
@@ -52,7 +53,7 @@ def main() -> None:
     if point is not None and not ((0 <= point) & (point < size)).all():
         raise UserError(f'--point {args.point} lies outside the frame of '
                         f'{size[0]}x{size[1]} pixels.')
-    probe = memcnp_probe(inferencer_of(args))
+    probe = memcnp_probe(VISInferencer.from_args(args))
     level = probe.default_stage if args.level is None else args.level
     if not 0 <= level < len(probe.stages):
         raise UserError(f'--level must lie in 0..{len(probe.stages) - 1}, got '

@@ -10,9 +10,10 @@ import argparse
 import numpy as np
 import torch
 
-from mmvis_memcnp.apis import open_source
-from mmvis_memcnp.apis.tool_options import add_model_options, inferencer_of
-from mmvis_memcnp.engine.errors import UserError, run_tool
+from mmvis_memcnp.apis import VISInferencer, open_source
+from mmvis_memcnp.cli.options import add_model_options
+from mmvis_memcnp.cli.run import run_tool
+from mmvis_memcnp.errors import UserError
 from mmvis_memcnp.models.segmenters.deformable import DecodedFrames
 from mmvis_memcnp.models.vis import InstanceFormer
 from mmvis_memcnp.visualization import (
@@ -48,7 +49,7 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    inferencer = inferencer_of(args)
+    inferencer = VISInferencer.from_args(args)
     model = inferencer.model
     if not isinstance(model, InstanceFormer):
         raise UserError(f'{args.config} is no InstanceFormer: use a config '

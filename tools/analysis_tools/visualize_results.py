@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from mmvis_memcnp.apis import read_frames
-from mmvis_memcnp.engine.errors import UserError, run_tool
+from mmvis_memcnp.cli.run import run_tool
+from mmvis_memcnp.errors import UserError
 from mmvis_memcnp.visualization import draw_comparison, write_image
 from mmvis_memcnp.visualization.annotations import AnnotatedVideo
 

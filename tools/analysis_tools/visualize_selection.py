@@ -10,10 +10,11 @@ model's uncertainty; without a checkpoint it is that of random weights.
 import argparse
 from pathlib import Path
 
-from mmvis_memcnp.apis import read_frames
-from mmvis_memcnp.apis.probes import memcnp_probe
-from mmvis_memcnp.apis.tool_options import add_model_options, inferencer_of
-from mmvis_memcnp.engine.errors import UserError, run_tool
+from mmvis_memcnp.apis import VISInferencer, read_frames
+from mmvis_memcnp.cli.options import add_model_options
+from mmvis_memcnp.cli.run import run_tool
+from mmvis_memcnp.errors import UserError
+from mmvis_memcnp.probes import memcnp_probe
 from mmvis_memcnp.visualization import draw_selections, write_image
 from mmvis_memcnp.visualization.annotations import AnnotatedVideo
 
@@ -51,7 +52,7 @@ def main() -> None:
         raise UserError(f'Frame {args.frame} has no objects: choose another.')
     path = Path(args.img_prefix) / files[args.frame]
     image = read_frames([path], [0])[0]
-    probe = memcnp_probe(inferencer_of(args))
+    probe = memcnp_probe(VISInferencer.from_args(args))
     names = args.selections or list(probe.selections)
     if set(names) - set(probe.selections) and probe.selections:
         raise UserError(f'--selections of this model are '

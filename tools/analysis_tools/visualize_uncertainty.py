@@ -9,10 +9,11 @@ takes the frames as one clip.
 """
 import argparse
 
-from mmvis_memcnp.apis import read_frames
-from mmvis_memcnp.apis.probes import memcnp_probe
-from mmvis_memcnp.apis.tool_options import add_model_options, inferencer_of
-from mmvis_memcnp.engine.errors import UserError, run_tool
+from mmvis_memcnp.apis import VISInferencer, read_frames
+from mmvis_memcnp.cli.options import add_model_options
+from mmvis_memcnp.cli.run import run_tool
+from mmvis_memcnp.errors import UserError
+from mmvis_memcnp.probes import memcnp_probe
 from mmvis_memcnp.visualization import write_image
 
 
@@ -36,7 +37,7 @@ def main() -> None:
     if min(args.frames) < 0:
         raise UserError(f'--frames count from 0, got {args.frames}.')
     images = read_frames(args.video, args.frames)
-    probe = memcnp_probe(inferencer_of(args))
+    probe = memcnp_probe(VISInferencer.from_args(args))
     write_image(args.out, probe.uncertainty([images[f] for f in args.frames],
                                             args.height))
     print(args.out)

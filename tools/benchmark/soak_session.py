@@ -34,12 +34,13 @@ import torch
 from mmengine.config import DictAction
 
 from mmvis_memcnp.apis import VISInferencer
+from mmvis_memcnp.cli import preflight
+from mmvis_memcnp.cli.run import run_tool
 from mmvis_memcnp.datasets.moving_shapes.levels import LEVELS
 from mmvis_memcnp.datasets.moving_shapes.render import render
 from mmvis_memcnp.datasets.moving_shapes.scene import make_scene
-from mmvis_memcnp.engine import preflight
-from mmvis_memcnp.engine.errors import UserError, run_tool
-from mmvis_memcnp.structures import FileSink
+from mmvis_memcnp.errors import UserError
+from mmvis_memcnp.results import FileSink
 
 SCENE_FRAMES = 20
 MAX_RATIO = 1.05

@@ -28,14 +28,15 @@ from mmdet.registry import MODELS
 from mmengine.config import Config, DictAction
 from mmengine.registry import init_default_scope
 
+from mmvis_memcnp.cli import preflight
 from mmvis_memcnp.compat.checkpoint import (
     CheckpointError,
     load_checkpoint_file,
 )
 from mmvis_memcnp.converters import KEY_MAPS, check_against, guess_system
 from mmvis_memcnp.datasets.classes import dataset_classes, name_of_list
-from mmvis_memcnp.engine import UserError, preflight
 from mmvis_memcnp.engine.checkpoint_check import class_counts
+from mmvis_memcnp.errors import UserError
 
 
 def sha256(path: Path) -> str:

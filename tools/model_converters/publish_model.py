@@ -16,8 +16,9 @@ from pathlib import Path
 
 import torch
 
+from mmvis_memcnp.cli.run import run_tool
 from mmvis_memcnp.compat.checkpoint import load_checkpoint_file
-from mmvis_memcnp.engine import UserError, run_tool
+from mmvis_memcnp.errors import UserError
 
 
 def parse_args() -> argparse.Namespace:

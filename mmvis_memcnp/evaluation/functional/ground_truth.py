@@ -6,7 +6,7 @@ from typing import Any, Dict, List, Optional, Sequence, Union
 
 import numpy as np
 
-from ...structures.rle import RLE, to_rle
+from ...results.rle import RLE, to_rle
 from .rle import areas, mean_area
 
 _NEEDED = ('video_id', 'category_id', 'segmentations')

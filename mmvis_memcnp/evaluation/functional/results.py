@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, Iterable, List, Optional, Sequence, Union
 
-from ...structures.rle import RLE, to_rle
+from ...results.rle import RLE, to_rle
 from .ground_truth import GroundTruth
 from .track_iou import Cell, reduce_video
 

@@ -1,14 +1,14 @@
 """Tracks of run-length codes: areas, tight boxes, overlaps.
 
 A track is a list of compressed COCO codes, one a frame, with None where the
-object is absent; see :func:`~mmvis_memcnp.structures.rle.to_rle`.
+object is absent; see :func:`~mmvis_memcnp.results.rle.to_rle`.
 """
 from typing import Optional, Sequence, Tuple
 
 import numpy as np
 from pycocotools import mask as mask_utils
 
-from ...structures.rle import RLE
+from ...results.rle import RLE
 
 
 def areas(track: Sequence[Optional[RLE]]) -> np.ndarray:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, Dict, Iterable, Iterator, NamedTuple, Union
 
-from ...structures import rle_to_json
+from ...results import rle_to_json
 
 _SEPARATOR = b',\n'
 

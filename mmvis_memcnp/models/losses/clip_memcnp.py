@@ -9,10 +9,10 @@ from mmdet.registry import MODELS, TASK_UTILS
 from mmdet.structures.bbox import bbox_cxcywh_to_xyxy
 from torch import Tensor, nn
 
-from ...structures.clip_truth import ClipTruth
+from ..matching import ClipMatches, QueryAssignment, QueryUSSAssigner
 from ..memcnp import MemCNPLoss, clip_cnp_loss, clip_contrast
 from ..segmenters.deformable import DecodedClips, MemCNPBoxBranches
-from ..task_modules import ClipMatches, QueryAssignment, QueryUSSAssigner
+from ..truth.clip_truth import ClipTruth
 from .query_pairs import name_by_layer
 
 

@@ -3,7 +3,7 @@ import torch
 from mmdet.registry import MODELS
 from torch import Tensor
 
-from ...structures.ground_truth import GroundTruth
+from ..truth.ground_truth import GroundTruth
 from .query_loss import QueryLoss
 from .query_pairs import QueryPairs
 

@@ -5,9 +5,9 @@ from mmdet.structures.bbox import bbox_cxcywh_to_xyxy
 from mmdet.utils import reduce_mean
 from torch import Tensor
 
-from ...structures.clip_truth import ClipTruth
 from ..layers.boxes import aligned_giou
-from ..task_modules import ClipMatches
+from ..matching import ClipMatches
+from ..truth.clip_truth import ClipTruth
 from .query_loss import QueryLoss
 from .query_pairs import QueryPairs
 

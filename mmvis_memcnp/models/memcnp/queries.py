@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ..layers import aligned_iou
-from ..task_modules import QueryAssignment
+from ..matching import QueryAssignment
 from .contrast import ContrastiveTrackingLoss
 from .losses import MemCNPLoss, target_uncertainty
 

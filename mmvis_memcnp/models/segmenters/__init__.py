@@ -1,6 +1,5 @@
 """Frame networks."""
 from . import deformable
-from .memcnp_sipmask_head import MemCNPSipMaskHead
-from .sipmask_head import SipMaskHead
+from .sipmask import MemCNPSipMaskHead, SipMaskHead
 
 __all__ = ['MemCNPSipMaskHead', 'SipMaskHead', 'deformable']

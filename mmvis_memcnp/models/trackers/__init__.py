@@ -1,12 +1,12 @@
 """Trackers composed of an association and a memory."""
-from .association import CueAssociation
-from .bisoftmax import BiSoftmaxAssociation
+from .associations.bisoftmax import BiSoftmaxAssociation
+from .associations.cues import CueAssociation
 from .clip_matching import ClipMatching, ClipState
-from .greedy_tracker import GreedyTracker
-from .latest_memory import LatestMemory
-from .online_tracker import OnlineTracker, TrackResult
-from .state import CountedState, TrackState
-from .window_memory import WindowMemory, WindowState
+from .cue import OnlineTracker, TrackResult
+from .greedy import GreedyTracker
+from .memories.latest import LatestMemory
+from .memories.state import CountedState, TrackState
+from .memories.window import WindowMemory, WindowState
 
 __all__ = [
     'BiSoftmaxAssociation', 'ClipMatching', 'ClipState', 'CountedState',

@@ -8,10 +8,10 @@ from mmengine.model import BaseModel
 from mmengine.structures import InstanceData
 from torch import Tensor
 
-from ...structures.masks import encode_masks
-from ...structures.scoring import MajorityScoring, VideoScoring
-from ...structures.sinks import Sink
-from ...structures.track_store import TrackStore, VideoResult
+from ...results.masks import encode_masks
+from ...results.scoring import MajorityScoring, VideoScoring
+from ...results.sinks import Sink
+from ...results.store import TrackStore, VideoResult
 from ..layers.masks import paste_masks
 
 # Frames that a session encodes at once where it keeps them, whatever a step

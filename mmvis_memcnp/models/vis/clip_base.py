@@ -9,11 +9,11 @@ from mmdet.registry import MODELS
 from mmengine.structures import InstanceData
 from torch import Tensor
 
-from ...structures.frame_result import frame_result
-from ...structures.masks import encode_masks
-from ...structures.scoring import LatestClassScoring, VideoScoring
-from ...structures.sinks import Sink
-from ...structures.track_store import TrackStore, VideoResult
+from ...results.frame_result import frame_result
+from ...results.masks import encode_masks
+from ...results.scoring import LatestClassScoring, VideoScoring
+from ...results.sinks import Sink
+from ...results.store import TrackStore, VideoResult
 from ..layers.restore_masks import restore_masks
 from ..trackers.clip_matching import ClipMatching
 from .base import CHUNK, OnlineVIS

@@ -11,16 +11,11 @@ from mmdet.structures.bbox import bbox_cxcywh_to_xyxy
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
-from ...structures.frame_result import frame_result
-from ...structures.ground_truth import (
-    GroundTruth,
-    clip_frames,
-    collect_ground_truth,
-)
-from ...structures.masks import encode_masks
-from ...structures.scoring import MeanClassScoring, VideoScoring
-from ...structures.sinks import Sink
-from ...structures.track_store import TrackStore
+from ...results.frame_result import frame_result
+from ...results.masks import encode_masks
+from ...results.scoring import MeanClassScoring, VideoScoring
+from ...results.sinks import Sink
+from ...results.store import TrackStore
 from ..layers.greedy_nms import class_nms, mask_nms
 from ..layers.restore_masks import restore_masks
 from ..losses.query_pairs import QueryPairs
@@ -33,6 +28,11 @@ from ..segmenters.deformable import (
     padding_mask,
     sizes_wh,
     start_points,
+)
+from ..truth.ground_truth import (
+    GroundTruth,
+    clip_frames,
+    collect_ground_truth,
 )
 from .base import OnlineVIS
 from .idol_training import embed_losses

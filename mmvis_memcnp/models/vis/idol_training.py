@@ -8,11 +8,11 @@ from mmdet.registry import MODELS, TASK_UTILS
 from mmdet.structures.bbox import bbox_cxcywh_to_xyxy
 from torch import Tensor, nn
 
-from ...structures.ground_truth import GroundTruth, same_objects
 from ..losses.query_pairs import name_by_layer
+from ..matching import QueryAssignment
 from ..memcnp import frame_cnp_loss, frame_contrast
 from ..segmenters.deformable import DecodedQueries
-from ..task_modules import QueryAssignment
+from ..truth.ground_truth import GroundTruth, same_objects
 
 if TYPE_CHECKING:
     from .idol import IDOL

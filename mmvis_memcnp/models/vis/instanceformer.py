@@ -12,9 +12,9 @@ from mmdet.structures import TrackDataSample
 from mmdet.utils import reduce_mean
 from torch import Tensor, nn
 
-from ...structures.clip_truth import ClipTruth, collect_clips
-from ...structures.sinks import Sink
+from ...results.sinks import Sink
 from ..losses.query_pairs import QueryPairs
+from ..matching.query_matcher import ClipAssignment
 from ..segmenters.deformable import (
     NUM_MASK_PARAMS,
     ClassHistory,
@@ -25,7 +25,7 @@ from ..segmenters.deformable import (
     build_box_branches,
     padding_mask,
 )
-from ..task_modules.query_matcher import ClipAssignment
+from ..truth.clip_truth import ClipTruth, collect_clips
 from .base import OnlineVIS
 from .instanceformer_session import InstanceFormerSession
 from .query_heads import init_query_heads

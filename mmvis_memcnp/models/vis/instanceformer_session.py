@@ -10,11 +10,11 @@ from mmdet.structures.bbox import bbox_cxcywh_to_xyxy
 from mmengine.structures import InstanceData
 from torch import Tensor
 
-from ...structures.frame_result import frame_result
-from ...structures.masks import encode_masks
-from ...structures.query_scoring import QUERY_SCORINGS, QueryScoring
-from ...structures.sinks import Sink
-from ...structures.track_store import TrackStore, VideoResult
+from ...results.frame_result import frame_result
+from ...results.masks import encode_masks
+from ...results.query_scoring import QUERY_SCORINGS, QueryScoring
+from ...results.sinks import Sink
+from ...results.store import TrackStore, VideoResult
 from ..layers.resample_masks import resample_masks
 from ..losses.query_pairs import QueryPairs
 from ..segmenters.deformable import EncodedFrames

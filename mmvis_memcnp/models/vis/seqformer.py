@@ -16,8 +16,8 @@ from mmdet.utils import reduce_mean
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
-from ...structures.clip_truth import ClipTruth, collect_clips
 from ..losses.clip_memcnp import box_pairs
+from ..matching import ClipMatches
 from ..segmenters.deformable import (
     NUM_MASK_PARAMS,
     DecodedClips,
@@ -27,7 +27,7 @@ from ..segmenters.deformable import (
     padding_mask,
     start_points,
 )
-from ..task_modules import ClipMatches
+from ..truth.clip_truth import ClipTruth, collect_clips
 from .clip_base import ClipVIS
 from .query_heads import init_query_heads
 

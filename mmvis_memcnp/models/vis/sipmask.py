@@ -5,7 +5,7 @@ from mmdet.structures import TrackDataSample
 from mmengine.structures import InstanceData
 from torch import Tensor
 
-from ...structures.ground_truth import clip_frames, collect_ground_truth
+from ..truth.ground_truth import clip_frames, collect_ground_truth
 from .base import OnlineVIS
 
 

@@ -15,7 +15,7 @@ from pycocotools import mask as coco_mask
 from torch import Tensor, nn
 
 from mmvis_memcnp.converters import KEY_MAPS, check_against
-from mmvis_memcnp.structures.ground_truth import GroundTruth
+from mmvis_memcnp.models.truth.ground_truth import GroundTruth
 from tests.parity.entries import ManifestError
 from tests.parity.fixture import Fixture
 

@@ -14,8 +14,8 @@ from torch import Tensor
 import tests.parity.official_parts_instanceformer  # noqa: F401
 from mmvis_memcnp.converters import KEY_MAPS, check_against
 from mmvis_memcnp.models.losses import QueryPairs
+from mmvis_memcnp.models.truth.clip_truth import ClipTruth
 from mmvis_memcnp.models.vis import InstanceFormer
-from mmvis_memcnp.structures.clip_truth import ClipTruth
 from tests.parity.entries import ManifestError
 from tests.parity.fixture import Fixture
 from tests.parity.systems.dense import (

@@ -9,13 +9,13 @@ from mmengine.structures import InstanceData
 from torch import Tensor
 
 from mmvis_memcnp.models.layers import fast_nms
-from mmvis_memcnp.models.memcnp import MemCNP, MemCNPLoss, distances_to_boxes
-from mmvis_memcnp.models.memcnp.losses import Support
-from mmvis_memcnp.models.task_modules import (
+from mmvis_memcnp.models.matching import (
     CentreRadiusAssigner,
     SmallestBoxTarget,
     USSAssigner,
 )
+from mmvis_memcnp.models.memcnp import MemCNP, MemCNPLoss, distances_to_boxes
+from mmvis_memcnp.models.memcnp.losses import Support
 from mmvis_memcnp.models.trackers import OnlineTracker
 from mmvis_memcnp.ops import crop_split, crop_split_gt
 from tests.parity.fixture import Fixture

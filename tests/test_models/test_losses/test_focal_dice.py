@@ -9,7 +9,7 @@ from mmvis_memcnp.models.losses.focal_dice import (
     focal_and_dice,
     sigmoid_focal,
 )
-from mmvis_memcnp.models.task_modules.focal_cost import focal_cost
+from mmvis_memcnp.models.matching.focal_cost import focal_cost
 
 
 def test_focal_loss_at_one_half():

@@ -5,7 +5,7 @@ from mmdet.models.losses import DiceLoss, FocalLoss, GIoULoss
 from mmdet.structures.bbox import bbox_cxcywh_to_xyxy
 
 from mmvis_memcnp.models.losses import QueryInstanceLoss, QueryPairs
-from mmvis_memcnp.structures.ground_truth import GroundTruth
+from mmvis_memcnp.models.truth.ground_truth import GroundTruth
 
 LAYERS, BATCH, QUERIES, CLASSES = 3, 2, 7, 4
 WH = torch.tensor([[64., 32.], [48., 24.]])

@@ -4,12 +4,12 @@ import math
 import pytest
 import torch
 
-from mmvis_memcnp.models.segmenters.sipmask_loss import (
+from mmvis_memcnp.models.losses.sipmask import (
     MaskLoss,
     iou_loss,
     match_cross_entropy,
 )
-from mmvis_memcnp.structures.ground_truth import GroundTruth
+from mmvis_memcnp.models.truth.ground_truth import GroundTruth
 from tests.fakes.tiny_sipmask import tiny_model
 
 

@@ -12,7 +12,7 @@ from mmvis_memcnp.models.trackers import (
     WindowMemory,
     WindowState,
 )
-from mmvis_memcnp.models.trackers.greedy_tracker import claim_in_order
+from mmvis_memcnp.models.trackers.greedy import claim_in_order
 
 SCALE = 9.  # of the embeddings: a dot product of 81 decides
 

@@ -8,7 +8,7 @@ from mmengine.structures import InstanceData
 
 from mmvis_memcnp.models.layers import fast_nms, pairwise_iou
 from mmvis_memcnp.models.trackers import CueAssociation, TrackState
-from mmvis_memcnp.models.trackers.online_tracker import claim
+from mmvis_memcnp.models.trackers.cue import claim
 
 
 def build(max_tracks=None, **options):

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from mmvis_memcnp.models.vis.clip_base import CHUNK
-from mmvis_memcnp.structures import FileSink, decode_masks
+from mmvis_memcnp.results import FileSink, decode_masks
 from tests.fakes.tiny_seqformer import (
     BrightClips,
     kept_bytes,

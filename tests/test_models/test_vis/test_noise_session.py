@@ -3,7 +3,7 @@ import torch
 from mmdet.registry import MODELS
 
 from mmvis_memcnp.models.vis import NoiseFilterSession
-from mmvis_memcnp.structures import TrackStore, frame_result
+from mmvis_memcnp.results import TrackStore, frame_result
 from tests.fakes.colour_blobs import ColourBlobVIS
 
 

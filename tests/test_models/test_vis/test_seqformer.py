@@ -3,7 +3,7 @@ import pytest
 import torch
 from mmdet.structures import TrackDataSample
 
-from mmvis_memcnp.structures.clip_truth import collect_clips
+from mmvis_memcnp.models.truth.clip_truth import collect_clips
 from tests.fakes.tiny_seqformer import (
     OBJECTS,
     clip,

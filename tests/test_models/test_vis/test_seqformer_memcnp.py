@@ -5,10 +5,10 @@ import torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
 from mmvis_memcnp.models.losses import ClipMemCNPLoss, box_pairs
+from mmvis_memcnp.models.matching import ClipMatches
 from mmvis_memcnp.models.memcnp import MemoryBank
-from mmvis_memcnp.models.task_modules import ClipMatches
-from mmvis_memcnp.structures import FileSink
-from mmvis_memcnp.structures.clip_truth import collect_clips
+from mmvis_memcnp.models.truth.clip_truth import collect_clips
+from mmvis_memcnp.results import FileSink
 from tests.fakes.tiny_seqformer import (
     OBJECTS,
     clip,

@@ -7,8 +7,8 @@ from mmdet.registry import MODELS
 from mmengine.model import BaseModule, ModuleList
 from torch import Tensor, nn
 
+from ...matching import SmallestBoxTarget
 from ...memcnp import ContextMLP, MemCNP, memory_target, split_distribution
-from ...task_modules import SmallestBoxTarget
 
 
 class BoxPrediction(NamedTuple):

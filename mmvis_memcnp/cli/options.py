@@ -1,0 +1,27 @@
+"""What the tools that run a model ask of the command line."""
+import argparse
+
+from mmengine.config import DictAction
+
+
+def add_config_options(parser: argparse.ArgumentParser) -> None:
+    """Add ``--cfg-options``, spelt as in ``tools/test.py``.
+
+    Args:
+        parser: Parser of a tool; ``args.cfg_options`` is None or a dict.
+    """
+    parser.add_argument(
+        '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
+        help='override values of the config, such as model.score_thr=0.2')
+
+
+def add_model_options(parser: argparse.ArgumentParser) -> None:
+    """Add ``--device`` and ``--cfg-options``.
+
+    Args:
+        parser: Parser of a tool that runs a model.
+    """
+    parser.add_argument('--device', default='auto',
+                        help='auto, cpu, cuda or cuda:1 '
+                        '(default: %(default)s)')
+    add_config_options(parser)

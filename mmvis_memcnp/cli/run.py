@@ -1,0 +1,75 @@
+"""Running a tool: the user's errors end it with one sentence."""
+from __future__ import annotations
+
+import os
+import re
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+from ..errors import CheckpointError, UserError
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+# Kinds that the package's own code raises for bad input.
+_INPUT_ERRORS = (ValueError, FileNotFoundError, CheckpointError)
+
+
+def user_message(error: BaseException) -> str | None:
+    """The sentence to show for an error, or None if it is a defect.
+
+    A :class:`UserError` always has one. So has a ``ValueError``,
+    ``FileNotFoundError`` or ``CheckpointError`` that was raised by a line of
+    this package: its code raises those for bad input. The same kinds raised
+    inside a library are defects and keep their traceback. An error that a
+    data loading worker handed over carries its traceback as text, which is
+    read in the same way.
+
+    Args:
+        error: What was caught.
+
+    Returns:
+        The sentence, or None.
+    """
+    if not isinstance(error, _INPUT_ERRORS):
+        return None
+    text = str(error)
+    if 'Original Traceback' in text and text.startswith('Caught '):
+        return _worker_message(error, text)
+    if isinstance(error, UserError):
+        return text
+    frames = traceback.extract_tb(error.__traceback__)
+    return text if frames and _is_ours(frames[-1].filename) else None
+
+
+def _is_ours(filename: str) -> bool:
+    return _PACKAGE in Path(filename).resolve().parents
+
+
+def _worker_message(error: BaseException, text: str) -> str | None:
+    """Read the sentence out of the traceback text of a worker."""
+    files = re.findall(r'^\s+File "(.+)", line \d+', text, re.MULTILINE)
+    raised = re.findall(r'^[\w.]+: (.+(?:\n(?!\s).+)*)\s*\Z', text,
+                        re.MULTILINE)
+    ours = isinstance(error, UserError) or (files and _is_ours(files[-1]))
+    return raised[-1].strip() if ours and raised else None
+
+
+def run_tool(main: Callable[[], None]) -> None:
+    """Run a command-line tool; bad input ends it with one sentence.
+
+    The sentence goes to stderr and the exit status is 1. Set
+    ``MMVIS_TRACEBACK=1`` to see where it came from. Defects keep their
+    traceback.
+
+    Args:
+        main: The tool.
+    """
+    try:
+        main()
+    except Exception as error:
+        message = user_message(error)
+        if message is None or os.environ.get('MMVIS_TRACEBACK') == '1':
+            raise
+        print(f'Error: {message}', file=sys.stderr, flush=True)
+        sys.exit(1)

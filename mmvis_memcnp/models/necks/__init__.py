@@ -1,1 +1,0 @@
-"""Necks that mmdet lacks."""

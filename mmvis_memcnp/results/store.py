@@ -1,0 +1,243 @@
+"""From frame results to the tracks of a video, in bounded memory."""
+from dataclasses import dataclass, field
+from typing import Any, Iterator, Optional, Sequence
+
+import torch
+from mmengine.structures import InstanceData
+
+from .frame_result import empty_frame_result, frame_result
+from .masks import RLE, rle_to_json
+from .scoring import MajorityScoring, VideoScoring
+from .sinks import MemorySink, Record, Sink
+
+
+@dataclass(frozen=True)
+class Track:
+    """One identity of a video, under one label.
+
+    Attributes:
+        id (int): Identity; systems that give an identity several labels
+            have a track for each.
+        label (int): 0-based class index; see the store's scoring.
+        score (float): Confidence in [0, 1]; see the store's scoring.
+        num_frames (int): Length of the video.
+        num_detections (int): Frames in which the identity was found.
+        first_frame (int): What was recorded before this frame was dropped.
+    """
+    id: int
+    label: int
+    score: float
+    num_frames: int
+    num_detections: int
+    _sink: Sink = field(repr=False, compare=False)
+    first_frame: int = 0
+
+    def records(self) -> Iterator[Record]:
+        """What is known of the identity, in the order of the frames."""
+        for record in self._sink.track(self.id):
+            if record.frame >= self.num_frames:
+                return
+            if record.frame >= self.first_frame:
+                yield record
+
+    @property
+    def segmentations(self) -> list[Optional[RLE]]:
+        """A run-length code or None a frame; read from the sink."""
+        return self._per_frame(lambda record: record.rle)
+
+    @property
+    def frame_scores(self) -> list[Optional[float]]:
+        """A score or None a frame; read from the sink."""
+        return self._per_frame(lambda record: record.score)
+
+    @property
+    def sigmas(self) -> list[Optional[float]]:
+        """Mean standard deviation of the box's sides, or None, a frame."""
+        return self._per_frame(lambda record: sum(record.sigmas) / 4
+                               if record.sigmas is not None else None)
+
+    def _per_frame(self, value) -> list:
+        out = [None] * self.num_frames
+        for record in self.records():
+            out[record.frame] = value(record)
+        return out
+
+
+@dataclass(frozen=True)
+class VideoResult:
+    """The tracks of a video.
+
+    Attributes:
+        num_frames (int): Length of the video.
+        tracks (list[Track]): The identities, in ascending order.
+        ori_shape (tuple[int, int], optional): (H, W) of the frames, None for
+            a video without frames.
+    """
+    num_frames: int
+    tracks: list[Track]
+    ori_shape: Optional[tuple[int, int]] = None
+    _sink: Sink = field(default_factory=MemorySink, repr=False, compare=False)
+
+    def iter_ytvis(self, video_id: int,
+                   cat_ids: Sequence[int]) -> Iterator[dict]:
+        """Entries of results.json, a track at a time.
+
+        Args:
+            video_id (int): The video's id in the ground truth.
+            cat_ids (Sequence[int]): Category id of each label.
+
+        Yields:
+            dict: ``video_id``, ``category_id``, ``score`` and
+            ``segmentations``: a code with str counts or None a frame.
+        """
+        for track in self.tracks:
+            yield dict(
+                video_id=int(video_id),
+                category_id=int(cat_ids[track.label]),
+                score=track.score,
+                segmentations=[
+                    rle if rle is None else rle_to_json(rle)
+                    for rle in track.segmentations
+                ])
+
+    def to_ytvis(self, video_id: int, cat_ids: Sequence[int]) -> list[dict]:
+        """All entries of results.json; see :meth:`iter_ytvis`."""
+        return list(self.iter_ytvis(video_id, cat_ids))
+
+    def iter_frames(self) -> Iterator[InstanceData]:
+        """The FrameResults again, in the order of the frames.
+
+        Tracks that are no longer in ``tracks`` are left out.
+        """
+        kept = {track.id: track.first_frame for track in self.tracks}
+        shape = self.ori_shape or (0, 0)
+        frame = 0
+        batch: list[Record] = []
+        for record in self._sink.scan():
+            while record.frame > frame and frame < self.num_frames:
+                yield _to_frame_result(batch, frame, shape)
+                frame, batch = frame + 1, []
+            if frame >= self.num_frames:
+                return
+            if record.frame >= kept.get(record.id, self.num_frames):
+                batch.append(record)
+        while frame < self.num_frames:
+            yield _to_frame_result(batch, frame, shape)
+            frame, batch = frame + 1, []
+
+
+@dataclass
+class _Running:
+    """What the store remembers of an identity."""
+    kept: Any
+    first_frame: int
+    count: int = 0
+
+
+class TrackStore:
+    """Collects frame results as they arrive.
+
+    Frames are numbered in the order in which they are appended. Masks go to
+    the sink at once; what stays is what the scoring keeps of an identity.
+
+    Args:
+        sink (Sink, optional): :class:`MemorySink` or :class:`FileSink`.
+            Defaults to a new :class:`MemorySink`.
+        scoring (VideoScoring, optional): Labels and scores of the tracks.
+            Defaults to :class:`MajorityScoring`.
+    """
+
+    def __init__(self,
+                 sink: Optional[Sink] = None,
+                 scoring: Optional[VideoScoring] = None) -> None:
+        self.sink: Sink = MemorySink() if sink is None else sink
+        self.scoring: VideoScoring = (
+            MajorityScoring() if scoring is None else scoring)
+        self._running: dict[int, _Running] = {}
+        self._num_frames = 0
+        self._shape: Optional[tuple[int, int]] = None
+
+    def __len__(self) -> int:
+        """Number of frames so far."""
+        return self._num_frames
+
+    def append(self, result: InstanceData) -> None:
+        """Add the next frame.
+
+        Args:
+            result (InstanceData): A FrameResult; see
+                :func:`~mmvis_memcnp.results.frame_result`.
+
+        Raises:
+            ValueError: If an identity occurs twice in the frame.
+        """
+        ids = result.instances_id.tolist()
+        if len(set(ids)) != len(ids):
+            raise ValueError(f'Frame {self._num_frames} holds an identity '
+                             f'twice: {sorted(ids)}.')
+        labels, scores = result.labels.tolist(), result.scores.tolist()
+        boxes = result.bboxes.tolist()
+        sigmas: list = [None] * len(ids)
+        if 'box_sigmas' in result:
+            sigmas = [tuple(four) for four in result.box_sigmas.tolist()]
+        class_scores: list = [None] * len(ids)
+        if 'class_scores' in result:
+            class_scores = result.class_scores.tolist()
+        for i, track_id in enumerate(ids):
+            running = self._running.get(track_id)
+            if running is None:
+                running = _Running(self.scoring.start(), self._num_frames)
+                self._running[track_id] = running
+            running.count += 1
+            self.scoring.add(
+                running.kept, labels[i], scores[i], class_scores[i])
+            self.sink.write(
+                Record(self._num_frames, track_id, labels[i], scores[i],
+                       tuple(boxes[i]), sigmas[i],
+                       result.masks[i]))
+        if self._shape is None:
+            self._shape = result.metainfo.get('ori_shape')
+        self._num_frames += 1
+
+    def num_detections(self, track_id: int) -> int:
+        """Frames in which an identity was recorded; 0 if it is not known."""
+        running = self._running.get(track_id)
+        return 0 if running is None else running.count
+
+    def drop(self, track_id: int) -> None:
+        """Forget an identity; if it comes again, it starts afresh.
+
+        Args:
+            track_id (int): One that was recorded.
+        """
+        del self._running[track_id]
+
+    def finish(self) -> VideoResult:
+        """The tracks of the frames so far.
+
+        More frames may follow; a result that was given out does not change.
+        """
+        tracks = [
+            Track(track_id, label, score, self._num_frames, running.count,
+                  self.sink, running.first_frame)
+            for track_id, running in sorted(self._running.items())
+            for label, score in self.scoring.finish(running.kept)
+        ]
+        return VideoResult(self._num_frames, tracks, self._shape, self.sink)
+
+
+def _to_frame_result(records: list[Record], frame: int,
+                     shape: tuple[int, int]) -> InstanceData:
+    """Rebuild the FrameResult that the records came from."""
+    if not records:
+        return empty_frame_result(shape, frame)
+    sigmas = None
+    if records[0].sigmas is not None:
+        sigmas = torch.tensor([record.sigmas for record in records])
+    return frame_result(
+        torch.tensor([record.id for record in records]),
+        torch.tensor([record.bbox for record in records]),
+        torch.tensor([record.score for record in records]),
+        torch.tensor([record.label for record in records]),
+        [record.rle for record in records],
+        ori_shape=shape, frame_id=frame, box_sigmas=sigmas)

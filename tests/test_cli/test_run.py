@@ -1,0 +1,88 @@
+"""Bad input is told from defects."""
+import numpy as np
+import pytest
+from torch.utils.data import DataLoader
+
+from mmvis_memcnp.cli.run import run_tool, user_message
+from mmvis_memcnp.compat.checkpoint import load_checkpoint_file
+from mmvis_memcnp.engine import ResumableSampler
+from mmvis_memcnp.errors import UserError
+
+
+def caught(function):
+    with pytest.raises(Exception) as info:
+        function()
+    return info.value
+
+
+def library_defect():
+    np.zeros(2).reshape(3)
+
+
+class Failing:
+
+    def __init__(self, function):
+        self.function = function
+
+    def __len__(self):
+        return 1
+
+    def __getitem__(self, index):
+        return self.function()
+
+
+def in_worker(function):
+    return next(iter(DataLoader(Failing(function), num_workers=1)))
+
+
+def raise_user_error():
+    raise UserError('a.jpg is cut off: fetch it again.')
+
+
+def empty_sampler():
+    ResumableSampler([], seed=0)
+
+
+def test_user_error_has_its_sentence():
+    error = caught(raise_user_error)
+    assert user_message(error) == 'a.jpg is cut off: fetch it again.'
+
+
+def test_error_of_the_package_has_its_sentence(tmp_path):
+    error = caught(lambda: load_checkpoint_file(tmp_path / 'no.pth'))
+    assert user_message(error).startswith('There is no checkpoint at ')
+    broken = tmp_path / 'broken.pth'
+    broken.write_bytes(b'no pickle')
+    error = caught(lambda: load_checkpoint_file(broken))
+    assert str(broken) in user_message(error)
+
+
+def test_defects_have_none():
+    assert user_message(caught(library_defect)) is None
+    assert user_message(caught(lambda: [][0])) is None
+    assert user_message(caught(lambda: open('/nowhere/at/all'))) is None
+
+
+def test_sentence_comes_out_of_a_worker():
+    error = caught(lambda: in_worker(raise_user_error))
+    assert user_message(error) == 'a.jpg is cut off: fetch it again.'
+    error = caught(lambda: in_worker(empty_sampler))
+    assert user_message(error).startswith('The training dataset is empty')
+    assert user_message(caught(lambda: in_worker(library_defect))) is None
+
+
+def test_tool_ends_with_one_line(capsys, monkeypatch):
+    monkeypatch.delenv('MMVIS_TRACEBACK', raising=False)
+    with pytest.raises(SystemExit) as info:
+        run_tool(raise_user_error)
+    assert info.value.code == 1
+    assert capsys.readouterr().err == (
+        'Error: a.jpg is cut off: fetch it again.\n')
+    with pytest.raises(ValueError, match='reshape'):
+        run_tool(library_defect)
+
+
+def test_traceback_on_request(monkeypatch):
+    monkeypatch.setenv('MMVIS_TRACEBACK', '1')
+    with pytest.raises(UserError):
+        run_tool(raise_user_error)

@@ -1,0 +1,288 @@
+"""Tracks from frames, checked by hand on 4x4 masks over three frames."""
+import json
+import tracemalloc
+
+import numpy as np
+import pytest
+import torch
+
+from mmvis_memcnp.results import (
+    FileSink,
+    LatestClassScoring,
+    MeanClassScoring,
+    MemorySink,
+    TrackStore,
+    decode_masks,
+    empty_frame_result,
+    encode_masks,
+    frame_result,
+)
+
+SIZE = (4, 4)
+
+
+def square(top, left):
+    """A 4x4 mask with a 2x2 square."""
+    mask = np.zeros(SIZE, dtype=bool)
+    mask[top:top + 2, left:left + 2] = True
+    return mask
+
+
+def frame(*instances, sigmas=True):
+    """FrameResult of (id, label, score, mask, sigma) rows."""
+    if not instances:
+        return empty_frame_result(SIZE)
+    ids, labels, scores, masks, sigma = zip(*instances, strict=True)
+    boxes = torch.tensor([[m.any(0).argmax(), m.any(1).argmax()] for m in masks
+                          ]).repeat(1, 2) + torch.tensor([0, 0, 2, 2])
+    return frame_result(
+        torch.tensor(ids), boxes, torch.tensor(scores), torch.tensor(labels),
+        encode_masks(np.stack(masks)), ori_shape=SIZE,
+        box_sigmas=torch.tensor(sigma)[:, None].repeat(1, 4)
+        if sigmas else None)
+
+
+def three_frames():
+    """Identity 7 in frames 0, 1, 2; identity 2 in frames 0 and 2 only."""
+    return [
+        frame((7, 3, .5, square(0, 0), .2), (2, 1, .25, square(2, 2), .4)),
+        frame((7, 5, .75, square(0, 1), .3)),
+        frame((2, 0, .75, square(1, 2), .5), (7, 5, 1., square(0, 2), .1)),
+    ]
+
+
+def fill(sink=None, frames=None):
+    store = TrackStore(sink)
+    for result in three_frames() if frames is None else frames:
+        store.append(result)
+    return store
+
+
+@pytest.fixture(params=['memory', 'file', 'named file'])
+def sink(request, tmp_path):
+    made = dict(memory=MemorySink, file=FileSink).get(request.param)
+    made = made() if made else FileSink(str(tmp_path / 'tracks.bin'))
+    yield made
+    made.close()
+
+
+class TestTrackStore:
+
+    def test_scores_labels_and_order(self, sink):
+        video = fill(sink).finish()
+        assert video.num_frames == 3
+        assert [track.id for track in video.tracks] == [2, 7]
+        two, seven = video.tracks
+        assert two.score == pytest.approx((.25 + .75) / 2)
+        assert seven.score == pytest.approx((.5 + .75 + 1.) / 3)
+        assert seven.label == 5  # 5 twice, 3 once
+        assert two.label == 0  # 0 and 1 once each: the smallest
+        assert (two.num_detections, seven.num_detections) == (2, 3)
+
+    def test_absent_frames_are_none(self, sink):
+        two, seven = fill(sink).finish().tracks
+        assert two.segmentations[1] is None
+        assert two.frame_scores == [.25, None, .75]
+        assert two.sigmas[1] is None
+        assert two.sigmas[::2] == pytest.approx([.4, .5])
+        assert seven.sigmas == pytest.approx([.2, .3, .1])
+        masks = decode_masks(seven.segmentations, SIZE)
+        expected = [square(0, 0), square(0, 1), square(0, 2)]
+        np.testing.assert_array_equal(masks, expected)
+
+    def test_ytvis_entries(self, sink):
+        entries = fill(sink).finish().to_ytvis(12, cat_ids=[4, 8, 15, 16, 23,
+                                                            42])
+        text = json.dumps(entries)
+        assert json.loads(text) == entries
+        assert [e['category_id'] for e in entries] == [4, 42]
+        assert [e['video_id'] for e in entries] == [12, 12]
+        assert entries[0]['segmentations'][1] is None
+        np.testing.assert_array_equal(
+            decode_masks([entries[0]['segmentations'][2]], SIZE)[0],
+            square(1, 2))
+
+    def test_frames_come_back_as_they_went_in(self, sink):
+        frames = [frame()] + three_frames() + [frame(), frame()]
+        back = list(fill(sink, frames).finish().iter_frames())
+        assert [result.frame_id for result in back] == list(range(6))
+        for old, new in zip(frames, back, strict=True):
+            for key in ('instances_id', 'labels', 'scores', 'bboxes'):
+                assert torch.equal(old[key], new[key]), key
+            assert old.masks == new.masks
+        assert torch.equal(back[1].box_sigmas, frames[1].box_sigmas)
+
+    def test_result_is_a_snapshot(self, sink):
+        store = fill(sink)
+        before = store.finish()
+        store.append(frame((7, 3, 0., square(2, 0), .9)))
+        assert before.num_frames == 3
+        assert len(before.tracks[1].segmentations) == 3
+        assert len(list(before.iter_frames())) == 3
+        assert store.finish().tracks[1].score == pytest.approx(2.25 / 4)
+
+    def test_dropped_tracks_leave_the_frames(self, sink):
+        video = fill(sink).finish()
+        del video.tracks[0]
+        assert [r.instances_id.tolist() for r in video.iter_frames()
+                ] == [[7], [7], [7]]
+
+    def test_no_frames_and_no_objects(self, sink):
+        store = TrackStore(sink)
+        assert store.finish().to_ytvis(1, [1]) == []
+        store.append(frame())
+        assert store.finish().num_frames == 1
+        assert store.finish().tracks == []
+
+    def test_without_sigmas(self, sink):
+        frames = [frame((0, 0, .5, square(0, 0), .1), sigmas=False)]
+        track = fill(sink, frames).finish().tracks[0]
+        assert track.sigmas == [None]
+        assert 'box_sigmas' not in frames[0]
+
+    def test_identity_twice_in_a_frame(self):
+        row = (7, 3, .5, square(0, 0), .2)
+        with pytest.raises(ValueError, match='Frame 0 holds an identity twi'):
+            TrackStore().append(frame(row, row))
+
+    def test_stores_share_nothing(self):
+        first, second = TrackStore(), TrackStore()
+        first.append(three_frames()[0])
+        assert second.finish().tracks == []
+        assert len(second) == 0
+
+
+def test_file_equals_memory():
+    rng = np.random.default_rng(0)
+    frames = []
+    for _ in range(20):
+        ids = rng.permutation(6)[:rng.integers(0, 6)]
+        frames.append(frame(*[(int(i), int(rng.integers(3)), float(rng.random(
+        )), rng.random(SIZE) > .5, float(rng.random())) for i in ids]))
+    memory = fill(MemorySink(), frames).finish()
+    on_disk = fill(FileSink(), frames).finish()
+    assert memory.tracks == on_disk.tracks
+    assert memory.to_ytvis(3, [1, 2, 3]) == on_disk.to_ytvis(3, [1, 2, 3])
+    for one, other in zip(memory.tracks, on_disk.tracks,
+                          strict=True):
+        assert one.frame_scores == other.frame_scores
+        assert one.sigmas == other.sigmas
+
+
+def grown_bytes(sink, num_frames):
+    """Python bytes that a store keeps after frames of 64x64 noise."""
+    noise = np.random.default_rng(0).random((2, 64, 64)) > .5
+    store = TrackStore(sink)
+    tracemalloc.start()
+    for _ in range(num_frames):
+        result = frame_result(torch.tensor([0, 1]), torch.zeros(2, 4),
+                              torch.ones(2), torch.zeros(2),
+                              encode_masks(noise), ori_shape=(64, 64))
+        store.append(result)
+    del result
+    kept = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    return kept
+
+
+def test_memory_of_a_file_sink_does_not_grow():
+    # A 64x64 noise mask is a code of some kilobytes: 400 frames are > 1 MB.
+    grown_bytes(FileSink(), 10)  # imports and caches
+    short, long = grown_bytes(FileSink(), 50), grown_bytes(FileSink(), 400)
+    in_memory = grown_bytes(MemorySink(), 400)
+    assert in_memory > 1_000_000
+    assert long - short < in_memory / 20  # free lists of the interpreter
+
+
+def test_a_named_file_stays(tmp_path):
+    path = tmp_path / 'tracks.bin'
+    sink = FileSink(str(path))
+    fill(sink)
+    sink.close()
+    assert path.stat().st_size == sink.num_bytes > 0
+
+
+def test_encode_decode_round_trip():
+    masks = np.random.default_rng(1).random((5, 7, 3)) > .5
+    np.testing.assert_array_equal(
+        decode_masks(encode_masks(masks), (7, 3)), masks)
+    np.testing.assert_array_equal(
+        decode_masks(encode_masks(torch.from_numpy(masks)), (7, 3)), masks)
+    assert encode_masks(masks[:0]) == []
+    assert decode_masks([], (7, 3)).shape == (0, 7, 3)
+    assert encode_masks(masks)[0]['size'] == [7, 3]
+    with pytest.raises(ValueError, match=r'\(n, H, W\)'):
+        encode_masks(masks[0])
+
+
+def test_frame_result_checks_lengths_and_dtypes():
+    result = frame_result(np.array([3]), [[0, 0, 1, 1]], [.5], [1],
+                          encode_masks(square(0, 0)[None]), ori_shape=SIZE,
+                          frame_id=9)
+    assert result.instances_id.dtype == result.labels.dtype == torch.int64
+    assert result.bboxes.dtype == result.scores.dtype == torch.float32
+    assert result.frame_id == 9 and result.ori_shape == SIZE
+    with pytest.raises(ValueError, match='one entry an instance'):
+        frame_result([1, 2], torch.zeros(2, 4), [.5], [1, 1], [],
+                     ori_shape=SIZE)
+
+
+def result(scores):
+    """One object with scores of all classes."""
+    return frame_result(
+        torch.tensor([4]), torch.zeros(1, 4), torch.tensor([max(scores)]),
+        torch.tensor([scores.index(max(scores))]),
+        encode_masks(square(0, 0)[None]), ori_shape=SIZE,
+        class_scores=torch.tensor([scores]))
+
+
+def test_latest_class_scoring_takes_what_was_said_last():
+    store = TrackStore(scoring=LatestClassScoring(threshold=.3))
+    store.append(result([.9, .1, .2]))
+    store.append(result([.4, .7, .2]))
+    store.append(empty_frame_result(SIZE))
+    tracks = store.finish().tracks
+    assert [(t.id, t.label) for t in tracks] == [(4, 0), (4, 1)]
+    assert [t.score for t in tracks] == pytest.approx([.4, .7])
+    with pytest.raises(ValueError, match='class_scores'):
+        store.append(frame((4, 0, .5, square(0, 0), .1)))
+
+
+def test_mean_class_scoring_gives_a_track_a_class():
+    store = TrackStore(scoring=MeanClassScoring(threshold=.3))
+    store.append(result([.9, .1, .2]))
+    store.append(empty_frame_result(SIZE))
+    store.append(result([.1, .7, .2]))
+    tracks = store.finish().tracks
+    assert [(t.id, t.label, t.num_detections) for t in tracks] == [
+        (4, 0, 2), (4, 1, 2)]
+    assert [t.score for t in tracks] == pytest.approx([.5, .4])
+    with pytest.raises(ValueError, match='class_scores'):
+        store.append(frame((4, 0, .5, square(0, 0), .1)))
+
+
+def test_a_dropped_identity_starts_afresh(sink):
+    frames = three_frames()
+    store = fill(sink, frames[:2])
+    before = store.finish()
+    store.drop(7)
+    assert [t.id for t in store.finish().tracks] == [2]
+    store.append(frames[2])
+    track = store.finish().tracks[1]
+    assert (track.id, track.score, track.num_detections) == (7, 1., 1)
+    assert track.frame_scores == [None, None, 1.]
+    rows = [f.instances_id.tolist() for f in store.finish().iter_frames()]
+    assert rows == [[2], [], [2, 7]]
+    # What was given out stays as it was.
+    assert before.tracks[1].frame_scores == [.5, .75]
+
+
+@pytest.mark.parametrize('scoring', [MeanClassScoring, LatestClassScoring])
+def test_no_tensor_stays_behind(scoring):
+    """Little tensors that stay tear the heap of a long video to pieces."""
+    store = TrackStore(scoring=scoring(threshold=.3))
+    store.append(result([.25, .1]))
+    store.append(result([.75, .1]))
+    kept = vars(store._running[4].kept)
+    assert list(kept['total'])[0] > .7
+    assert not any(torch.is_tensor(value) for value in kept.values())
