@@ -24,6 +24,7 @@ from ..compat.checkpoint import load_checkpoint_file
 from ..datasets.classes import dataset_classes, sync_num_classes
 from ..engine.checkpoint_check import compare_keys
 from ..errors import SourceError
+from ..models.vis.base import VIS
 from ..results import Sink, VideoResult
 from .devices import choose_device
 from .sources import Source, check_frame, open_source
@@ -94,7 +95,7 @@ class VISInferencer:
         self.classes: tuple[str, ...] = trained or named or ()
         sync_num_classes(self.cfg)
         self.model: Any = MODELS.build(self.cfg.model)
-        if not hasattr(self.model, 'start'):
+        if not isinstance(self.model, VIS):
             raise ValueError(f'{type(self.model).__name__} has no sessions: '
                              'give the config of a model of mmvis_memcnp.')
         if weights is not None:
@@ -264,7 +265,7 @@ class InferenceSession:
         self._inferencer = inferencer
         self._rgb = channel_order == 'rgb'
         known = None if length is None else dict(video_length=length)
-        self._session = inferencer.model.start(known, sink)
+        self._session = inferencer.model.session(known, sink)
         self._size: tuple[int, ...] | None = None
         self._count = 0
 

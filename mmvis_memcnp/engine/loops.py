@@ -141,7 +141,7 @@ class _VideoLoop:
         keys = ('video_id', 'video_length', 'ori_shape')
         return _Video(
             video_id,
-            self._model.start({k: meta[k]
+            self._model.session({k: meta[k]
                                for k in keys if k in meta}))
 
     @torch.no_grad()

@@ -45,7 +45,7 @@ class DenseProbe(MemCNPProbe):
         feats = self.model.extract_feat(inputs)
         scale = np.array(metas[0]['scale_factor'][:2])
         if point is None:
-            best = self.model.segment(inputs, metas)[0]
+            best = self.model.encode(inputs, metas)[0]
             point = np.array(image.shape[1::-1]) / 2
             if len(best):
                 box = best.bboxes[best.scores.argmax()].cpu().numpy()

@@ -1,19 +1,32 @@
-"""Containers of results."""
-from .frame_result import empty_frame_result, frame_result
-from .masks import decode_masks, encode_masks, rle_to_json
-from .rle import RLE, to_rle
-from .scoring import (
-    LatestClassScoring,
-    MajorityScoring,
-    MeanClassScoring,
-    VideoScoring,
+"""What comes out: values of frames, their masks, and tracks."""
+from .filters import ShortTracks, TrackFilter
+from .frame import (
+    FrameInstances,
+    empty_frame_result,
+    frame_result,
+    mask_boxes,
 )
+from .masks import decode_masks, encode_masks, rle_to_json
+from .pixels import WAYS_BACK, MaskSource
+from .ranking import (
+    LatestClass,
+    MajorityLabel,
+    MeanClass,
+    MeanQuery,
+    Ranked,
+    Ranking,
+    TopPairs,
+    TopQuarterQuery,
+)
+from .rle import RLE, to_rle
 from .sinks import FileSink, MemorySink, Record, Sink
 from .store import Track, TrackStore, VideoResult
 
 __all__ = [
-    'FileSink', 'LatestClassScoring', 'MajorityScoring', 'MeanClassScoring',
-    'MemorySink', 'RLE', 'Record', 'Sink', 'Track', 'TrackStore',
-    'VideoResult', 'VideoScoring', 'decode_masks', 'empty_frame_result',
-    'encode_masks', 'frame_result', 'rle_to_json', 'to_rle'
+    'RLE', 'WAYS_BACK', 'FileSink', 'FrameInstances', 'LatestClass',
+    'MajorityLabel', 'MaskSource', 'MeanClass', 'MeanQuery', 'MemorySink',
+    'Ranked', 'Ranking', 'Record', 'ShortTracks', 'Sink', 'TopPairs',
+    'TopQuarterQuery', 'Track', 'TrackFilter', 'TrackStore', 'VideoResult',
+    'decode_masks', 'empty_frame_result', 'encode_masks', 'frame_result',
+    'mask_boxes', 'rle_to_json', 'to_rle'
 ]

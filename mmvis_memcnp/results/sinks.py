@@ -1,4 +1,5 @@
 """Where the instances of past frames go: memory, or a file on disk."""
+import shutil
 import struct
 import tempfile
 from typing import BinaryIO, Iterator, NamedTuple, Optional, Protocol
@@ -89,6 +90,7 @@ class FileSink:
 
     def __init__(self, path: Optional[str] = None) -> None:
         self._file: BinaryIO
+        self._path = path
         if path is None:
             self._file = tempfile.TemporaryFile(prefix='mmvis_tracks_')
         else:
@@ -130,6 +132,22 @@ class FileSink:
         while position < end:
             record, position = self._read(position)
             yield record
+
+    def __deepcopy__(self, memo: dict) -> 'FileSink':
+        """A temporary file of its own with the same records.
+
+        Raises:
+            ValueError: If the file has a name, which two cannot share.
+        """
+        if self._path is not None:
+            raise ValueError(f'The results go to {self._path}, which two '
+                             'sessions cannot share: copy a session that '
+                             'has FileSink() without a path.')
+        other = FileSink()
+        self._file.seek(0)
+        shutil.copyfileobj(self._file, other._file)
+        other._end, other._last = self._end, dict(self._last)
+        return other
 
     def close(self) -> None:
         """Close the file; a temporary one is deleted."""

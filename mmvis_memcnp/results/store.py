@@ -1,13 +1,15 @@
 """From frame results to the tracks of a video, in bounded memory."""
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Iterator, Optional, Sequence
 
 import torch
 from mmengine.structures import InstanceData
 
-from .frame_result import empty_frame_result, frame_result
+from .frame import empty_frame_result, frame_result
 from .masks import RLE, rle_to_json
-from .scoring import MajorityScoring, VideoScoring
+from .ranking import Ranked
 from .sinks import MemorySink, Record, Sink
 
 
@@ -18,8 +20,8 @@ class Track:
     Attributes:
         id (int): Identity; systems that give an identity several labels
             have a track for each.
-        label (int): 0-based class index; see the store's scoring.
-        score (float): Confidence in [0, 1]; see the store's scoring.
+        label (int): 0-based class index; see the ranking.
+        score (float): Confidence in [0, 1]; see the ranking.
         num_frames (int): Length of the video.
         num_detections (int): Frames in which the identity was found.
         first_frame (int): What was recorded before this frame was dropped.
@@ -41,17 +43,17 @@ class Track:
                 yield record
 
     @property
-    def segmentations(self) -> list[Optional[RLE]]:
+    def segmentations(self) -> list[RLE | None]:
         """A run-length code or None a frame; read from the sink."""
         return self._per_frame(lambda record: record.rle)
 
     @property
-    def frame_scores(self) -> list[Optional[float]]:
+    def frame_scores(self) -> list[float | None]:
         """A score or None a frame; read from the sink."""
         return self._per_frame(lambda record: record.score)
 
     @property
-    def sigmas(self) -> list[Optional[float]]:
+    def sigmas(self) -> list[float | None]:
         """Mean standard deviation of the box's sides, or None, a frame."""
         return self._per_frame(lambda record: sum(record.sigmas) / 4
                                if record.sigmas is not None else None)
@@ -69,13 +71,13 @@ class VideoResult:
 
     Attributes:
         num_frames (int): Length of the video.
-        tracks (list[Track]): The identities, in ascending order.
+        tracks (list[Track]): The identities, in the order of the ranking.
         ori_shape (tuple[int, int], optional): (H, W) of the frames, None for
             a video without frames.
     """
     num_frames: int
     tracks: list[Track]
-    ori_shape: Optional[tuple[int, int]] = None
+    ori_shape: tuple[int, int] | None = None
     _sink: Sink = field(default_factory=MemorySink, repr=False, compare=False)
 
     def iter_ytvis(self, video_id: int,
@@ -129,7 +131,6 @@ class VideoResult:
 @dataclass
 class _Running:
     """What the store remembers of an identity."""
-    kept: Any
     first_frame: int
     count: int = 0
 
@@ -138,24 +139,18 @@ class TrackStore:
     """Collects frame results as they arrive.
 
     Frames are numbered in the order in which they are appended. Masks go to
-    the sink at once; what stays is what the scoring keeps of an identity.
+    the sink at once; what stays is a count an identity.
 
     Args:
         sink (Sink, optional): :class:`MemorySink` or :class:`FileSink`.
             Defaults to a new :class:`MemorySink`.
-        scoring (VideoScoring, optional): Labels and scores of the tracks.
-            Defaults to :class:`MajorityScoring`.
     """
 
-    def __init__(self,
-                 sink: Optional[Sink] = None,
-                 scoring: Optional[VideoScoring] = None) -> None:
+    def __init__(self, sink: Sink | None = None) -> None:
         self.sink: Sink = MemorySink() if sink is None else sink
-        self.scoring: VideoScoring = (
-            MajorityScoring() if scoring is None else scoring)
         self._running: dict[int, _Running] = {}
         self._num_frames = 0
-        self._shape: Optional[tuple[int, int]] = None
+        self._shape: tuple[int, int] | None = None
 
     def __len__(self) -> int:
         """Number of frames so far."""
@@ -166,7 +161,7 @@ class TrackStore:
 
         Args:
             result (InstanceData): A FrameResult; see
-                :func:`~mmvis_memcnp.results.frame_result`.
+                :func:`~mmvis_memcnp.results.frame`.
 
         Raises:
             ValueError: If an identity occurs twice in the frame.
@@ -180,17 +175,10 @@ class TrackStore:
         sigmas: list = [None] * len(ids)
         if 'box_sigmas' in result:
             sigmas = [tuple(four) for four in result.box_sigmas.tolist()]
-        class_scores: list = [None] * len(ids)
-        if 'class_scores' in result:
-            class_scores = result.class_scores.tolist()
         for i, track_id in enumerate(ids):
-            running = self._running.get(track_id)
-            if running is None:
-                running = _Running(self.scoring.start(), self._num_frames)
-                self._running[track_id] = running
+            running = self._running.setdefault(
+                track_id, _Running(self._num_frames))
             running.count += 1
-            self.scoring.add(
-                running.kept, labels[i], scores[i], class_scores[i])
             self.sink.write(
                 Record(self._num_frames, track_id, labels[i], scores[i],
                        tuple(boxes[i]), sigmas[i],
@@ -199,30 +187,32 @@ class TrackStore:
             self._shape = result.metainfo.get('ori_shape')
         self._num_frames += 1
 
-    def num_detections(self, track_id: int) -> int:
-        """Frames in which an identity was recorded; 0 if it is not known."""
-        running = self._running.get(track_id)
-        return 0 if running is None else running.count
-
-    def drop(self, track_id: int) -> None:
-        """Forget an identity; if it comes again, it starts afresh.
+    def drop(self, ids: Iterable[int]) -> None:
+        """Forget identities; one that comes again starts afresh.
 
         Args:
-            track_id (int): One that was recorded.
+            ids (Iterable[int]): Identities; ones that are not known are
+                passed over.
         """
-        del self._running[track_id]
+        for track_id in ids:
+            self._running.pop(track_id, None)
 
-    def finish(self) -> VideoResult:
+    def finish(self, ranked: Iterable[Ranked]) -> VideoResult:
         """The tracks of the frames so far.
 
         More frames may follow; a result that was given out does not change.
+
+        Args:
+            ranked (Iterable[Ranked]): Labels and scores. Identities that were
+                never recorded are left out: no mask of them is known.
         """
-        tracks = [
-            Track(track_id, label, score, self._num_frames, running.count,
-                  self.sink, running.first_frame)
-            for track_id, running in sorted(self._running.items())
-            for label, score in self.scoring.finish(running.kept)
-        ]
+        tracks = []
+        for track_id, label, score in ranked:
+            running = self._running.get(track_id)
+            if running is not None:
+                tracks.append(
+                    Track(track_id, label, score, self._num_frames,
+                          running.count, self.sink, running.first_frame))
         return VideoResult(self._num_frames, tracks, self._shape, self.sink)
 
 

@@ -1,7 +1,7 @@
 """A VIS system whose answers are known: it finds red, green and blue.
 
-It keeps the contract of ``OnlineVIS`` (segment, associate, render) and uses
-its session, so whatever feeds a system can be tested without training one.
+It is an ``OnlineVIS`` with a session as any other, so
+whatever feeds a system can be tested without training one.
 """
 from types import SimpleNamespace
 
@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from mmdet.registry import MODELS
 from mmengine.config import Config
-from mmengine.model import BaseModel
 from mmengine.structures import InstanceData
 from torch import nn
 
-from mmvis_memcnp.models.vis.base import OnlineVIS
+from mmvis_memcnp.models.vis import OnlineVIS
+from mmvis_memcnp.results import FrameInstances, MaskSource
 
 CLASSES = ('red blob', 'green blob', 'blue blob')
 
@@ -38,20 +38,24 @@ class ColourBlobVIS(OnlineVIS):
     Scores are .9, .8 and .7. The standard deviation of a box is .1 plus the
     share of the frame that the box covers.
     """
-    mask_stride = 1
 
-    def __init__(self, with_sigmas=True, num_classes=3, data_preprocessor=None,
-                 init_cfg=None):
-        BaseModel.__init__(self, data_preprocessor, init_cfg)
+    def __init__(self, with_sigmas=True, num_classes=3, **kwargs):
+        super().__init__(**kwargs)
         self.backbone = nn.Conv2d(3, 4, 1)
         self.bbox_head = nn.Linear(4, num_classes)
-        self.neck = None
         self.tracker = FirstSeenTracker()
         self.with_sigmas = with_sigmas
 
-    def segment(self, frames, metas):
+    def encode(self, frames, metas):
         return [self._find(frame, meta)
                 for frame, meta in zip(frames, metas, strict=True)]
+
+    def instances(self, tracked, meta):
+        return FrameInstances(
+            tracked.instances_id,
+            MaskSource(tracked.mask_probs, meta, 'paste', 1, .5), meta,
+            class_scores=tracked.class_scores, boxes=tracked.bboxes,
+            sigmas=tracked.get('box_sigmas'))
 
     def _forward(self, inputs):
         return self.bbox_head(self.backbone(inputs.flatten(0, 1)).mean((2, 3)))
@@ -70,6 +74,7 @@ class ColourBlobVIS(OnlineVIS):
         found = InstanceData(
             bboxes=boxes / scale, scores=torch.tensor([.9, .8, .7])[labels],
             labels=labels, embeds=torch.eye(3)[labels],
+            class_scores=torch.diag(torch.tensor([.9, .8, .7]))[labels],
             mask_probs=masks.float())
         if self.with_sigmas:
             share = (boxes[:, 2:] - boxes[:, :2]).prod(1) / frame[0].numel()

@@ -41,7 +41,7 @@ def tiny_config(**model):
         embed_dims=16,
         memory=dict(num_tokens=4, num_frames=2),
         class_prior=dict(num_frames=2),
-        test_cfg=dict(num_proposals=6))))
+        num_proposals=6)))
     for name, value in model.items():
         if isinstance(value, dict):
             cfg.merge_from_dict(dict(model={name: value}))

@@ -7,7 +7,6 @@ import torch
 from mmdet.registry import MODELS
 from mmdet.structures import TrackDataSample
 from mmengine.config import Config
-from mmengine.model import BaseModel
 from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
 
@@ -39,7 +38,7 @@ def tiny_config(**model):
                 num_classes=3,
                 num_queries=12,
                 top_k=4,
-                score_thr=0.)))
+                ranking=dict(type='LatestClass', score_thr=0.))))
     cfg.model.update(model)
     return cfg.model
 
@@ -80,13 +79,9 @@ class BrightClips(ClipVIS):
     ``decoded`` counts the frames of every call.
     """
 
-    def __init__(self, num_classes=3, data_preprocessor=None, init_cfg=None,
-                 window=None, max_bytes=2**20, score_thr=.05):
-        BaseModel.__init__(self, data_preprocessor, init_cfg)
+    def __init__(self, num_classes=3, max_bytes=2**20, **kwargs):
+        super().__init__(max_bytes=max_bytes, **kwargs)
         self.backbone = torch.nn.Conv2d(3, 3, 1)
-        self.neck = self.tracker = None
-        self.window = MODELS.build(window) if window else None
-        self.max_bytes, self.score_thr = max_bytes, score_thr
         self.encoded, self.decoded = [], []
 
     def encode(self, frames, metas):

@@ -239,7 +239,8 @@ def test_results_may_come_later_than_frames():
     cfg.custom_imports.imports.append('tests.fakes.tiny_seqformer')
     cfg.model = dict(
         type='BrightClips', data_preprocessor=cfg.model.data_preprocessor,
-        window=dict(type='ClipMatching', length=3), score_thr=.01)
+        window=dict(type='ClipMatching', length=3),
+        ranking=dict(type='LatestClass', score_thr=.01))
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')
         inferencer = VISInferencer(cfg, device='cpu')

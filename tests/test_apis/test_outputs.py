@@ -4,8 +4,8 @@ import numpy as np
 import torch
 
 from mmvis_memcnp.apis.outputs import VideoOutputs
-from mmvis_memcnp.results import encode_masks
-from mmvis_memcnp.results.frame_result import frame_result
+from mmvis_memcnp.results import Ranked, encode_masks
+from mmvis_memcnp.results.frame import frame_result
 from mmvis_memcnp.results.store import TrackStore
 
 SHAPE = (40, 60)
@@ -38,9 +38,10 @@ def test_what_was_noise_or_hidden_is_in_no_file(tmp_path):
             store.append(result)
             outputs.add(np.zeros((*SHAPE, 3), np.uint8), result)
             if t == 1:  # both were noise; identity 0 comes back
-                store.drop(0)
-                store.drop(1)
-        made = outputs.publish(store.finish())
+                store.drop([0])
+                store.drop([1])
+        made = outputs.publish(
+            store.finish([Ranked(0, 0, .9), Ranked(2, 0, .9)]))
     pictures = {str(path.relative_to(made['masks'])).removesuffix('.png')
                 for path in made['masks'].rglob('*.png')}
     assert pictures == {'0000/000002', '0002/000000', '0002/000002'}

@@ -10,7 +10,7 @@ from toy_vis import clip
 from mmvis_memcnp.engine import DrawResultsHook
 from mmvis_memcnp.errors import UserError
 from mmvis_memcnp.results import encode_masks
-from mmvis_memcnp.results.frame_result import frame_result
+from mmvis_memcnp.results.frame import frame_result
 
 
 def batch_of(path, video_id):

@@ -157,7 +157,7 @@ class ToyVIS(BaseModel):
             loss['loss_size'] = loss['loss_size'] * float('nan')
         return loss
 
-    def start(self, video_meta=None):
+    def session(self, video_meta=None):
         return ToySession(video_meta)
 
 

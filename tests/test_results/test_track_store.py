@@ -8,9 +8,8 @@ import torch
 
 from mmvis_memcnp.results import (
     FileSink,
-    LatestClassScoring,
-    MeanClassScoring,
     MemorySink,
+    Ranked,
     TrackStore,
     decode_masks,
     empty_frame_result,
@@ -51,8 +50,15 @@ def three_frames():
     ]
 
 
+class Store(TrackStore):
+    """Every identity is a track; the label is the id, the score a half."""
+
+    def finish(self):
+        return super().finish([Ranked(i, i % 6, .5) for i in range(10)])
+
+
 def fill(sink=None, frames=None):
-    store = TrackStore(sink)
+    store = Store(sink)
     for result in three_frames() if frames is None else frames:
         store.append(result)
     return store
@@ -68,16 +74,16 @@ def sink(request, tmp_path):
 
 class TestTrackStore:
 
-    def test_scores_labels_and_order(self, sink):
-        video = fill(sink).finish()
+    def test_tracks_are_those_of_the_ranking(self, sink):
+        store = fill(sink)
+        video = TrackStore.finish(
+            store, [Ranked(7, 5, .75), Ranked(99, 0, .7), Ranked(2, 1, .5),
+                    Ranked(7, 3, .25)])
         assert video.num_frames == 3
-        assert [track.id for track in video.tracks] == [2, 7]
-        two, seven = video.tracks
-        assert two.score == pytest.approx((.25 + .75) / 2)
-        assert seven.score == pytest.approx((.5 + .75 + 1.) / 3)
-        assert seven.label == 5  # 5 twice, 3 once
-        assert two.label == 0  # 0 and 1 once each: the smallest
-        assert (two.num_detections, seven.num_detections) == (2, 3)
+        # 99 has no masks; 7 has two labels, and so two tracks.
+        assert [(t.id, t.label, t.score, t.num_detections)
+                for t in video.tracks] == [
+            (7, 5, .75, 3), (2, 1, .5, 2), (7, 3, .25, 3)]
 
     def test_absent_frames_are_none(self, sink):
         two, seven = fill(sink).finish().tracks
@@ -95,7 +101,7 @@ class TestTrackStore:
                                                             42])
         text = json.dumps(entries)
         assert json.loads(text) == entries
-        assert [e['category_id'] for e in entries] == [4, 42]
+        assert [e['category_id'] for e in entries] == [15, 8]
         assert [e['video_id'] for e in entries] == [12, 12]
         assert entries[0]['segmentations'][1] is None
         np.testing.assert_array_equal(
@@ -119,7 +125,7 @@ class TestTrackStore:
         assert before.num_frames == 3
         assert len(before.tracks[1].segmentations) == 3
         assert len(list(before.iter_frames())) == 3
-        assert store.finish().tracks[1].score == pytest.approx(2.25 / 4)
+        assert store.finish().tracks[1].num_detections == 4
 
     def test_dropped_tracks_leave_the_frames(self, sink):
         video = fill(sink).finish()
@@ -128,7 +134,7 @@ class TestTrackStore:
                 ] == [[7], [7], [7]]
 
     def test_no_frames_and_no_objects(self, sink):
-        store = TrackStore(sink)
+        store = Store(sink)
         assert store.finish().to_ytvis(1, [1]) == []
         store.append(frame())
         assert store.finish().num_frames == 1
@@ -146,7 +152,7 @@ class TestTrackStore:
             TrackStore().append(frame(row, row))
 
     def test_stores_share_nothing(self):
-        first, second = TrackStore(), TrackStore()
+        first, second = Store(), Store()
         first.append(three_frames()[0])
         assert second.finish().tracks == []
         assert len(second) == 0
@@ -162,7 +168,7 @@ def test_file_equals_memory():
     memory = fill(MemorySink(), frames).finish()
     on_disk = fill(FileSink(), frames).finish()
     assert memory.tracks == on_disk.tracks
-    assert memory.to_ytvis(3, [1, 2, 3]) == on_disk.to_ytvis(3, [1, 2, 3])
+    assert memory.to_ytvis(3, range(6)) == on_disk.to_ytvis(3, range(6))
     for one, other in zip(memory.tracks, on_disk.tracks,
                           strict=True):
         assert one.frame_scores == other.frame_scores
@@ -227,62 +233,17 @@ def test_frame_result_checks_lengths_and_dtypes():
                      ori_shape=SIZE)
 
 
-def result(scores):
-    """One object with scores of all classes."""
-    return frame_result(
-        torch.tensor([4]), torch.zeros(1, 4), torch.tensor([max(scores)]),
-        torch.tensor([scores.index(max(scores))]),
-        encode_masks(square(0, 0)[None]), ori_shape=SIZE,
-        class_scores=torch.tensor([scores]))
-
-
-def test_latest_class_scoring_takes_what_was_said_last():
-    store = TrackStore(scoring=LatestClassScoring(threshold=.3))
-    store.append(result([.9, .1, .2]))
-    store.append(result([.4, .7, .2]))
-    store.append(empty_frame_result(SIZE))
-    tracks = store.finish().tracks
-    assert [(t.id, t.label) for t in tracks] == [(4, 0), (4, 1)]
-    assert [t.score for t in tracks] == pytest.approx([.4, .7])
-    with pytest.raises(ValueError, match='class_scores'):
-        store.append(frame((4, 0, .5, square(0, 0), .1)))
-
-
-def test_mean_class_scoring_gives_a_track_a_class():
-    store = TrackStore(scoring=MeanClassScoring(threshold=.3))
-    store.append(result([.9, .1, .2]))
-    store.append(empty_frame_result(SIZE))
-    store.append(result([.1, .7, .2]))
-    tracks = store.finish().tracks
-    assert [(t.id, t.label, t.num_detections) for t in tracks] == [
-        (4, 0, 2), (4, 1, 2)]
-    assert [t.score for t in tracks] == pytest.approx([.5, .4])
-    with pytest.raises(ValueError, match='class_scores'):
-        store.append(frame((4, 0, .5, square(0, 0), .1)))
-
-
 def test_a_dropped_identity_starts_afresh(sink):
     frames = three_frames()
     store = fill(sink, frames[:2])
     before = store.finish()
-    store.drop(7)
+    store.drop([7, 99])
     assert [t.id for t in store.finish().tracks] == [2]
     store.append(frames[2])
     track = store.finish().tracks[1]
-    assert (track.id, track.score, track.num_detections) == (7, 1., 1)
+    assert (track.id, track.num_detections) == (7, 1)
     assert track.frame_scores == [None, None, 1.]
     rows = [f.instances_id.tolist() for f in store.finish().iter_frames()]
     assert rows == [[2], [], [2, 7]]
     # What was given out stays as it was.
     assert before.tracks[1].frame_scores == [.5, .75]
-
-
-@pytest.mark.parametrize('scoring', [MeanClassScoring, LatestClassScoring])
-def test_no_tensor_stays_behind(scoring):
-    """Little tensors that stay tear the heap of a long video to pieces."""
-    store = TrackStore(scoring=scoring(threshold=.3))
-    store.append(result([.25, .1]))
-    store.append(result([.75, .1]))
-    kept = vars(store._running[4].kept)
-    assert list(kept['total'])[0] > .7
-    assert not any(torch.is_tensor(value) for value in kept.values())

@@ -197,7 +197,8 @@ def test_a_long_video_is_refused_at_once_and_windows_take_it(tmp_path):
     cfg.custom_imports.imports.append('tests.fakes.tiny_seqformer')
     cfg.model = dict(
         type='BrightClips', data_preprocessor=cfg.model.data_preprocessor,
-        max_bytes=2 * 12 * 64 * 64, score_thr=.01)
+        max_bytes=2 * 12 * 64 * 64,
+        ranking=dict(type='LatestClass', score_thr=.01))
     cfg.dump(str(tmp_path / 'a.py'))
     torch.save(dict(state_dict=BrightClips().state_dict()),
                tmp_path / 'a.pth')

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from mmvis_memcnp.results import (
+    Ranked,
     TrackStore,
     decode_masks,
     encode_masks,
@@ -30,6 +31,8 @@ from mmvis_memcnp.visualization import (
 from mmvis_memcnp.visualization.annotations import AnnotatedVideo
 from mmvis_memcnp.visualization.panels import grid
 from mmvis_memcnp.visualization.selection import NEGATIVE, POSITIVE
+
+EVERY = [Ranked(i, 0, .5) for i in range(40)]
 
 SHAPE = (60, 80)
 
@@ -94,12 +97,13 @@ def test_dots_of_queries_lie_at_their_boxes_the_surest_on_top():
 def test_plot_needs_deviations(tmp_path):
     store = TrackStore()
     store.append(result([(0, 10)]))
-    assert not plot_uncertainty(store.finish(), tmp_path / 'a.png')
-    assert not plot_uncertainty(TrackStore().finish(), tmp_path / 'a.png')
+    assert not plot_uncertainty(store.finish(EVERY), tmp_path / 'a.png')
+    assert not plot_uncertainty(TrackStore().finish([]), tmp_path / 'a.png')
     assert not list(tmp_path.iterdir())
     for t in range(4):
         store.append(result([(0, 10)] if t != 2 else [], t, .3))
-    assert plot_uncertainty(store.finish(), tmp_path / 'a.png', ['cat'], 10.)
+    assert plot_uncertainty(store.finish(EVERY), tmp_path / 'a.png',
+                            ['cat'], 10.)
     picture = cv2.imread(str(tmp_path / 'a.png'))
     assert picture.std() > 5
     assert [p.name for p in tmp_path.iterdir()] == ['a.png']
@@ -109,7 +113,7 @@ def test_plot_of_many_tracks(tmp_path):
     store = TrackStore()
     for t in range(3):
         store.append(result([(i, i) for i in range(40)], t, .3))
-    assert plot_uncertainty(store.finish(), tmp_path / 'a.png')
+    assert plot_uncertainty(store.finish(EVERY), tmp_path / 'a.png')
 
 
 def test_memory_figure():

@@ -8,6 +8,7 @@ import torch
 from mmengine.config import Config
 
 from mmvis_memcnp.results import (
+    Ranked,
     TrackStore,
     empty_frame_result,
     encode_masks,
@@ -22,6 +23,8 @@ from mmvis_memcnp.visualization import (
     rgb_of,
 )
 from tests.fakes import tiny_idol, tiny_sipmask
+
+EVERY = [Ranked(i, 0, .5) for i in range(40)]
 
 SHAPE = (120, 160)
 
@@ -127,7 +130,7 @@ def test_ellipses_of_padded_frames(family):
     assert inputs.shape[-2:] == (64, 96)
     meta = dict(sample[0].metainfo, ori_shape=(100, 150),
                 scale_factor=(.5, .5))
-    result, = model.start().step(inputs[0], [meta])
+    result, = model.session().step(inputs[0], [meta])
     assert len(result)
     # Twice the size of the network input, at full length.
     sides = (192, 128) if family is tiny_sipmask else (150, 100)
@@ -177,7 +180,8 @@ def test_draw_video(tmp_path):
         cv2.imwrite(str(files[-1]), ground())
         store.append(result([[10 + 20 * t, 20, 40 + 20 * t, 60]]) if t != 1
                      else empty_frame_result(SHAPE))
-    done = list(draw_video(tmp_path / 'out', files, store.finish(), ['cat']))
+    done = list(draw_video(tmp_path / 'out', files, store.finish(EVERY),
+                           ['cat']))
     assert [p.name for p in done] == ['in0.jpg', 'in1.jpg', 'in2.jpg']
     pictures = [cv2.imread(str(p)).astype(int) for p in done]
     assert np.abs(pictures[1] - 100).max() < 5
@@ -185,4 +189,4 @@ def test_draw_video(tmp_path):
     assert np.abs(pictures[2][40, 65] - 100).max() > 40
     files[0].unlink()
     with pytest.raises(FileNotFoundError, match='in0.png cannot be read'):
-        next(draw_video(tmp_path / 'out', files, store.finish()))
+        next(draw_video(tmp_path / 'out', files, store.finish(EVERY)))

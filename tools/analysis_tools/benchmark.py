@@ -24,6 +24,7 @@ import platform
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -37,8 +38,11 @@ from mmvis_memcnp.errors import UserError
 from mmvis_memcnp.results import FileSink
 
 PARTS = ('read', 'network', 'association', 'output')
-#: What sessions call of a model; systems have some of these.
-NETWORK = ('segment', 'encode', 'decode', 'propagate', 'mask_logits')
+#: What sessions call of a model, and which part that is; systems have some of
+#: these. A call inside another one counts as the inner part.
+WATCHED = dict(encode='network', decode='network', propagate='network',
+               lazy_masks='network', advance='association',
+               drain='association')
 
 
 class Contestant:
@@ -58,9 +62,9 @@ class Contestant:
         self._session: Any = None
         self._length = 0
         self._spent = dict.fromkeys(PARTS, 0.)
-        self._inside = False
-        for name in NETWORK:
-            self._watch('network', self._model, name)
+        self._nested = 0.  # seconds of watched calls inside the current one
+        for name, part in WATCHED.items():
+            self._watch(part, self._model, name)
         self.times: list[list[float]] = []
         self.instances: list[int] = []
 
@@ -74,10 +78,7 @@ class Contestant:
             source = open_source(self._source)
             self._frames = iter(source)
             known = dict(video_length=source.length or 0)
-            self._session = self._model.start(known, FileSink())
-            self._watch('association', self._session, 'associate')
-            self._watch('association',
-                        getattr(self._session, 'matching', None), 'step')
+            self._session = self._model.session(known, FileSink())
             self._length = 0
             begin = self._now()  # opening is no part of a frame
             image = next(self._frames)
@@ -119,16 +120,13 @@ class Contestant:
             return
 
         def watched(*args: Any) -> Any:
-            if self._inside:  # the caller is watched and counts it
-                return method(*args)
-            self._inside, begin = True, self._now()
-            if part == 'network':
-                with self._autocast:
-                    found = method(*args)
-            else:
+            outer, self._nested = self._nested, 0.
+            begin = self._now()
+            with self._autocast if part == 'network' else nullcontext():
                 found = method(*args)
-            self._inside = False
-            self._spent[part] += self._now() - begin
+            spent = self._now() - begin
+            self._spent[part] += spent - self._nested
+            self._nested = outer + spent
             return found
 
         watched.watched = True  # type: ignore[attr-defined]

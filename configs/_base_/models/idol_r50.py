@@ -33,7 +33,9 @@ model = dict(
     score_thr=0.1,
     box_nms_iou=0.9,
     mask_nms_iou=0.5,
-    class_thr=0.05,
+    ranking=dict(type='MeanClass', score_thr=0.05),
+    track_filter=dict(
+        type='ShortTracks', from_frame=9, max_missing=2, min_detections=3),
     tracker=dict(
         type='GreedyTracker',
         association=dict(

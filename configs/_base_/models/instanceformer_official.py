@@ -9,4 +9,5 @@ instanceformer_official = dict(
     class_prior=dict(active=False),
     memory=dict(num_frames=3, temporal_index='slot'),
     matcher=dict(rule='first_frame', box_norm=2),
-    test_cfg=dict(video_score='top_quarter'))
+    mask_way='stretch',
+    ranking=dict(type='TopQuarterQuery'))

@@ -5,4 +5,4 @@ model = dict(
     _base_.query_r18_small,
     embed_dims=96,
     memory=dict(num_tokens=6),
-    test_cfg=dict(num_proposals=30))
+    num_proposals=30)

@@ -30,8 +30,7 @@ model = dict(
         gamma=2.0),
     contrast=dict(
         type='TemporalContrastiveLoss', temperature=0.07, loss_weight=2.0),
-    test_cfg=dict(
-        num_proposals=50,
-        proposal_frames=3,
-        score_thr=0.001,
-        video_score='mean'))
+    num_proposals=50,
+    proposal_frames=3,
+    mask_way='resample',
+    ranking=dict(type='MeanQuery', score_thr=0.001))

@@ -22,6 +22,6 @@ model = dict(
         alpha=0.25,
         gamma=2.0),
     top_k=10,
-    score_thr=0.05,
+    ranking=dict(type='LatestClass', score_thr=0.05),
     # The whole video at once, up to this; *_windows_* take any length.
     max_bytes=4 * 2**30)

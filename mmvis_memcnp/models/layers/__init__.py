@@ -12,11 +12,10 @@ from .boxes import (
 from .fast_nms import fast_nms
 from .feature_align import FeatureAlign
 from .greedy_nms import class_nms, greedy_keep, mask_iou, mask_nms
-from .restore_masks import restore_masks
 
 __all__ = [
     'FeatureAlign', 'aligned_giou', 'aligned_iou', 'centreness', 'class_nms',
     'distances_to_sides', 'fast_nms', 'greedy_keep', 'jitter_boxes',
-    'level_points', 'mask_iou', 'mask_nms', 'pairwise_iou', 'restore_masks',
+    'level_points', 'mask_iou', 'mask_nms', 'pairwise_iou',
     'sides_to_boxes'
 ]

@@ -1,4 +1,4 @@
-"""Mask assembly on the half-resolution canvas and its way back to pixels."""
+"""Mask assembly on the half-resolution canvas."""
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -47,38 +47,6 @@ def half_resolution(masks: Tensor, size: tuple[int, int]) -> Tensor:
         mode='bilinear',
         align_corners=False)
     return (small > 0.5).view(*lead, *size)
-
-
-def paste_masks(probs: Tensor,
-                stride: int,
-                scale_factor: tuple[float, float],
-                ori_shape: tuple[int, int],
-                threshold: float = 0.5) -> Tensor:
-    """Masks at the original resolution.
-
-    Args:
-        probs: (n, h, w) probabilities on a canvas of the given stride over
-            the padded network input.
-        stride: input pixels a canvas pixel.
-        scale_factor: (x, y) network size over original size.
-        ori_shape: (H, W) of the original frame.
-        threshold: a pixel belongs to the mask above it.
-
-    Returns:
-        (n, H, W) bool.
-    """
-    height, width = ori_shape
-    out = probs.new_zeros(len(probs), height, width, dtype=torch.bool)
-    if len(probs) == 0:
-        return out
-    full = F.interpolate(
-        probs[None].float(),
-        scale_factor=(stride / scale_factor[1], stride / scale_factor[0]),
-        mode='bilinear',
-        align_corners=False)[0] > threshold
-    full = full[:, :height, :width]
-    out[:, :full.shape[1], :full.shape[2]] = full
-    return out
 
 
 def vectors_at(feature: Tensor,

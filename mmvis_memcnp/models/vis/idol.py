@@ -1,6 +1,7 @@
 """IDOL: queries of single frames, told apart by contrastive embeddings."""
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -11,13 +12,9 @@ from mmdet.structures.bbox import bbox_cxcywh_to_xyxy
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
-from ...results.frame_result import frame_result
-from ...results.masks import encode_masks
-from ...results.scoring import MeanClassScoring, VideoScoring
-from ...results.sinks import Sink
-from ...results.store import TrackStore
+from ...results.frame import FrameInstances
+from ...results.pixels import MaskSource
 from ..layers.greedy_nms import class_nms, mask_nms
-from ..layers.restore_masks import restore_masks
 from ..losses.query_pairs import QueryPairs
 from ..segmenters.deformable import (
     NUM_MASK_PARAMS,
@@ -34,9 +31,8 @@ from ..truth.ground_truth import (
     clip_frames,
     collect_ground_truth,
 )
-from .base import OnlineVIS
 from .idol_training import embed_losses
-from .noise_session import NoiseFilterSession
+from .online import OnlineVIS
 from .query_heads import init_query_heads
 
 
@@ -50,6 +46,8 @@ class IDOL(OnlineVIS):
     Defense of Online Models for Video Instance Segmentation, ECCV 2022.
 
     Args:
+        backbone (dict): Feature extractor.
+        neck (dict): Gives the levels of the encoder.
         encoder (dict): A ``DeformableEncoder``.
         decoder (dict): A ``DeformableDecoder``.
         mask_branch (dict): A ``MaskBranch``.
@@ -72,13 +70,16 @@ class IDOL(OnlineVIS):
             best one is. Defaults to 0.1.
         box_nms_iou (float): Of candidates of a class. Defaults to 0.9.
         mask_nms_iou (float): Of all candidates. Defaults to 0.5.
-        class_thr (float): Every class whose mean score over a track's frames
-            exceeds this makes a result. Defaults to 0.05.
         kwargs: See :class:`OnlineVIS`.
     """
 
+    #: Every class with a sufficient mean score makes a track.
+    default_ranking = dict(type='MeanClass')
+
     def __init__(self,
                  *,
+                 backbone: dict,
+                 neck: dict,
                  encoder: dict,
                  decoder: dict,
                  mask_branch: dict,
@@ -95,12 +96,13 @@ class IDOL(OnlineVIS):
                  score_thr: float = 0.1,
                  box_nms_iou: float = 0.9,
                  mask_nms_iou: float = 0.5,
-                 class_thr: float = 0.05,
                  **kwargs) -> None:
         super().__init__(**kwargs)
         if (memcnp is None) != (memcnp_training is None):
             raise ValueError('memcnp and memcnp_training go together: set '
                              'both, or neither for the plain IDOL.')
+        self.backbone = MODELS.build(backbone)
+        self.neck = MODELS.build(neck)
         self.encoder = MODELS.build(encoder)
         self.decoder = MODELS.build(decoder)
         layers, width = self.decoder.num_layers, self.decoder.embed_dims
@@ -130,7 +132,6 @@ class IDOL(OnlineVIS):
         self.score_thr = score_thr
         self.box_nms_iou = box_nms_iou
         self.mask_nms_iou = mask_nms_iou
-        self.class_thr = class_thr
 
     def init_weights(self) -> None:
         """Start what is no part of its own."""
@@ -153,7 +154,7 @@ class IDOL(OnlineVIS):
             Encoder output and what the decoder layers say.
         """
         padding = padding_mask(sizes, input_hw(frames), frames.device)
-        encoded = self.encoder(self.extract_feat(frames), padding)
+        encoded = self.encoder(self.neck(self.backbone(frames)), padding)
         position, content = self.query_embed.weight.chunk(2, dim=1)
         reference = start_points(self.reference_points, position)
         batch = len(frames)
@@ -190,7 +191,8 @@ class IDOL(OnlineVIS):
                 self.mask_branch(encoded.maps()))
 
     # -- inference --------------------------------------------------------
-    def segment(self, frames: Tensor, metas: list[dict]) -> list[InstanceData]:
+    def encode(self, frames: Tensor, metas: Sequence[Mapping[str, Any]]
+               ) -> list[InstanceData]:
         """Detections of each frame, best first.
 
         Args:
@@ -222,7 +224,7 @@ class IDOL(OnlineVIS):
                                              where))
             if decoded.sigmas is not None:
                 found.box_sigmas = decoded.sigmas[-1, t, query]
-            results.append(self.detections(found, meta, input_hw(frames)))
+            results.append(self.detections(found, meta))
         return results
 
     def candidates(self, class_scores: Tensor, boxes: Tensor,
@@ -245,21 +247,20 @@ class IDOL(OnlineVIS):
         corners = bbox_cxcywh_to_xyxy(boxes[chosen]) * image_wh.repeat(2)
         return chosen[class_nms(corners, labels[chosen], self.box_nms_iou)]
 
-    def detections(self, found: InstanceData, meta: dict,
-                   padded_hw: tuple[int, int]) -> InstanceData:
+    def detections(self, found: InstanceData,
+                   meta: Mapping[str, Any]) -> InstanceData:
         """What is left of candidates after NMS of their masks.
 
         Args:
             found (InstanceData): n candidates, best first: ``class_scores``
                 (n, K), ``boxes`` (n, 4) as fractions, ``mask_logits``
                 (n, h, w), ``embeds`` (n, C), and what else is to be kept.
-            meta (dict): ``ori_shape`` of the frame.
-            padded_hw (tuple[int, int]): Size of the padded input.
+            meta (Mapping): ``ori_shape`` of the frame.
 
         Returns:
             InstanceData: The same fields and ``scores``, ``labels``,
             ``bboxes`` (xyxy in original pixels) and ``masks`` (bool, at
-            ``mask_stride``); metainfo ``padded_hw``.
+            ``mask_stride``).
         """
         masks = found.mask_logits > 0
         keep = mask_nms(masks, self.mask_nms_iou)
@@ -269,31 +270,19 @@ class IDOL(OnlineVIS):
         height, width = meta['ori_shape'][:2]
         size = found.boxes.new_tensor([width, height, width, height])
         found.bboxes = bbox_cxcywh_to_xyxy(found.boxes).clamp(0, 1) * size
-        found.set_metainfo(dict(padded_hw=padded_hw))
         return found
 
-    def render(self, tracked: InstanceData, meta: dict) -> InstanceData:
-        """See :meth:`OnlineVIS.render`; with ``class_scores``."""
-        ori_hw = tuple(meta['ori_shape'][:2])
-        masks = restore_masks(tracked.mask_logits, tracked.padded_hw,
-                              meta['img_shape'][:2], ori_hw)
-        return frame_result(
-            tracked.instances_id, tracked.bboxes, tracked.scores,
-            tracked.labels, encode_masks(masks), ori_shape=ori_hw,
-            frame_id=int(meta.get('frame_id', 0)),
-            box_sigmas=tracked.get('box_sigmas'),
-            class_scores=tracked.class_scores)
-
-    def video_scoring(self) -> VideoScoring:
-        """Every class with a sufficient mean score."""
-        return MeanClassScoring(self.class_thr)
-
-    def start(self,
-              video_meta: dict | None = None,
-              sink: Sink | None = None) -> NoiseFilterSession:
-        """Begin a video; see :meth:`OnlineVIS.start`."""
-        return NoiseFilterSession(self, video_meta,
-                                  TrackStore(sink, self.video_scoring()))
+    def instances(self, tracked: InstanceData,
+                  meta: Mapping[str, Any]) -> FrameInstances:
+        """See :meth:`OnlineVIS.instances`."""
+        return FrameInstances(
+            tracked.instances_id,
+            MaskSource(tracked.mask_logits, meta, 'nearest',
+                       self.mask_stride),
+            meta,
+            class_scores=tracked.class_scores,
+            boxes=tracked.bboxes,
+            sigmas=tracked.get('box_sigmas'))
 
     # -- training ---------------------------------------------------------
     def loss(self, inputs: Tensor,

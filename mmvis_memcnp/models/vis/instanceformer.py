@@ -1,18 +1,21 @@
 """InstanceFormer: queries that carry instances from frame to frame."""
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from mmdet.models.layers import MLP
 from mmdet.registry import MODELS, TASK_UTILS
 from mmdet.structures import TrackDataSample
+from mmdet.structures.bbox import bbox_cxcywh_to_xyxy
 from mmdet.utils import reduce_mean
 from torch import Tensor, nn
 
-from ...results.sinks import Sink
+from ...results.frame import FrameInstances
+from ...results.pixels import WAYS_BACK, MaskSource
 from ..losses.query_pairs import QueryPairs
 from ..matching.query_matcher import ClipAssignment
 from ..segmenters.deformable import (
@@ -26,8 +29,7 @@ from ..segmenters.deformable import (
     padding_mask,
 )
 from ..truth.clip_truth import ClipTruth, collect_clips
-from .base import OnlineVIS
-from .instanceformer_session import InstanceFormerSession
+from .base import VIS
 from .query_heads import init_query_heads
 
 
@@ -57,8 +59,67 @@ class FrameQueries(NamedTuple):
     logits: Tensor
 
 
+class MaskParts(NamedTuple):
+    """What masks of a frame are made of.
+
+    Attributes:
+        features: (1, 8, h, w), of the mask branch.
+        queries: (Q, C), which the weights of the convolutions come from.
+        points: (Q, 2), x, y as fractions of the frame.
+    """
+    features: Tensor
+    queries: Tensor
+    points: Tensor
+
+
+class WaitingFrame(NamedTuple):
+    """A frame before its masks are made.
+
+    Attributes:
+        scores: (Q, K), in [0, 1].
+        boxes: (Q, 4), xyxy as fractions of the frame.
+        masks: what masks are made of.
+        meta: sizes of the frame.
+    """
+    scores: Tensor
+    boxes: Tensor
+    masks: MaskParts
+    meta: Mapping[str, Any]
+
+
+@dataclass
+class VideoState:
+    """A video that InstanceFormer follows; it does not grow.
+
+    Attributes:
+        propagated: what the next frame gets; None before the first.
+        chosen: (n,) int64, the queries that are instances, best first; None
+            until the frames that they are chosen from are there.
+        waiting: these frames.
+    """
+    propagated: PropagatedState | None = None
+    chosen: Tensor | None = None
+    waiting: list[WaitingFrame] = field(default_factory=list)
+
+
+def choose_queries(scores: Tensor, num_proposals: int) -> Tensor:
+    """Queries of the best (frame, query, class) scores.
+
+    Args:
+        scores (Tensor): Shape (T, Q, K).
+        num_proposals (int): Scores that are taken.
+
+    Returns:
+        Tensor: Shape (n,) int64, n <= ``num_proposals``, best first.
+    """
+    best = scores.flatten().topk(min(num_proposals, scores.numel())).indices
+    query = best // scores.shape[2] % scores.shape[1]
+    same = query[:, None] == query[None]
+    return query[~(same & torch.ones_like(same).tril(-1)).any(1)]
+
+
 @MODELS.register_module()
-class InstanceFormer(OnlineVIS):
+class InstanceFormer(VIS):
     """Online VIS by propagated priors and a memory (Koner et al., 2022).
 
     A query is an instance for the whole video: its representation, its
@@ -66,6 +127,8 @@ class InstanceFormer(OnlineVIS):
     into a memory of the last frames. There is nothing to associate.
 
     Args:
+        backbone: feature extractor.
+        neck: gives the levels of the encoder.
         encoder: a :class:`DeformableEncoder`.
         decoder: an :class:`InstanceFormerDecoder`; ``with_memory`` follows
             from ``memory``.
@@ -83,16 +146,27 @@ class InstanceFormer(OnlineVIS):
         matcher: a :class:`ClipQueryMatcher`.
         frame_loss: a :class:`QueryFrameLoss`.
         contrast: a :class:`TemporalContrastiveLoss`, or None.
-        test_cfg: see :class:`InstanceFormerSession`.
-        kwargs: see :class:`OnlineVIS`.
+        num_proposals: (frame, query, class) scores of the first frames that
+            make their queries instances of the video; a higher number gives
+            more tracks of low scores. The identity of an instance is the
+            number of its query.
+        proposal_frames: frames they are taken from; results of these come
+            with the last of them.
+        mask_way: how masks go back to pixels: ``'resample'``, or
+            ``'stretch'`` as released; see ``results/pixels.py``.
+        kwargs: see :class:`VIS`.
 
     Raises:
         ValueError: if ``contrast`` is asked for without ``memory``, whose
-            tokens it compares.
+            tokens it compares, or a number is below 1.
     """
+
+    default_ranking = dict(type='MeanQuery')
 
     def __init__(self,
                  *,
+                 backbone: dict,
+                 neck: dict,
                  encoder: dict,
                  decoder: dict,
                  mask_branch: dict,
@@ -107,9 +181,21 @@ class InstanceFormer(OnlineVIS):
                  matcher: dict | None = None,
                  frame_loss: dict | None = None,
                  contrast: dict | None = None,
-                 test_cfg: dict | None = None,
-                 **kwargs) -> None:
+                 num_proposals: int = 50,
+                 proposal_frames: int = 3,
+                 mask_way: str = 'resample',
+                 **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        for name, value in (('num_proposals', num_proposals),
+                            ('proposal_frames', proposal_frames)):
+            if value < 1:
+                raise ValueError(f'{name} must be at least 1, got {value}.')
+        if mask_way not in WAYS_BACK:
+            raise ValueError(f'mask_way must be one of {sorted(WAYS_BACK)}, '
+                             f'got {mask_way!r}.')
+        self.num_proposals = num_proposals
+        self.proposal_frames = proposal_frames
+        self.mask_way = mask_way
         if contrast is not None and memory is None:
             raise ValueError('The temporal contrast compares the tokens of '
                              'the memory: give the model a memory or set '
@@ -117,6 +203,8 @@ class InstanceFormer(OnlineVIS):
         self.num_classes = num_classes
         self.class_offset = class_offset
         channels = num_classes + 2 * class_offset
+        self.backbone = MODELS.build(backbone)
+        self.neck = MODELS.build(neck)
         self.encoder = MODELS.build(encoder)
         self.decoder = MODELS.build(
             dict(decoder, with_memory=memory is not None))
@@ -141,10 +229,6 @@ class InstanceFormer(OnlineVIS):
         self.frame_loss = MODELS.build(
             frame_loss or dict(type='QueryFrameLoss'))
         self.contrast = None if contrast is None else MODELS.build(contrast)
-        self.test_cfg = dict(test_cfg or {})
-        # Names a typing error now and not after a training.
-        InstanceFormerSession.check(self.test_cfg)
-
     def init_weights(self) -> None:
         """Parts start as they say; classes start at a probability of 1 %."""
         super().init_weights()
@@ -152,9 +236,9 @@ class InstanceFormer(OnlineVIS):
                          self.mask_controller)
 
     # -- frames -----------------------------------------------------------
-    def encode(self, frames: Tensor,
-               sizes: Sequence[tuple[int, int]]
-               ) -> tuple[EncodedFrames, Tensor]:
+    def encode_frames(self, frames: Tensor,
+                      sizes: Sequence[tuple[int, int]]
+                      ) -> tuple[EncodedFrames, Tensor]:
         """What the decoder and the masks look at.
 
         Args:
@@ -166,7 +250,7 @@ class InstanceFormer(OnlineVIS):
         """
         height, width = frames.shape[-2:]
         padding = padding_mask(sizes, (height, width), frames.device)
-        encoded = self.encoder(self.extract_feat(frames), padding)
+        encoded = self.encoder(self.neck(self.backbone(frames)), padding)
         return encoded, self.mask_branch(encoded.maps())
 
     def decode(self,
@@ -258,7 +342,7 @@ class InstanceFormer(OnlineVIS):
                               absent_box=1e-6)
         sizes = [f.img_shape for s in data_samples
                  for f in s.video_data_samples]
-        encoded, features = self.encode(inputs.flatten(0, 1), sizes)
+        encoded, features = self.encode_frames(inputs.flatten(0, 1), sizes)
         return self.clip_losses(encoded, features, truth)
 
     def clip_losses(self, encoded: EncodedFrames, features: Tensor,
@@ -337,16 +421,77 @@ class InstanceFormer(OnlineVIS):
         return assignment.rows(assignment.valid)
 
     # -- inference --------------------------------------------------------
-    def start(self,
-              video_meta: dict | None = None,
-              sink: Sink | None = None) -> InstanceFormerSession:
-        """See :meth:`OnlineVIS.start`."""
-        return InstanceFormerSession(self, video_meta, sink)
+    def begin(self, video_meta: Mapping[str, Any]) -> VideoState:
+        """See :meth:`VIS.begin`."""
+        return VideoState()
+
+    def encode(self, frames: Tensor, metas: Sequence[Mapping[str, Any]]
+               ) -> list[tuple[EncodedFrames, Tensor]]:
+        """See :meth:`VIS.encode`."""
+        encoded, features = self.encode_frames(
+            frames, [meta['img_shape'] for meta in metas])
+        rows = [slice(t, t + 1) for t in range(len(frames))]
+        return [(encoded.select(row), features[row]) for row in rows]
+
+    def advance(self, state: VideoState, item: tuple[EncodedFrames, Tensor],
+                meta: Mapping[str, Any]) -> list[FrameInstances]:
+        """See :meth:`VIS.advance`.
+
+        The first frames are held back until the instances are chosen.
+        """
+        encoded, features = item
+        frame = self.decode(encoded, state.propagated)
+        state.propagated = self.propagate(frame, state.propagated)
+        first = self.class_offset
+        scores = frame.logits[-1, 0, :, first:first +
+                              self.num_classes].sigmoid()
+        state.waiting.append(WaitingFrame(
+            scores, bbox_cxcywh_to_xyxy(frame.decoded.boxes[-1, 0]),
+            MaskParts(features, frame.decoded.queries[-1, 0],
+                      frame.decoded.references[-1][0, :, :2]), meta))
+        if state.chosen is None and \
+                len(state.waiting) < self.proposal_frames:
+            return []
+        return self.drain(state)
+
+    def drain(self, state: VideoState) -> list[FrameInstances]:
+        """See :meth:`VIS.drain`."""
+        if state.chosen is None and state.waiting:
+            state.chosen = choose_queries(
+                torch.stack([frame.scores for frame in state.waiting]),
+                self.num_proposals)
+        waiting, state.waiting = state.waiting, []
+        return [self._instances(frame, state.chosen) for frame in waiting
+                if state.chosen is not None]
+
+    def lazy_masks(self, frame: WaitingFrame, query: Tensor) -> Tensor:
+        """Mask logits (n, 2h, 2w) of queries (n,) of a frame."""
+        parts = frame.masks
+        size = query.new_tensor(frame.meta['img_shape'][1::-1])
+        return self.mask_head(
+            parts.features, self.mask_controller(parts.queries[query]),
+            parts.points[query] * size, torch.zeros_like(query))
+
+    def _instances(self, frame: WaitingFrame,
+                   chosen: Tensor) -> FrameInstances:
+        """What a frame says about the chosen queries."""
+        height, width = frame.meta['ori_shape'][:2]
+        size = frame.boxes.new_tensor([width, height, width, height])
+
+        return FrameInstances(
+            chosen,
+            MaskSource(lambda rows: self.lazy_masks(frame, chosen[rows]),
+                       frame.meta, self.mask_way, self.mask_stride),
+            frame.meta,
+            class_scores=frame.scores[chosen],
+            boxes=frame.boxes[chosen].clamp(0, 1) * size,
+            keep_empty=False)
 
     def _forward(self, inputs: Tensor) -> FrameQueries:
         """Queries of every frame alone: (N, T, ...) is N * T frames."""
         frames = inputs.flatten(0, 1)
         height, width = frames.shape[-2:]
-        encoded, _ = self.encode(frames, [(height, width)] * len(frames))
+        encoded, _ = self.encode_frames(frames,
+                                        [(height, width)] * len(frames))
         return self.decode(encoded, None)
 

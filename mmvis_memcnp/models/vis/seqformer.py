@@ -5,6 +5,7 @@ Wu et al., ECCV 2022.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -28,7 +29,7 @@ from ..segmenters.deformable import (
     start_points,
 )
 from ..truth.clip_truth import ClipTruth, collect_clips
-from .clip_base import ClipVIS
+from .clip import ClipVIS
 from .query_heads import init_query_heads
 
 
@@ -41,6 +42,8 @@ class SeqFormer(ClipVIS):
     its mask convolutions hold for the whole clip, its boxes for a frame.
 
     Args:
+        backbone (dict): Feature extractor.
+        neck (dict): Gives the levels of the encoder.
         encoder (dict): :class:`DeformableEncoder`.
         decoder (dict): :class:`SeqFormerDecoder`.
         mask_branch (dict): :class:`MaskBranch`.
@@ -54,12 +57,13 @@ class SeqFormer(ClipVIS):
             ``build_box_branches``. Defaults to None, the plain host.
         memcnp_loss (dict, optional): What ``memcnp`` adds to the training.
             Defaults to :class:`ClipMemCNPLoss`; not used without ``memcnp``.
-        kwargs: See :class:`ClipVIS`; ``neck`` gives the levels of the
-            encoder.
+        kwargs: See :class:`ClipVIS`.
     """
 
     def __init__(self,
                  *,
+                 backbone: dict,
+                 neck: dict,
                  encoder: dict,
                  decoder: dict,
                  mask_branch: dict,
@@ -72,6 +76,8 @@ class SeqFormer(ClipVIS):
                  memcnp_loss: dict | None = None,
                  **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        self.backbone = MODELS.build(backbone)
+        self.neck = MODELS.build(neck)
         self.encoder = MODELS.build(encoder)
         self.decoder = MODELS.build(decoder)
         dims, layers = self.encoder.embed_dims, len(self.decoder.layers)
@@ -83,6 +89,7 @@ class SeqFormer(ClipVIS):
         self.mask_branch = MODELS.build(mask_branch)
         self.mask_controller = MLP(dims, dims, NUM_MASK_PARAMS, 3)
         self.mask_head = DynamicConvMaskHead()
+        self.mask_stride = self.mask_head.out_stride
         self.assigner = TASK_UTILS.build(
             assigner or dict(type='ClipHungarianAssigner'))
         self.clip_loss = MODELS.build(loss or dict(type='SeqFormerLoss'))
@@ -100,7 +107,8 @@ class SeqFormer(ClipVIS):
                          self.mask_controller)
 
     def encode_frames(self, frames: Tensor,
-                      metas: list[dict]) -> tuple[EncodedFrames, Tensor]:
+                      metas: Sequence[Mapping[str, Any]]
+                      ) -> tuple[EncodedFrames, Tensor]:
         """Encode single frames.
 
         Args:
@@ -114,7 +122,7 @@ class SeqFormer(ClipVIS):
         height, width = frames.shape[-2:]
         padding = padding_mask([meta['img_shape'] for meta in metas],
                                (height, width), frames.device)
-        encoded = self.encoder(self.extract_feat(frames), padding)
+        encoded = self.encoder(self.neck(self.backbone(frames)), padding)
         return encoded, self.mask_branch(encoded.maps())
 
     def decode_clips(self, encoded: EncodedFrames,
@@ -206,13 +214,15 @@ class SeqFormer(ClipVIS):
                 0, (len(clip), frames))
 
     # -- inference ------------------------------------------------------
-    def encode(self, frames: Tensor, metas: list[dict]) -> list[Any]:
-        """See :meth:`ClipVIS.encode`."""
+    def encode(self, frames: Tensor, metas: Sequence[Mapping[str, Any]]
+               ) -> list[Any]:
+        """See :meth:`VIS.encode`."""
         encoded, features = self.encode_frames(frames, metas)
         rows = [slice(t, t + 1) for t in range(len(frames))]
         return [(encoded.select(row), features[row]) for row in rows]
 
-    def decode(self, encoded: list[Any], metas: list[dict]) -> InstanceData:
+    def decode(self, encoded: list[Any],
+               metas: list[Mapping[str, Any]]) -> InstanceData:
         """See :meth:`ClipVIS.decode`; the best queries, best first."""
         parts, features = zip(*encoded, strict=True)
         decoded = self.decode_clips(join_frames(parts), 1)

@@ -1,12 +1,19 @@
 """SipMask-VIS, and SipMask with MemCNP: the head decides which."""
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import torch
 from mmdet.registry import MODELS
 from mmdet.structures import TrackDataSample
 from mmengine.structures import InstanceData
 from torch import Tensor
 
+from ...results.frame import FrameInstances
+from ...results.pixels import MaskSource
 from ..truth.ground_truth import clip_frames, collect_ground_truth
-from .base import OnlineVIS
+from .online import OnlineVIS
 
 
 @MODELS.register_module()
@@ -17,6 +24,8 @@ class SipMaskVIS(OnlineVIS):
     frame of the same video, whose objects the key frame's are matched with.
 
     Args:
+        backbone: feature extractor.
+        neck: makes a pyramid of the backbone's maps.
         bbox_head: a :class:`SipMaskHead` or :class:`MemCNPSipMaskHead`.
         mask_thr: pixels with a larger probability belong to a mask.
         kwargs: see :class:`OnlineVIS`.
@@ -25,15 +34,26 @@ class SipMaskVIS(OnlineVIS):
         ValueError: if the threshold is no probability.
     """
 
-    def __init__(self, *, bbox_head: dict, mask_thr: float = 0.5,
-                 **kwargs) -> None:
+    def __init__(self,
+                 *,
+                 backbone: dict,
+                 bbox_head: dict,
+                 neck: dict | None = None,
+                 mask_thr: float = 0.5,
+                 **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        self.backbone = MODELS.build(backbone)
+        self.neck = MODELS.build(neck) if neck else None
         if not 0 < mask_thr < 1:
             raise ValueError('mask_thr must be between 0 and 1, got '
                              f'{mask_thr}.')
         self.mask_thr = mask_thr
         self.bbox_head = MODELS.build(bbox_head)
-        self.mask_stride = self.bbox_head.mask_stride
+
+    def extract_feat(self, frames: Tensor) -> tuple[Tensor, ...]:
+        """Pyramid of frames (B, 3, H, W)."""
+        feats = self.backbone(frames)
+        return self.neck(feats) if self.neck is not None else feats
 
     def loss(self, inputs: Tensor,
              data_samples: list[TrackDataSample]) -> dict[str, Tensor]:
@@ -55,24 +75,30 @@ class SipMaskVIS(OnlineVIS):
             collect_ground_truth(key_frames, inputs.device),
             collect_ground_truth(ref_frames, inputs.device, with_masks=False))
 
-    def segment(self, frames: Tensor, metas: list[dict]) -> list[InstanceData]:
-        """See :meth:`OnlineVIS.segment`."""
+    def encode(self, frames: Tensor, metas: Sequence[Mapping[str, Any]]
+               ) -> list[InstanceData]:
+        """See :meth:`OnlineVIS.encode`."""
         return self.bbox_head.predict(self.extract_feat(frames), metas)
 
-    def render(self, tracked: InstanceData, meta: dict) -> InstanceData:
-        """See :meth:`OnlineVIS.render`.
-
-        The head's standard deviations are fractions of the padded input, a
-        FrameResult's of the frame.
-        """
-        out = super().render(tracked, meta)
-        if 'box_sigmas' in out:
-            padded = tracked.mask_probs.shape[-2:]
-            y, x = (side * self.mask_stride / inside for side, inside in zip(
-                padded, meta['img_shape'][:2], strict=True))
-            out.box_sigmas = out.box_sigmas * out.box_sigmas.new_tensor(
-                [x, y, x, y])
-        return out
+    def instances(self, tracked: InstanceData,
+                  meta: Mapping[str, Any]) -> FrameInstances:
+        """See :meth:`OnlineVIS.instances`."""
+        sigmas = tracked.get('box_sigmas')
+        if sigmas is not None:
+            # The head's are fractions of the padded input.
+            y, x = (full / inside for full, inside in zip(
+                meta['batch_input_shape'], meta['img_shape'][:2],
+                strict=True))
+            sigmas = sigmas * sigmas.new_tensor([x, y, x, y])
+        return FrameInstances(
+            tracked.instances_id,
+            MaskSource(tracked.mask_probs, meta, 'paste',
+                       self.bbox_head.mask_stride, self.mask_thr),
+            meta,
+            scores=tracked.scores,
+            labels=tracked.labels,
+            boxes=tracked.bboxes,
+            sigmas=sigmas)
 
     def _forward(self, inputs: Tensor):
         """Maps of every frame: (N, T, ...) is taken as N * T frames."""

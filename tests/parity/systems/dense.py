@@ -159,20 +159,20 @@ def inference(fixture: Fixture, model: nn.Module,
     frame_maps = watch_head(recorder, head)
     scale = item['scale_factor']
     (clip, ) = fixture.frames(part)
-    session = model.start()
+    session = model.session()
     for t, frame in enumerate(torch.from_numpy(clip)):
         meta = dict(
             img_shape=tuple(fixture.run['test']['image_hw']),
             ori_shape=tuple(item['ori_hw']),
             scale_factor=(scale, scale),
+            batch_input_shape=tuple(frame.shape[-2:]),
             frame_id=t)
         with torch.no_grad():
-            detections = model.segment(frame[None], [meta])[0]
+            detections = model.encode(frame[None], [meta])[0]
             before = copy.deepcopy(session.state)
             comp = model.tracker.step(before, detections).scores
-            tracked = session.associate(detections)
-            result = model.render(tracked, meta)
-        session.store.append(result)
+            tracked = model.associate(copy.deepcopy(session.state), detections)
+            (result, ) = session.take(detections, meta)
         named: dict[str, Any] = {}
         for stem in ('backbone', 'neck'):
             for i, fmap in enumerate(recorder.take(stem)[0]):

@@ -77,9 +77,10 @@ def build_model(fixture: Fixture, part: str) -> nn.Module:
     cfg.update(
         num_classes=arch['num_classes'], num_queries=arch['num_queries'],
         score_thr=test['score_thr'], box_nms_iou=test['box_nms_iou'],
-        mask_nms_iou=test['mask_nms_iou'], class_thr=test['cls_thr'],
+        mask_nms_iou=test['mask_nms_iou'],
         positive_topk=train['reid']['pos_topk'],
         ignore_topk=train['reid']['neg_topk'])
+    cfg.ranking.score_thr = test['cls_thr']
     cfg.tracker.update(
         match_thr=test['match_thr'], init_score_thr=test['init_score_thr'],
         new_score_thr=test['new_score_thr'],
@@ -119,7 +120,8 @@ def inference(fixture: Fixture) -> Results:
     (clip, ) = fixture.frames('inference')
     frames = torch.from_numpy(clip)
     size = fixture.clips('inference')[0].shape[1:3]
-    metas = [meta(size, item['ori_hw'], t) for t in range(len(frames))]
+    metas = [meta(size, item['ori_hw'], frames.shape[-2:], t)
+             for t in range(len(frames))]
     named = network(model, frames, metas)
 
     candidates: list = []
@@ -130,17 +132,17 @@ def inference(fixture: Fixture) -> Results:
         return candidates[-1]
 
     model.candidates = kept
-    found = model.segment(frames, metas)
+    found = model.encode(frames, metas)
     named.update(track(model, found, candidates, metas, 'track_f{}_',
                        'result_'))
     return {('inference', 'outputs.npz', k): to_numpy(v)
             for k, v in named.items()}
 
 
-def meta(img_shape, ori_shape, frame: int) -> dict:
+def meta(img_shape, ori_shape, padded, frame: int) -> dict:
     """Sizes of a frame."""
     return dict(img_shape=tuple(img_shape), ori_shape=tuple(ori_shape),
-                frame_id=frame)
+                batch_input_shape=tuple(padded), frame_id=frame)
 
 
 def network(model: nn.Module, frames, metas: list[dict]) -> dict[str, Any]:
@@ -198,7 +200,7 @@ def track(model: nn.Module, found: list[InstanceData], candidates: list,
         prefix: of the names of a frame's arrays.
         result: of the names of the video's arrays.
     """
-    session = model.start()
+    session = model.session()
     named: dict[str, Any] = {}
     for t, (detections, sizes) in enumerate(zip(found, metas, strict=True)):
         before = copy.deepcopy(session.state)
@@ -212,7 +214,7 @@ def track(model: nn.Module, found: list[InstanceData], candidates: list,
             memo_exist=before.hits, memo_labels=before.labels)
         named.update(
             {prefix.format(t) + k: v for k, v in values.items()})
-        session.record(model.render(session.associate(detections), sizes))
+        session.take(detections, sizes)
     tracks = session.finish().tracks
     size = metas[0]['ori_shape']
     masks = np.stack([
@@ -247,14 +249,15 @@ def postprocessing(fixture: Fixture) -> Results:
     for t in range(len(scores)):
         query = model.candidates(scores[t], given['pred_boxes'][t], size)
         candidates.append(query)
-        metas.append(meta(item['image_hw'], item['ori_hw'], t))
+        metas.append(meta(item['image_hw'], item['ori_hw'],
+                          item['padded_hw'], t))
         found.append(model.detections(
             InstanceData(
                 queries=query, class_scores=scores[t, query],
                 boxes=given['pred_boxes'][t, query],
                 embeds=given['pred_inst_embed'][t, query],
                 mask_logits=given['pred_masks'][t, query, 0]),
-            metas[-1], tuple(item['padded_hw'])))
+            metas[-1]))
     named = track(model, found, candidates, metas, 'syn_track_f{}_',
                   'syn_result_')
     return {(part, file, k): to_numpy(v) for k, v in named.items()}

@@ -30,7 +30,7 @@ FIXED: dict[str, dict[str, Any]] = dict(
     arch=dict(backbone='r50', backbone_style='pytorch', mask_feat_channels=8,
               dyn_params=169, class_prior='no-op, parameters kept',
               label_to_channel='channel = 1-based category id'),
-    test=dict(mask_thr=0.5, drop_empty_tracks=True, score_frames=1,
+    test=dict(mask_thr=0.5, drop_empty_tracks=True,
               top_k=None, mask_resize='bilinear logits straight to ori_hw',
               score='mean of those of that class',
               label='mode of the classes of the best T // 4 (frame, class) '
@@ -49,6 +49,11 @@ def compute(fixture: Fixture) -> Results:
                 raise ManifestError(
                     f'{block}.{key} is {fixture.run[block][key]!r}; '
                     f'supported: {value!r}')
+    length = fixture.inputs('inference')['frames'][0][0]
+    taken, rule = fixture.run['test']['score_frames'], max(length // 4, 1)
+    if taken != rule:
+        raise ManifestError(f'test.score_frames is {taken} with {length} '
+                            f'frames; supported: T // 4, {rule}')
     return {**inference(fixture), **training(fixture)}
 
 
@@ -85,10 +90,10 @@ def build(fixture: Fixture, part: str) -> InstanceFormer:
         cls_weight=weights['ce'], bbox_weight=weights['bbox'],
         giou_weight=weights['giou'], mask_weight=weights['mask'],
         dice_weight=weights['dice'], **train['focal'])
-    cfg.test_cfg.update(
+    cfg.update(
         num_proposals=test['num_proposals'],
-        proposal_frames=test['proposal_frames'],
-        score_thr=test['null_track_below_score'])
+        proposal_frames=test['proposal_frames'])
+    cfg.ranking.score_thr = test['null_track_below_score']
     if memory == '':
         cfg.memory.update(num_tokens=arch['memory_tokens'],
                           num_frames=test['memory_frames_kept'])
@@ -139,7 +144,7 @@ def inference(fixture: Fixture) -> Results:
     size = tuple(clip.shape[-2:])
     if list(size) != item['padded_hw']:
         raise ManifestError('padding at inference is not supported')
-    session = model.start()
+    session = model.session()
     named: dict[str, list] = {}
     out: Results = {}
 
@@ -149,7 +154,8 @@ def inference(fixture: Fixture) -> Results:
     for t, image in enumerate(clip):
         if t > 0 and model.memory is not None:
             tokens, place = model.memory.read(
-                session.state.memory, model.query_embed.weight.chunk(2, 1)[0])
+                session.state.propagated.memory,
+                model.query_embed.weight.chunk(2, 1)[0])
             out[part, file, f'memory_tokens_f{t}'] = to_numpy(tokens[0])
             out[part, file, f'memory_pos_f{t}'] = to_numpy(place[0])
         session.step(image[None], [dict(
@@ -185,7 +191,8 @@ def inference(fixture: Fixture) -> Results:
         keep('pred_masks_mean_std', masks)
         if model.memory is not None:
             count = model.memory.num_tokens
-            keep('memory_top_queries', session.state.memory.sources[0, -1])
+            keep('memory_top_queries',
+                 session.state.propagated.memory.sources[0, -1])
             keep('memory_top_scores', logits.sigmoid().max(-1).values.topk(
                 count + 1).values)
     for name, values in named.items():
@@ -258,7 +265,7 @@ def training(fixture: Fixture) -> Results:
         assignment) or update(assignment, *a)
     model.mask_logits = lambda *a: masks.append(mask_logits(*a)) or masks[-1]
     sizes = [tuple(int(x) for x in truth.sizes[0, 0].flip(0))] * length
-    encoded, features = model.encode(torch.from_numpy(frames), sizes)
+    encoded, features = model.encode_frames(torch.from_numpy(frames), sizes)
     losses = model.clip_losses(encoded, features, truth)
 
     out: Results = {}

@@ -89,7 +89,9 @@ def build_model(fixture: Fixture, part: str, **overrides):
            for ours, theirs in LOSSES.items()}, **focal)
     cfg.update(
         num_classes=arch['num_classes'], num_queries=arch['num_queries'],
-        top_k=test['top_k_queries'], score_thr=test['cls_thr'], **overrides)
+        top_k=test['top_k_queries'],
+        ranking=dict(type='LatestClass', score_thr=test['cls_thr']),
+        **overrides)
     model = MODELS.build(copy.deepcopy(cfg))
     state = KEY_MAPS['seqformer'].convert({
         k: torch.from_numpy(np.asarray(v))
@@ -122,7 +124,7 @@ def inference(fixture: Fixture, out: Results) -> None:
     # The stem and the first stage, which the model itself does not return.
     first = Recorder()
     first.watch('res2', model.backbone.layer1)
-    session = model.start()
+    session = model.session()
     assert not session.step(frames, metas)
     results = session.flush()
     named: dict = dict(backbone_res2=first.take('res2')[0])
@@ -184,7 +186,7 @@ def clip_matching(fixture: Fixture, out: Results) -> None:
     windows: list[InstanceData] = []
     decode = model.decode
     model.decode = lambda *a: windows.append(decode(*a)) or windows[-1]
-    session = model.start()
+    session = model.session()
     results = []
     for frame, meta in zip(torch.from_numpy(clip), metas, strict=True):
         results += session.step(frame[None], [meta])

@@ -12,7 +12,6 @@ from mmvis_memcnp.models.layers import (
 )
 from mmvis_memcnp.models.layers.masks import (
     half_resolution,
-    paste_masks,
     prototype_logits,
     vectors_at,
 )
@@ -92,28 +91,3 @@ def test_half_resolution_needs_more_than_half_of_four_pixels():
     mask[0, 2, 5] = True  # three of four
     assert half_resolution(mask, (2, 3)).int().tolist() == [
         [[1, 0, 0], [0, 0, 1]]]
-
-
-@pytest.mark.parametrize('ori, net', [
-    ((100, 150), (50, 75)), ((48, 64), (96, 128)), ((40, 60), (50, 90))])
-def test_square_is_pasted_back_within_a_pixel(ori, net):
-    """A box of the network's input, seen at the original size."""
-    padded = [-(-s // 32) * 32 for s in net]
-    probs = torch.zeros(1, padded[0] // 2, padded[1] // 2)
-    probs[0, 6:18, 8:26] = 1.  # input rows 12..36, columns 16..52
-    scale = (net[1] / ori[1], net[0] / ori[0])
-    mask = paste_masks(probs, 2, scale, ori)[0]
-    assert mask.shape == ori
-    rows, cols = mask.any(1).nonzero()[:, 0], mask.any(0).nonzero()[:, 0]
-    tolerance = 1. + max(1 / scale[0], 1 / scale[1])
-    for found, expected in (
-            (rows[0], 12 / scale[1]), (rows[-1] + 1, 36 / scale[1]),
-            (cols[0], 16 / scale[0]), (cols[-1] + 1, 52 / scale[0])):
-        assert abs(found.item() - expected) <= tolerance
-    # but for corners, which interpolation rounds off
-    assert len(rows) * len(cols) - 8 <= mask.sum() <= len(rows) * len(cols)
-
-
-def test_paste_of_nothing():
-    assert paste_masks(torch.zeros(0, 8, 8), 2, (1., 1.), (5, 7)).shape == (
-        0, 5, 7)

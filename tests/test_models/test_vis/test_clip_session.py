@@ -2,7 +2,7 @@
 import pytest
 import torch
 
-from mmvis_memcnp.models.vis.clip_base import CHUNK
+from mmvis_memcnp.models.vis.session import CHUNK
 from mmvis_memcnp.results import FileSink, decode_masks
 from tests.fakes.tiny_seqformer import (
     BrightClips,
@@ -21,7 +21,7 @@ def frames(count, seed=0, size=(32, 32)):
 
 def run(model, clip, chunk=1):
     """Results by step, and the video."""
-    session, given = model.start(), metas(len(clip), clip.shape[-2:])
+    session, given = model.session(), metas(len(clip), clip.shape[-2:])
     late = [session.step(clip[at:at + chunk], given[at:at + chunk])
             for at in range(0, len(clip), chunk)]
     late.append(session.flush())
@@ -36,7 +36,8 @@ def same(a, b):
     differing = (decode_masks(a.masks, a.ori_shape) !=
                  decode_masks(b.masks, b.ori_shape))
     assert differing.sum((1, 2)).max(initial=0) <= 1
-    assert torch.allclose(a.class_scores, b.class_scores, atol=1e-5)
+    assert torch.equal(a.labels, b.labels)
+    assert torch.allclose(a.scores, b.scores, atol=1e-5)
     assert torch.allclose(a.bboxes, b.bboxes, atol=1e-3)
 
 
@@ -103,7 +104,7 @@ def test_two_videos_side_by_side():
     model = BrightClips(window=WINDOW)
     clips = frames(9), frames(9, seed=3)
     alone = [flat(run(model, clip)[0]) for clip in clips]
-    sessions = [model.start() for _ in clips]
+    sessions = [model.session() for _ in clips]
     mixed = [[], []]
     for t in range(9):
         for out, session, clip in zip(mixed, sessions, clips, strict=True):
@@ -123,10 +124,14 @@ def test_several_labels_of_an_identity_share_its_masks():
 
 
 def test_classes_below_the_threshold_are_no_tracks():
-    model = tiny_model(score_thr=.5).eval()
-    late, video = run(model, frames(3, size=(64, 64)) / 50 - 2)
-    scores = flat(late)[0].class_scores
-    assert 0 < len(video.tracks) == int((scores > .5).sum()) < 12
+    model = tiny_model(ranking=dict(score_thr=.5)).eval()
+    clip = frames(3, size=(64, 64)) / 50 - 2
+    _, video = run(model, clip)
+    model.ranking['score_thr'] = 0.
+    _, every = run(model, clip)
+    above = [t.score for t in every.tracks if t.score > .5]
+    assert 0 < len(above) < len(every.tracks) == 12
+    assert [t.score for t in video.tracks] == above
 
 
 @pytest.mark.parametrize('window', [WINDOW, None])
@@ -141,7 +146,8 @@ def test_an_object_that_comes_and_goes():
     clip = torch.zeros(20, 3, 32, 32)
     clip[2:6, 0, :16] = 255
     clip[13:16, 1, 16:] = 255
-    _, video = run(BrightClips(window=WINDOW, score_thr=0.), clip)
+    _, video = run(BrightClips(
+        window=WINDOW, ranking=dict(type='LatestClass', score_thr=0.)), clip)
     areas = [decode_masks([s or dict(size=[32, 32], counts=b'PP1')
                            for s in t.segmentations], (32, 32)).sum((1, 2))
              for t in video.tracks]
@@ -152,7 +158,7 @@ def test_an_object_that_comes_and_goes():
 
 
 def test_no_frame_at_all():
-    session = BrightClips(window=WINDOW).start()
+    session = BrightClips(window=WINDOW).session()
     assert session.step(torch.zeros(0, 3, 32, 32), []) == []
     assert session.flush() == [] and session.flush() == []
     assert session.finish().num_frames == 0
@@ -160,7 +166,7 @@ def test_no_frame_at_all():
 
 def peak(count, chunk):
     model = BrightClips(window=WINDOW)
-    session, most = model.start(sink=FileSink()), 0
+    session, most = model.session(sink=FileSink()), 0
     clip = frames(chunk)
     for at in range(0, count, chunk):
         session.step(clip, [dict(m, frame_id=m['frame_id'] + at)
@@ -192,7 +198,7 @@ def test_a_whole_video_has_a_budget():
         run(model, frames(7))
     with pytest.raises(ValueError, match='50 frames of 32x32'):
         # known in advance: refused at once
-        model.start(dict(video_length=50)).step(frames(1), metas(1))
+        model.session(dict(video_length=50)).step(frames(1), metas(1))
     run(BrightClips(max_bytes=6 * each, window=WINDOW), frames(7))
 
 
@@ -208,7 +214,7 @@ def test_bytes_a_frame_are_those_that_are_kept(size):
 
 
 def test_bad_input_is_named():
-    session = BrightClips(window=WINDOW).start()
+    session = BrightClips(window=WINDOW).session()
     with pytest.raises(ValueError, match='2 frames came with 1 metas'):
         session.step(frames(2), metas(1))
     session.step(frames(1), metas(1))

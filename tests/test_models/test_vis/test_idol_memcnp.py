@@ -175,7 +175,7 @@ def test_bfloat16(trained):
 def test_results_carry_sigma_and_one_frame_is_a_video():
     model = memcnp_model().eval()
     inputs, samples = batch(model, video(1), training=False)
-    (out, ) = model.start().step(
+    (out, ) = model.session().step(
         inputs[0], [f.metainfo for f in samples[0].video_data_samples])
     assert len(out) and out.box_sigmas.shape == (len(out), 4)
     assert (out.box_sigmas >= 0.1).all()
@@ -199,12 +199,12 @@ def test_memory_does_not_grow_with_the_video():
     sizes = []
     for frames in (40, 160):
         torch.manual_seed(0)
-        session, shape = model.start(), (32, 32)
+        session, shape = model.session(), (32, 32)
         for t in range(frames):
             session.step(torch.randn(1, 3, *shape), [
                 dict(img_shape=shape, ori_shape=shape, frame_id=t)])
         assert len(session.state) <= 12 * 10
-        assert len(session._doubtful) <= 12 * 3
+        assert len(session.filter._doubtful) <= 12 * 3
         sizes.append(session.state.recent.shape[1:])
     assert sizes[0] == sizes[1]
 

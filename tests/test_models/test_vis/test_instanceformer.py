@@ -1,4 +1,6 @@
 """InstanceFormer: sessions, bounded state, losses."""
+import copy
+
 import pytest
 import torch
 
@@ -19,7 +21,8 @@ OFFICIAL = dict(
     class_prior=dict(active=False),
     memory=dict(temporal_index='slot'),
     matcher=dict(rule='first_frame', box_norm=2),
-    test_cfg=dict(video_score='top_quarter'))
+    mask_way='stretch',
+    ranking=dict(type='TopQuarterQuery'))
 HOSTS = {
     'paper': {},
     'official': OFFICIAL,
@@ -42,7 +45,7 @@ def answers(result):
 
 
 def follow(model, frames, infos, chunk=1):
-    session = model.start()
+    session = model.session()
     for t in range(0, len(frames), chunk):
         session.step(frames[t:t + chunk], infos[t:t + chunk])
     return session
@@ -78,7 +81,7 @@ def test_two_sessions_do_not_meet(model):
     alone = [answers(follow(model, i[0], metas(s[0])).finish())
              for i, s in clips]
     assert alone[0] != alone[1]
-    sessions = [model.start(), model.start(dict(name='second'))]
+    sessions = [model.session(), model.session(dict(name='second'))]
     assert sessions[1].video_meta == dict(name='second')
     for t in range(4):
         for session, (inputs, samples) in zip(sessions, clips, strict=True):
@@ -89,40 +92,49 @@ def test_two_sessions_do_not_meet(model):
 def test_identity_is_the_query_and_stays_with_the_choice(model):
     model.eval()
     inputs, (sample, ) = batch(model, video(6), training=False)
-    session = model.start()
-    results = session.step(inputs[0], metas(sample))
-    chosen = set(session.chosen.tolist())
+    session = model.session()
+    # The first two frames wait until the instances are chosen.
+    assert session.step(inputs[0, :2], metas(sample)[:2]) == []
+    results = session.step(inputs[0, 2:], metas(sample)[2:])
+    assert [r.frame_id for r in results] == list(range(6))
+    chosen = set(session.state.chosen.tolist())
     assert 0 < len(chosen) <= 6
-    for result in results[2:]:  # the first two are provisional
+    for result in results:
         assert set(result.instances_id.tolist()) <= chosen
     video_result = session.finish()
-    for t, frame in enumerate(video_result.iter_frames()):
-        if t >= 2:
-            assert frame.instances_id.tolist() == \
-                results[t].instances_id.tolist()
+    for frame, result in zip(video_result.iter_frames(), results,
+                             strict=True):
+        assert frame.instances_id.tolist() == result.instances_id.tolist()
     assert {t.id for t in video_result.tracks} <= chosen
 
 
-def test_a_video_may_go_on_after_a_result(model):
+@pytest.mark.parametrize('at', [2, 4])
+def test_a_copy_goes_on_from_the_middle_of_a_video(model, at):
     model.eval()
     inputs, (sample, ) = batch(model, video(5), training=False)
-    session = follow(model, inputs[0, :2], metas(sample)[:2])
-    before = answers(session.finish())
-    session.step(inputs[0, 2:], metas(sample)[2:])
-    assert session.finish().num_frames == 5
-    assert len(before[0]['segmentations']) == 2
+    whole = answers(follow(model, inputs[0], metas(sample)).finish())
+    session = follow(model, inputs[0, :at], metas(sample)[:at])
+    other = copy.deepcopy(session)
+    assert other.model is model
+    short = answers(other.finish())  # as if the video ended here
+    assert len(short[0]['segmentations']) == at
+    if at == 4:  # the instances are chosen: settled frames have tracks
+        assert answers(session.tracks()) == short
+    for t in range(at, 5):
+        session.step(inputs[0, t:t + 1], metas(sample)[t:t + 1])
+    assert answers(session.finish()) == whole
 
 
 def test_no_frame_and_nothing_found(model):
     model.eval()
-    assert answers(model.start().finish()) == []
+    assert answers(model.session().finish()) == []
     torch.nn.init.constant_(model.mask_controller.layers[-1].weight, 0.)
     torch.nn.init.constant_(model.mask_controller.layers[-1].bias, 0.)
     model.mask_controller.layers[-1].bias.data[-1] = -9.  # empty masks
     inputs, samples = batch(model, video(4), training=False)
     found = model(inputs, samples, mode='predict')[0].pred_tracks
     assert found.num_frames == 4 and found.tracks == []
-    model.test_cfg['score_thr'] = 1.
+    model.ranking['score_thr'] = 1.
     model.mask_controller.layers[-1].bias.data[-1] = 9.
     assert model(inputs, samples, mode='predict')[0].pred_tracks.tracks == []
 
@@ -144,15 +156,15 @@ def tensors(node):
 def test_state_does_not_grow(model):
     model.eval()
     inputs, (sample, ) = batch(model, video(1, size=(32, 32)), training=False)
-    session = model.start()
+    session = model.session()
     sizes = {}
     for t in range(1, 161):
         session.step(inputs[0], metas(sample))
         if t in (40, 160):
             sizes[t] = sum(
                 x.untyped_storage().nbytes()
-                for part in (session.state, session.scoring, session.chosen,
-                             session._waiting) for x in tensors(part))
+                for part in (session.state, session.ranking)
+                for x in tensors(part))
     assert sizes[40] == sizes[160] > 0
 
 
@@ -160,23 +172,22 @@ def test_frame_results_keep_the_contract(model):
     model.eval()
     inputs, (sample, ) = batch(model, video(1, size=(50, 75)), training=False)
     meta = dict(metas(sample)[0], ori_shape=(100, 150), scale_factor=(.5, .5))
-    result, = model.start().step(inputs[0], [meta])
-    n = len(result)
-    assert n > 0 and result.class_scores.shape == (n, 3)
+    session = model.session()
+    assert session.step(inputs[0], [meta]) == []
+    result, = session.flush()
+    assert len(result) > 0
     assert result.bboxes.min() >= 0
     assert (result.bboxes[:, 2] <= 150).all()
     assert (result.bboxes[:, 3] <= 100).all()
     assert all(m['size'] == [100, 150] for m in result.masks)
-    best, label = result.class_scores.max(1)
-    assert torch.equal(best, result.scores)
-    assert torch.equal(label, result.labels)
+    assert ((result.scores > 0) & (result.scores < 1)).all()
     assert 'box_sigmas' not in result
 
 
 @torch.no_grad()
 def test_what_is_padded_does_not_matter():
     model = tiny_model().eval()
-    encoded, _ = model.encode(torch.rand(1, 3, 96, 128), [(64, 64)])
+    encoded, _ = model.encode_frames(torch.rand(1, 3, 96, 128), [(64, 64)])
     assert encoded.padding.any()
     other = encoded._replace(memory=torch.where(
         encoded.padding[..., None], 9., encoded.memory))
@@ -186,7 +197,7 @@ def test_what_is_padded_does_not_matter():
 
 def test_frames_and_metas_must_be_as_many(model):
     with pytest.raises(ValueError, match='1 frames came with 2 metas'):
-        model.start().step(torch.zeros(1, 3, 32, 32), [{}, {}])
+        model.session().step(torch.zeros(1, 3, 32, 32), [{}, {}])
 
 
 def test_predict_in_bfloat16(model):
@@ -204,9 +215,8 @@ def test_tensor_mode_gives_every_frame(model):
 
 @pytest.mark.parametrize('options, message', [
     (dict(memory=None), 'contrast=None'),
-    (dict(test_cfg=dict(video_score='median')), "'median'"),
-    (dict(test_cfg=dict(num_proposals=0)), 'num_proposals'),
-    (dict(test_cfg=dict(topk=3)), "'topk'"),
+    (dict(num_proposals=0), 'num_proposals'),
+    (dict(mask_way='fast'), "'fast'"),
     (dict(matcher=dict(rule='last')), "'last'"),
 ])
 def test_bad_options_are_named(options, message):

@@ -363,7 +363,7 @@ def test_two_ranks_hold_one_memory(tmp_path):
 def test_sigmas_leave_with_the_results(window, half):
     model = model_with(window=window).eval()
     inputs, _ = batch(model, video(3, size=(50, 75)), training=False)
-    session = model.start()
+    session = model.session()
     with torch.autocast('cpu', dtype=torch.bfloat16, enabled=half):
         results = session.step(inputs[0], metas(3, (50, 75)))
         results += session.flush()
@@ -390,7 +390,7 @@ def test_windows_hold_no_more_of_a_longer_video():
     for length in (40, 160):
         inputs, _ = batch(model, (noise(length, (32, 32), seed=3),
                                   video(length, (32, 32))[1]), training=False)
-        session, sizes = model.start(sink=FileSink()), []
+        session, sizes = model.session(sink=FileSink()), []
         for at in range(0, length, 8):
             session.step(inputs[0, at:at + 8].clone(), [
                 dict(m, frame_id=m['frame_id'] + at)

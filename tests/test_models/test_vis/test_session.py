@@ -34,7 +34,7 @@ def follow(session, frames):
 
 
 def test_objects_leave_and_come_back(blobs):
-    session = blobs.start()
+    session = blobs.session()
     frames = [paint(0, 1), paint(1), paint(), paint(2), paint(0, 1, 2)]
     assert follow(session, frames) == [[0, 1], [1], [], [2], [0, 1, 2]]
     result = session.finish()
@@ -46,7 +46,7 @@ def test_objects_leave_and_come_back(blobs):
 
 
 def test_two_sessions_do_not_meet(blobs):
-    one, two = blobs.start(), blobs.start(dict(name='second'))
+    one, two = blobs.session(), blobs.session(dict(name='second'))
     assert two.video_meta == dict(name='second')
     assert follow(one, [paint(0, 1)]) == [[0, 1]]
     assert follow(two, [paint(1), paint(2)]) == [[0], [1]]
@@ -57,7 +57,7 @@ def test_two_sessions_do_not_meet(blobs):
 
 @pytest.mark.parametrize('frames', [[paint()] * 3, []])
 def test_nothing_found(blobs, frames):
-    session = blobs.start()
+    session = blobs.session()
     follow(session, frames)
     result = session.finish()
     assert result.num_frames == len(frames) and result.tracks == []
@@ -66,10 +66,9 @@ def test_nothing_found(blobs, frames):
 
 def test_later_of_two_claims_keeps_the_identity(blobs):
     """The tracker may give one id twice; the last one holds."""
-    session = blobs.start()
-    session.model.tracker.step = lambda *_: type(
+    blobs.tracker.step = lambda *_: type(
         'R', (), dict(ids=torch.tensor([4, -1, 5, 4])))
-    out = session.associate(InstanceData(scores=torch.arange(4.)))
+    out = blobs.associate(None, InstanceData(scores=torch.arange(4.)))
     assert out.instances_id.tolist() == [5, 4]
     assert out.scores.tolist() == [2, 3]
 
@@ -77,7 +76,7 @@ def test_later_of_two_claims_keeps_the_identity(blobs):
 def test_frames_and_metas_must_be_as_many(blobs):
     frame, meta = paint(0)
     with pytest.raises(ValueError, match='1 frames came with 2 metas'):
-        blobs.start().step(frame, [meta, meta])
+        blobs.session().step(frame, [meta, meta])
 
 
 @pytest.mark.parametrize('mode, shape, message', [
@@ -114,7 +113,7 @@ def answers(result):
 @pytest.mark.parametrize('num_frames', [1, 3])
 def test_predict_is_a_session(model, num_frames):
     inputs, samples = batch(model, video(num_frames), training=False)
-    session = model.start()
+    session = model.session()
     for t, meta in enumerate(metas(samples[0])):
         session.step(inputs[0, t:t + 1], [meta])
     expected = session.finish()
@@ -134,7 +133,7 @@ def test_predict_of_two_videos_is_each_alone(model):
 
 def test_a_chunk_is_its_frames(model):
     inputs, (sample, ) = batch(model, video(3), training=False)
-    one, chunk = model.start(), model.start()
+    one, chunk = model.session(), model.session()
     single = [one.step(inputs[0, t:t + 1], [meta])[0]
               for t, meta in enumerate(metas(sample))]
     for a, b in zip(single, chunk.step(inputs[0], metas(sample)),
@@ -150,7 +149,7 @@ def test_frame_result_keeps_the_contract(model):
         model, video(1, size=(50, 75)), training=False)
     assert inputs.shape[-2:] == (64, 96)
     meta = dict(metas(sample)[0], ori_shape=(100, 150), scale_factor=(.5, .5))
-    result, = model.start().step(inputs[0], [meta])
+    result, = model.session().step(inputs[0], [meta])
     n = len(result)
     assert 0 < n <= 4 and result.bboxes.shape == (n, 4)
     assert result.instances_id.dtype == result.labels.dtype == torch.int64
@@ -165,7 +164,7 @@ def test_frame_result_keeps_the_contract(model):
     if with_memory:  # of the frame, which is smaller than the padded input
         sides = result.box_sigmas / torch.tensor([96 / 75, 64 / 50] * 2)
         assert sides.min() >= 0.1 and sides.max() <= 1
-        found, = model.segment(inputs[0], [meta])
+        found, = model.encode(inputs[0], [meta])
         kept = torch.cdist(result.bboxes, found.bboxes).argmin(1)
         assert torch.allclose(sides, found.box_sigmas[kept])
 
@@ -177,7 +176,7 @@ def test_boxes_clipped_to_the_image_or_the_input():
         model.bbox_head.fcos_reg.bias.data[:4] = 9.  # as far as it goes
         inputs, (sample, ) = batch(
             model, video(1, size=size), training=False)
-        found, = model.segment(inputs[0], metas(sample))
+        found, = model.encode(inputs[0], metas(sample))
         assert found.bboxes[:, 2].max() == limit
 
 
@@ -188,7 +187,7 @@ def test_masks_are_what_exceeds_the_threshold():
         host = tiny_model().eval()
         host.mask_thr = MODELS.build(dict(config, mask_thr=threshold)).mask_thr
         inputs, (sample, ) = batch(host, video(1), training=False)
-        result, = host.start().step(inputs[0], metas(sample))
+        result, = host.session().step(inputs[0], metas(sample))
         areas.append(sum(coco_mask.area(m) for m in result.masks))
     assert areas[0] > areas[1] > areas[2]
 

@@ -1,5 +1,6 @@
 """Multi-scale deformable encoder of single frames."""
-from typing import NamedTuple, Optional, Sequence, Tuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Optional, Tuple
 
 import torch
 import torch.nn.functional as F
@@ -87,7 +88,8 @@ def input_hw(frames: Tensor) -> tuple[int, int]:
     return frames.shape[-2], frames.shape[-1]
 
 
-def sizes_wh(metas: list[dict], device: torch.device) -> Tensor:
+def sizes_wh(metas: Sequence[Mapping[str, Any]],
+             device: torch.device) -> Tensor:
     """Widths and heights of frames before padding, (B, 2) float32."""
     return torch.tensor([tuple(m['img_shape'][1::-1]) for m in metas],
                         dtype=torch.float, device=device)

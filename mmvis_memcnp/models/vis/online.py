@@ -1,0 +1,87 @@
+"""Systems that detect in single frames and give identities by a tracker."""
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from mmdet.registry import MODELS
+from mmengine.structures import InstanceData
+from torch import Tensor
+
+from ...results.frame import FrameInstances
+from .base import VIS
+
+
+class OnlineVIS(VIS):
+    """Base of systems whose tracker gives identities to detections.
+
+    A subclass says how frames are encoded, into detections, and how tracked
+    detections become :class:`FrameInstances`.
+
+    Args:
+        tracker (dict, optional): Detections to identities; without one the
+            model trains but follows no video.
+        kwargs: See :class:`VIS`.
+    """
+
+    def __init__(self, *, tracker: dict | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.tracker = MODELS.build(tracker) if tracker else None
+
+    def encode(self, frames: Tensor, metas: Sequence[Mapping[str, Any]]
+               ) -> list[InstanceData]:
+        """Detections of each frame, best first.
+
+        Args:
+            frames (Tensor): Shape (T, 3, H, W), normalised and padded.
+            metas (Sequence[Mapping]): See :meth:`VIS.encode`.
+
+        Returns:
+            list[InstanceData]: One a frame with at least ``bboxes`` (n, 4) in
+            original pixels, ``scores`` (n,), ``labels`` (n,), what the
+            tracker compares (``embeds``) and what :meth:`instances` needs.
+        """
+        raise NotImplementedError
+
+    def instances(self, tracked: InstanceData,
+                  meta: Mapping[str, Any]) -> FrameInstances:
+        """The value of a frame.
+
+        Args:
+            tracked (InstanceData): Detections with ``instances_id``.
+            meta (Mapping): Of the frame.
+        """
+        raise NotImplementedError
+
+    def begin(self, video_meta: Mapping[str, Any]) -> Any:
+        """See :meth:`VIS.begin`: the state of the tracker."""
+        if self.tracker is None:
+            raise ValueError('This model has no tracker, so it can follow no '
+                             'video: give its config a tracker.')
+        return self.tracker.start()
+
+    def advance(self, state: Any, item: InstanceData,
+                meta: Mapping[str, Any]) -> list[FrameInstances]:
+        """See :meth:`VIS.advance`: every frame is settled at once."""
+        return [self.instances(self.associate(state, item), meta)]
+
+    def associate(self, state: Any, detections: InstanceData) -> InstanceData:
+        """Give identities to detections and drop those without.
+
+        Args:
+            state (Any): Of the tracker; moved on by a frame.
+            detections (InstanceData): n detections of the frame.
+
+        Returns:
+            InstanceData: Those with an identity, with ``instances_id``.
+        """
+        assert self.tracker is not None
+        ids = self.tracker.step(state, detections).ids
+        # A later, better claim takes the identity over: keep the last.
+        same = ids[:, None] == ids[None, :]
+        later = torch.ones_like(same).triu(1)
+        keep = (ids >= 0) & ~(same & later).any(1)
+        tracked = detections[keep]
+        tracked.instances_id = ids[keep]
+        return tracked

@@ -1,0 +1,170 @@
+"""What a system says about one frame, and what of it leaves a session."""
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from mmengine.structures import InstanceData
+from torch import Tensor
+
+from .masks import RLE, encode_masks
+from .pixels import MaskSource
+
+
+@dataclass
+class FrameInstances:
+    """The instances of one frame, on the device where they were found.
+
+    Attributes:
+        ids (Tensor): Shape (n,) int64, identities, each at most once.
+        masks (MaskSource): How their masks are made.
+        meta (Mapping): ``ori_shape`` and ``frame_id`` of the frame.
+        class_scores (Tensor, optional): Shape (n, K), in [0, 1].
+        logits (Tensor, optional): Shape (n, K + 1), class logits with "no
+            object" last, for rankings that average them.
+        scores (Tensor, optional): Shape (n,); by default the best of
+            ``class_scores``, else of the softmax of ``logits``.
+        labels (Tensor, optional): Shape (n,) int64, of ``scores``.
+        boxes (Tensor, optional): Shape (n, 4), xyxy in pixels of the original
+            frame. Without them, boxes are those of the masks.
+        sigmas (Tensor, optional): Shape (n, 4), standard deviations of x1,
+            y1, x2, y2 as fractions of the un-padded frame's width and height.
+        keep_empty (bool): Whether instances without a pixel are results of
+            this frame. Rankings see them anyway. Defaults to True.
+    """
+    ids: Tensor
+    masks: MaskSource
+    meta: Mapping[str, Any]
+    class_scores: Tensor | None = None
+    logits: Tensor | None = None
+    scores: Tensor | None = None
+    labels: Tensor | None = None
+    boxes: Tensor | None = None
+    sigmas: Tensor | None = None
+    keep_empty: bool = True
+
+    def __post_init__(self) -> None:
+        if self.scores is not None:
+            return
+        if self.class_scores is not None:
+            self.scores, self.labels = self.class_scores.max(1)
+        elif self.logits is not None:
+            self.scores, self.labels = self.logits.softmax(1)[:, :-1].max(1)
+        else:
+            raise ValueError('The instances of a frame need scores, '
+                             'class_scores or logits.')
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @torch.no_grad()
+    def render(self) -> InstanceData:
+        """Masks as run-length codes, all on the CPU.
+
+        Returns:
+            InstanceData: A FrameResult; see :func:`frame_result`.
+        """
+        rows = torch.arange(len(self), device=self.ids.device)
+        masks = self.masks.pixels(rows)
+        if not self.keep_empty:
+            rows = masks.flatten(1).any(1).nonzero()[:, 0]
+            masks = masks[rows]
+        assert self.scores is not None and self.labels is not None
+        boxes = mask_boxes(masks) if self.boxes is None else self.boxes[rows]
+        return frame_result(
+            self.ids[rows], boxes, self.scores[rows], self.labels[rows],
+            encode_masks(masks), ori_shape=self.meta['ori_shape'][:2],
+            frame_id=int(self.meta.get('frame_id', 0)),
+            box_sigmas=None if self.sigmas is None else self.sigmas[rows])
+
+
+def mask_boxes(masks: Tensor) -> Tensor:
+    """The tight boxes of masks.
+
+    Args:
+        masks (Tensor): Shape (n, H, W) bool.
+
+    Returns:
+        Tensor: Shape (n, 4) float32, x1, y1, x2, y2 in pixels, the right and
+        lower sides outside of the last pixel; zeros for an empty mask.
+    """
+    sides = []
+    for axis in (1, 2):  # rows are folded away first: columns, that is x
+        line = masks.any(axis)
+        length = line.shape[1]
+        place = torch.arange(length, device=masks.device)
+        sides.append((place.where(line, length).amin(1),
+                      (place + 1).where(line, 0).amax(1)))
+    (x1, x2), (y1, y2) = sides
+    boxes = torch.stack((x1, y1, x2, y2), 1).float()
+    return boxes * (x2 > 0)[:, None]
+
+
+def frame_result(instances_id: Tensor,
+                 bboxes: Tensor,
+                 scores: Tensor,
+                 labels: Tensor,
+                 masks: Sequence[RLE],
+                 *,
+                 ori_shape: tuple[int, int],
+                 frame_id: int = 0,
+                 box_sigmas: Tensor | None = None) -> InstanceData:
+    """Pack the instances of a frame, on the CPU and with fixed dtypes.
+
+    Args:
+        instances_id (Tensor): Identities of shape (n, ).
+        bboxes (Tensor): Boxes of shape (n, 4), xyxy in pixels of the
+            original frame.
+        scores (Tensor): Confidences in [0, 1] of shape (n, ).
+        labels (Tensor): 0-based class indices of shape (n, ).
+        masks (Sequence[dict]): n COCO run-length codes at the original
+            resolution.
+        ori_shape (tuple[int, int]): (H, W) of the original frame.
+        frame_id (int): Number of the frame in its video. Defaults to 0.
+        box_sigmas (Tensor, optional): Standard deviations of x1, y1, x2, y2
+            of shape (n, 4), as fractions of the frame's width and height
+            (without the padding of the network input). Models without
+            MemCNP have none.
+
+    Returns:
+        InstanceData: The *FrameResult*: ``instances_id`` and ``labels``
+        int64, ``bboxes``, ``scores`` and ``box_sigmas`` float32, ``masks`` a
+        list; metainfo ``frame_id`` and ``ori_shape``.
+
+    Raises:
+        ValueError: If the lengths differ.
+    """
+    count = len(instances_id)
+    fields: dict[str, Any] = dict(
+        instances_id=_cpu(instances_id, torch.int64, (count, )),
+        bboxes=_cpu(bboxes, torch.float32, (count, 4)),
+        scores=_cpu(scores, torch.float32, (count, )),
+        labels=_cpu(labels, torch.int64, (count, )),
+        masks=list(masks))
+    if box_sigmas is not None:
+        fields['box_sigmas'] = _cpu(box_sigmas, torch.float32, (count, 4))
+    lengths = {name: len(value) for name, value in fields.items()}
+    if set(lengths.values()) != {count}:
+        raise ValueError('Every field of a frame needs one entry an instance, '
+                         f'got {lengths}.')
+    meta = dict(frame_id=int(frame_id),
+                ori_shape=(int(ori_shape[0]), int(ori_shape[1])))
+    return InstanceData(metainfo=meta, **fields)
+
+
+def empty_frame_result(ori_shape: tuple[int, int],
+                       frame_id: int = 0,
+                       with_sigmas: bool = False) -> InstanceData:
+    """The FrameResult of a frame in which nothing was found."""
+    none = torch.zeros(0)
+    return frame_result(none, none, none, none, [], ori_shape=ori_shape,
+                        frame_id=frame_id,
+                        box_sigmas=none if with_sigmas else None)
+
+
+def _cpu(value: Tensor, dtype: torch.dtype, shape: tuple) -> Tensor:
+    """Detached copy of ``value`` on the CPU; an empty one gets ``shape``."""
+    value = torch.as_tensor(value).detach().to('cpu', dtype)
+    return value.reshape(shape) if value.numel() == 0 else value

@@ -1,0 +1,169 @@
+"""From mask values on a network's canvas to masks of the original frame.
+
+Systems differ in the way; each is one function of :data:`WAYS_BACK`, so that
+a system names its own and everything behind it is shared.
+"""
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+#: Masks at a time, which bounds the memory of full-size values.
+CHUNK = 32
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """Where mask values lie.
+
+    Attributes:
+        input_hw: height and width of the padded network input.
+        image_hw: height and width of the frame in it.
+        ori_hw: height and width of the original frame.
+        scale: width and height of the frame in the input over the original.
+        stride: input pixels a mask value.
+    """
+    input_hw: tuple[int, int]
+    image_hw: tuple[int, int]
+    ori_hw: tuple[int, int]
+    scale: tuple[float, float]
+    stride: float
+
+    @classmethod
+    def of(cls, meta: Mapping[str, Any], stride: float) -> Canvas:
+        """The canvas of a frame.
+
+        Args:
+            meta (Mapping): ``batch_input_shape``, ``img_shape``,
+                ``ori_shape`` and, for :func:`paste`, ``scale_factor``
+                (x, y).
+            stride (float): Input pixels a mask value.
+        """
+        return cls(_pair(meta['batch_input_shape']), _pair(meta['img_shape']),
+                   _pair(meta['ori_shape']),
+                   tuple(meta.get('scale_factor', (1., 1.)))[:2], stride)
+
+
+def _pair(shape: Any) -> tuple[int, int]:
+    return int(shape[0]), int(shape[1])
+
+
+def paste(values: Tensor, canvas: Canvas, threshold: float) -> Tensor:
+    """Enlarge by the scale of the frame, then cut to its size (SipMask)."""
+    height, width = canvas.ori_hw
+    x, y = canvas.scale
+    full = F.interpolate(
+        values[None],
+        scale_factor=(canvas.stride / y, canvas.stride / x),
+        mode='bilinear',
+        align_corners=False)[0] > threshold
+    full = full[:, :height, :width]
+    # Rounding can leave the enlarged canvas a pixel short.
+    return F.pad(full, (0, width - full.shape[2], 0, height - full.shape[1]))
+
+
+def nearest(values: Tensor, canvas: Canvas, threshold: float) -> Tensor:
+    """Bilinear to the input, cut the padding off, nearest pixel to the
+    original (IDOL, SeqFormer)."""
+    full = F.interpolate(values[:, None], size=canvas.input_hw,
+                         mode='bilinear', align_corners=False) > threshold
+    image = full[:, :, :canvas.image_hw[0], :canvas.image_hw[1]]
+    return F.interpolate(image.to(torch.uint8),
+                         size=canvas.ori_hw)[:, 0].bool()
+
+
+def bilinear(values: Tensor, canvas: Canvas, threshold: float) -> Tensor:
+    """Bilinear to the input, cut the padding off, bilinear to the original
+    (Mask2Former and what stands on it)."""
+    full = F.interpolate(values[:, None], size=canvas.input_hw,
+                         mode='bilinear', align_corners=False)
+    image = full[:, :, :canvas.image_hw[0], :canvas.image_hw[1]]
+    return F.interpolate(image, size=canvas.ori_hw, mode='bilinear',
+                         align_corners=False)[:, 0] > threshold
+
+
+def resample(values: Tensor, canvas: Canvas, threshold: float) -> Tensor:
+    """Bilinear in one step, each pixel at its true place.
+
+    Padding and sides that the stride does not divide shift nothing.
+    """
+    axes = []
+    for cells, image, ori in zip(values.shape[-2:], canvas.image_hw,
+                                 canvas.ori_hw, strict=True):
+        pixel = torch.arange(ori, device=values.device) + 0.5
+        axes.append(pixel / ori * (image / (canvas.stride * cells)) * 2 - 1)
+    grid = torch.stack((axes[1].expand(canvas.ori_hw),
+                        axes[0][:, None].expand(canvas.ori_hw)), -1)[None]
+    return F.grid_sample(values[None], grid, padding_mode='border',
+                         align_corners=False)[0] > threshold
+
+
+def stretch(values: Tensor, canvas: Canvas, threshold: float) -> Tensor:
+    """Bilinear from the whole canvas to the original, as the released
+    InstanceFormer.
+
+    The canvas counts as the frame: where it is larger (padding, or a side
+    that the stride does not divide) masks are shifted by the difference.
+    """
+    full = F.interpolate(values[:, None], size=canvas.ori_hw,
+                         mode='bilinear', align_corners=False)
+    return full[:, 0] > threshold
+
+
+#: Ways back by name: (n, h, w) float32 values, their canvas and a threshold
+#: that values of the mask exceed to (n, H, W) bool.
+WAYS_BACK: dict[str, Callable[[Tensor, Canvas, float], Tensor]] = dict(
+    bilinear=bilinear, nearest=nearest, paste=paste, resample=resample,
+    stretch=stretch)
+
+
+@dataclass
+class MaskSource:
+    """Masks of n instances of a frame, made when they are asked for.
+
+    What is held is small: values on the network's canvas, or a function that
+    makes them.
+
+    Args:
+        values (Tensor | Callable): Shape (n, h, w), logits or probabilities;
+            or a function that takes row numbers (k,) and gives (k, h, w).
+        meta (Mapping): Sizes of the frame; see :meth:`Canvas.of`.
+        way (str): One of :data:`WAYS_BACK`.
+        stride (float): Input pixels a value.
+        threshold (float): A pixel belongs to the mask if its value exceeds
+            this: 0 for logits, 0.5 for probabilities. A higher one makes
+            masks smaller. Defaults to 0.
+    """
+    values: Tensor | Callable[[Tensor], Tensor]
+    meta: Mapping[str, Any]
+    way: str
+    stride: float
+    threshold: float = 0.
+
+    def pixels(self, rows: Tensor) -> Tensor:
+        """Masks of some instances.
+
+        Args:
+            rows (Tensor): Shape (k,) int64.
+
+        Returns:
+            Tensor: Shape (k, H, W) bool, at the size of the original frame.
+        """
+        canvas = Canvas.of(self.meta, self.stride)
+        parts = []
+        for some in rows.split(CHUNK):
+            if len(some) == 0:
+                continue
+            values = (self.values[some] if isinstance(self.values, Tensor)
+                      else self.values(some))
+            parts.append(WAYS_BACK[self.way](values.float(), canvas,
+                                             self.threshold))
+        if not parts:
+            return torch.zeros((0, *canvas.ori_hw), dtype=torch.bool,
+                               device=rows.device)
+        return torch.cat(parts)
