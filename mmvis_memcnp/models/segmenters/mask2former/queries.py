@@ -38,14 +38,14 @@ class FrameQueries(NamedTuple):
         Args:
             index (slice | Tensor): Indexes the axis of B frames and keeps it.
         """
-        return FrameQueries(
+        return self._make((
             *(None if x is None else x[:, index] for x in self[:-1]),
-            self.mask_features[index])
+            self.mask_features[index]))
 
     @classmethod
     def join(cls, parts: 'Sequence[FrameQueries]') -> 'FrameQueries':
         """Frames of one input size, one after the other."""
         *by_layer, features = zip(*parts, strict=True)
-        return cls(
+        return cls._make((
             *(None if x[0] is None else torch.cat(x, 1) for x in by_layer),
-            torch.cat(features))
+            torch.cat(features)))
