@@ -114,7 +114,6 @@ def test_every_parameter_is_trained():
      found.masks().square().mean()).backward()
     without = [n for n, p in model.named_parameters()
                if p.grad is None or not p.grad.isfinite().all()]
-    # The classifier of the backbone alone, of which there is none here.
     assert without == []
 
 
@@ -131,6 +130,17 @@ def test_mixed_precision(dtype):
                  (found.mask_features, expected.mask_features)):
         assert F.cosine_similarity(
             a.float().flatten(), b.flatten(), dim=0) > 0.99
+
+
+@torch.no_grad()
+def test_a_model_that_was_cast_as_a_whole():
+    model, frames = tiny_segmenter(), noise(1, (61, 97))
+    expected = model(frames).mask_features
+    found = model.to(torch.bfloat16)(frames.to(torch.bfloat16))
+    assert {x.dtype for x in found if x is not None} == {torch.bfloat16}
+    assert F.cosine_similarity(
+        found.mask_features.float().flatten(), expected.flatten(),
+        dim=0) > 0.99
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason='needs CUDA')

@@ -44,6 +44,7 @@ class Mask2FormerDecoder(BaseModule):
                  feedforward_channels: int = 2048,
                  mask_dims: int = 256) -> None:
         super().__init__()
+        self.embed_dims = embed_dims
         self.num_heads = num_heads
         attention = dict(
             embed_dims=embed_dims, num_heads=num_heads, batch_first=True)

@@ -38,7 +38,7 @@ class FrameQueries(NamedTuple):
         Args:
             index (slice | Tensor): Indexes the axis of B frames and keeps it.
         """
-        return self._make((
+        return FrameQueries._make((
             *(None if x is None else x[:, index] for x in self[:-1]),
             self.mask_features[index]))
 

@@ -46,7 +46,7 @@ class Mask2FormerSegmenter(BaseModule):
         self.decoder = MODELS.build(decoder)
         self.embed_head: MLP | None = None
         if embed_dims is not None:
-            dims = self.decoder.norm.normalized_shape[0]
+            dims = self.decoder.embed_dims
             self.embed_head = MLP(dims, dims, embed_dims, 3)
         self.frozen = frozen
         self.chunk = chunk
