@@ -4,17 +4,21 @@ from collections.abc import Iterable
 from .base import KeyMap, check_against
 from .idol import IDOL
 from .instanceformer import INSTANCEFORMER
+from .mask2former import CTVIS, MASK2FORMER
 from .seqformer import SEQFORMER
 from .sipmask import MEMCNP_SIPMASK, SIPMASK
 from .swin import SWIN, swin_rules, swin_values
 
-#: Key map of each official code base, by the name of its system.
+#: Key map of each official code base, by the name of its system. Of two that
+#: share a marker the first is meant: CTVIS is a Mask2Former and more.
 KEY_MAPS: dict[str, KeyMap] = dict(
     sipmask=SIPMASK,
     memcnp_sipmask=MEMCNP_SIPMASK,
     idol=IDOL,
     seqformer=SEQFORMER,
-    instanceformer=INSTANCEFORMER)
+    instanceformer=INSTANCEFORMER,
+    ctvis=CTVIS,
+    mask2former=MASK2FORMER)
 
 
 def guess_system(names: Iterable[str]) -> str | None:

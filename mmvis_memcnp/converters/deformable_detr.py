@@ -4,6 +4,7 @@ IDOL and SeqFormer put detectron2's ResNet and Deformable DETR into wrappers,
 InstanceFormer torchvision's; their names differ in these prefixes alone. All
 three take the same Swin Transformer instead.
 """
+from .resnet import resnet_rules
 from .swin import swin_rules, swin_values
 
 _PREFIX = r'(?:detr\.)+'
@@ -15,25 +16,9 @@ _TRANSFORMER = _PREFIX + r'transformer\.'
 Rules = tuple[tuple[str, str], ...]
 
 
-def _stage(number: int) -> Rules:
-    """Detectron2's ``res<number>`` to mmdet's ``layer<number - 1>``."""
-    old, new = rf'{_BODY}res{number}\.(\d+)\.', rf'backbone.layer{number - 1}.'
-    return ((old + r'conv(\d)\.norm\.', new + r'\1.bn\2.'),
-            (old + r'conv(\d)\.', new + r'\1.conv\2.'),
-            (old + r'shortcut\.norm\.', new + r'\1.downsample.1.'),
-            (old + r'shortcut\.', new + r'\1.downsample.0.'))
-
-
-#: ResNet of detectron2 to mmdet's.
-RESNET_RULES: Rules = (
-    (_BODY + r'stem\.conv1\.norm\.', 'backbone.bn1.'),
-    (_BODY + r'stem\.conv1\.', 'backbone.conv1.'),
-    *(rule for number in (2, 3, 4, 5) for rule in _stage(number)),
-)
-
 #: Backbone, input projection, transformer, branches and mask branch.
 DEFORMABLE_RULES: Rules = (
-    *RESNET_RULES,
+    *resnet_rules(_BODY, 'backbone.'),
     *swin_rules(_BODY, 'backbone.'),
     (_PREFIX + r'input_proj\.3\.0\.', 'neck.extra_convs.0.conv.'),
     (_PREFIX + r'input_proj\.3\.1\.', 'neck.extra_convs.0.gn.'),

@@ -247,3 +247,80 @@ def test_instanceformer_aliases_go_and_counters_come():
     assert set(key_map.convert(official)) == {
         'backbone.bn1.running_var', 'backbone.bn1.num_batches_tracked',
         'class_prior.weigh.0.weight'}
+
+
+@pytest.mark.parametrize('name, expected', [
+    ('backbone.stem.conv1.norm.bias', 'backbone.bn1.bias'),
+    ('backbone.res4.5.conv2.weight', 'backbone.layer3.5.conv2.weight'),
+    ('backbone.res2.0.shortcut.norm.weight',
+     'backbone.layer1.0.downsample.1.weight'),
+    ('backbone.norm0.weight', 'backbone.norm0.weight'),
+    ('backbone.layers.2.blocks.17.attn.qkv.bias',
+     'backbone.stages.2.blocks.17.attn.w_msa.qkv.bias'),
+    ('sem_seg_head.pixel_decoder.input_proj.2.0.bias',
+     'pixel_decoder.input_convs.2.conv.bias'),
+    ('sem_seg_head.pixel_decoder.transformer.level_embed',
+     'pixel_decoder.encoder.level_embed'),
+    ('sem_seg_head.pixel_decoder.transformer.encoder.layers.5.linear2.bias',
+     'pixel_decoder.encoder.layers.5.ffn.layers.1.bias'),
+    ('sem_seg_head.pixel_decoder.transformer.encoder.layers.0.self_attn.'
+     'value_proj.bias', 'pixel_decoder.encoder.layers.0.self_attn.'
+     'value_proj.bias'),
+    ('sem_seg_head.pixel_decoder.adapter_1.norm.bias',
+     'pixel_decoder.lateral_conv.gn.bias'),
+    ('sem_seg_head.pixel_decoder.layer_1.weight',
+     'pixel_decoder.output_conv.conv.weight'),
+    # without the pixel decoder's name: files of before version 2
+    ('sem_seg_head.mask_features.bias', 'pixel_decoder.mask_features.bias'),
+    ('sem_seg_head.predictor.static_query.weight',
+     'decoder.query_feat.weight'),
+    ('sem_seg_head.predictor.query_embed.weight',
+     'decoder.query_embed.weight'),
+    ('sem_seg_head.predictor.transformer_cross_attention_layers.8.'
+     'multihead_attn.in_proj_bias',
+     'decoder.layers.8.cross_attn.attn.in_proj_bias'),
+    ('sem_seg_head.predictor.transformer_self_attention_layers.3.norm.weight',
+     'decoder.layers.3.norms.1.weight'),
+    ('sem_seg_head.predictor.transformer_ffn_layers.3.linear1.weight',
+     'decoder.layers.3.ffn.layers.0.0.weight'),
+    ('sem_seg_head.predictor.decoder_norm.bias', 'decoder.norm.bias'),
+    ('sem_seg_head.predictor.class_embed.bias', 'decoder.cls_embed.bias'),
+    ('sem_seg_head.predictor.mask_embed.layers.2.bias',
+     'decoder.mask_embed.layers.2.bias'),
+    ('sem_seg_head.predictor.reid_embed.layers.1.bias',
+     'embed_head.layers.1.bias'),
+])
+def test_names_of_mask2former(name, expected):
+    assert KEY_MAPS['ctvis'].rename(name) == f'segmenter.{expected}'
+
+
+MARK = 'sem_seg_head.predictor.{}.weight'
+
+
+@pytest.mark.parametrize('system, names', [
+    ('mask2former', [MARK.format('class_embed')]),
+    ('ctvis', [MARK.format('class_embed'), MARK.format('reid_embed.layers.0')])
+])
+def test_mask2former_and_ctvis_are_told_apart(system, names):
+    assert guess_system(names) == system
+    official = dict.fromkeys(names, PART) | {
+        'criterion.empty_weight': PART,
+        'backbone.stem.conv1.norm.running_var': PART}
+    assert KEY_MAPS[system].dropped(official) == {
+        'class weights of the loss': 1}
+    assert set(KEY_MAPS[system].convert(official)) == {
+        'segmenter.backbone.bn1.running_var',
+        'segmenter.backbone.bn1.num_batches_tracked',
+        'segmenter.decoder.cls_embed.weight',
+        *(['segmenter.embed_head.layers.0.weight'] if system == 'ctvis'
+          else [])}
+
+
+def test_swin_in_mask2former(swin):
+    model, official = swin
+    found = KEY_MAPS['mask2former'].convert({
+        f'backbone.{k}': v for k, v in official.items()})
+    expected = swin_converter(official)
+    assert found.keys() == {f'segmenter.{k}' for k in expected}
+    assert all(torch.equal(found[f'segmenter.{k}'], v)
+               for k, v in expected.items())

@@ -23,6 +23,20 @@ def sigmoid_focal(logits: Tensor, target: Tensor, alpha: float,
         logits, target, reduction='none')
 
 
+def dice(logits: Tensor, target: Tensor) -> Tensor:
+    """Dice loss of each mask, the counts of its pixels raised by 1.
+
+    Args:
+        logits: (P, N) float32.
+        target: (P, N) float32, in [0, 1].
+
+    Returns:
+        (P,), in [0, 1].
+    """
+    p = logits.sigmoid()
+    return 1 - (2 * (p * target).sum(1) + 1) / (p.sum(1) + target.sum(1) + 1)
+
+
 def focal_and_dice(logits: Tensor, target: Tensor, alpha: float,
                    gamma: float) -> tuple[Tensor, Tensor]:
     """Losses of masks, or of tubes of masks.
@@ -36,6 +50,5 @@ def focal_and_dice(logits: Tensor, target: Tensor, alpha: float,
         Mean focal loss and dice loss of each of the P, float32.
     """
     logits, target = logits.float().flatten(1), target.flatten(1).float()
-    p = logits.sigmoid()
-    dice = 1 - (2 * (p * target).sum(1) + 1) / (p.sum(1) + target.sum(1) + 1)
-    return sigmoid_focal(logits, target, alpha, gamma).mean(1), dice
+    return (sigmoid_focal(logits, target, alpha, gamma).mean(1),
+            dice(logits, target))

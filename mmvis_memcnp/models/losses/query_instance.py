@@ -55,12 +55,10 @@ class QueryInstanceLoss(QueryLoss):
 
 def _masks_like(gt: GroundTruth, logits: Tensor) -> Tensor:
     """The masks, if they are of the size of the logits."""
-    if gt.masks is None:
-        raise ValueError('The losses need masks: load the annotations with '
-                         'masks.')
-    if gt.masks.shape[-2:] != logits.shape[-2:]:
+    masks = gt.known_masks()
+    if masks.shape[-2:] != logits.shape[-2:]:
         raise ValueError(
-            f'Masks of {tuple(gt.masks.shape[-2:])} pixels came with logits '
+            f'Masks of {tuple(masks.shape[-2:])} pixels came with logits '
             f'of {tuple(logits.shape[-2:])}: collect the masks at the stride '
             'of the mask head (mask_stride).')
-    return gt.masks
+    return masks

@@ -1,37 +1,11 @@
 """Pairs of queries and objects, and losses that are kept by layer."""
 from collections.abc import Iterable
-from typing import NamedTuple
 
-import numpy as np
-import torch
 from torch import Tensor
 
+from ..matching.pairs import QueryPairs
 
-class QueryPairs(NamedTuple):
-    """P pairs of a query and its object, index tensors (P,) int64.
-
-    Attributes:
-        layer: decoder layer.
-        frame: frame of the batch.
-        query: query of the frame.
-        gt: object of the frame.
-    """
-    layer: Tensor
-    frame: Tensor
-    query: Tensor
-    gt: Tensor
-
-    @classmethod
-    def of(cls, gt_index: Tensor) -> 'QueryPairs':
-        """All pairs of an assignment (L, B, Q), -1 for none."""
-        layer, frame, query = (gt_index >= 0).nonzero(as_tuple=True)
-        return cls(layer, frame, query, gt_index[layer, frame, query])
-
-    @classmethod
-    def from_host(cls, rows: np.ndarray,
-                  device: torch.device) -> 'QueryPairs':
-        """From int64 (4, P), in the order of the attributes."""
-        return cls(*torch.from_numpy(rows).to(device))
+__all__ = ['QueryPairs', 'name_by_layer', 'sum_by_layer']
 
 
 def sum_by_layer(values: Tensor, layer: Tensor, num_layers: int) -> Tensor:

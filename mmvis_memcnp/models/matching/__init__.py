@@ -1,5 +1,8 @@
 """Assigners and other registered task utilities."""
 from .clip_hungarian_assigner import ClipHungarianAssigner, ClipMatches
+from .mask_costs import SampledMaskCost
+from .one_to_one import OneToOneMatcher, one_to_one
+from .pairs import QueryPairs
 from .points.assigner import PointAssigner, PointAssignment, PointBatch
 from .points.geometry import (
     PointTargets,
@@ -20,9 +23,10 @@ from .query_uss import QueryAssignment, QueryUSSAssigner
 __all__ = [
     'CentreRadiusAssigner', 'ClipAssignment', 'ClipHungarianAssigner',
     'ClipMatches', 'ClipQueryMatcher',
-    'FCOSPointAssigner', 'ObjectBoxAssigner',
+    'FCOSPointAssigner', 'ObjectBoxAssigner', 'OneToOneMatcher',
     'PointAssigner', 'PointAssignment', 'PointBatch', 'PointTargets',
-    'QueryAssignment', 'QuerySimOTAAssigner', 'QueryUSSAssigner',
-    'SimOTAAssignment', 'SmallestBoxTarget', 'USSAssigner',
-    'YOLOCellAssigner', 'pad_boxes'
+    'QueryAssignment', 'QueryPairs', 'QuerySimOTAAssigner',
+    'QueryUSSAssigner',
+    'SampledMaskCost', 'SimOTAAssignment', 'SmallestBoxTarget',
+    'USSAssigner', 'YOLOCellAssigner', 'one_to_one', 'pad_boxes'
 ]

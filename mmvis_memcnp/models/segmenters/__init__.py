@@ -1,5 +1,5 @@
 """Frame networks."""
-from . import deformable
+from . import deformable, mask2former
 from .sipmask import MemCNPSipMaskHead, SipMaskHead
 
-__all__ = ['MemCNPSipMaskHead', 'SipMaskHead', 'deformable']
+__all__ = ['MemCNPSipMaskHead', 'SipMaskHead', 'deformable', 'mask2former']

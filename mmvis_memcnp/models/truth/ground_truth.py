@@ -24,6 +24,17 @@ class GroundTruth(NamedTuple):
     valid: Tensor
     masks: Tensor | None
 
+    def known_masks(self) -> Tensor:
+        """The masks.
+
+        Raises:
+            ValueError: if none were collected.
+        """
+        if self.masks is None:
+            raise ValueError('The losses need masks: load the annotations '
+                             'with masks.')
+        return self.masks
+
     def fractions(self, image_wh: Tensor) -> Tensor:
         """Boxes as fractions of the frames before padding.
 

@@ -36,7 +36,7 @@ class EncodedFrames(NamedTuple):
     valid_ratios: Tensor
 
     def maps(self) -> Tuple[Tensor, ...]:
-        """The memory as maps (B, C, h, w), finest level first."""
+        """The memory as maps (B, C, h, w), in the order of the levels."""
         sizes = [h * w for h, w in self.shapes]
         return tuple(
             rows.transpose(1, 2).unflatten(2, shape)
@@ -123,6 +123,9 @@ class DeformableEncoder(DeformableDetrTransformerEncoder):
             others, 'finest' shrinks the finest level's, as the released IDOL
             does; where sides are odd they may differ by a cell. Defaults to
             'input'.
+        position_offset (float): Added to the row and column of a cell,
+            counted from 1, in the sine encoding: -0.5 is its middle, as in
+            Deformable DETR; Mask2Former takes 0. Defaults to -0.5.
     """
 
     def __init__(self,
@@ -133,7 +136,8 @@ class DeformableEncoder(DeformableDetrTransformerEncoder):
                  num_points: int = 4,
                  feedforward_channels: int = 1024,
                  dropout: float = 0.1,
-                 extra_level_mask: str = 'input') -> None:
+                 extra_level_mask: str = 'input',
+                 position_offset: float = -0.5) -> None:
         if extra_level_mask not in ('input', 'finest'):
             raise ValueError("extra_level_mask must be 'input' or 'finest', "
                              f'got {extra_level_mask!r}.')
@@ -153,7 +157,8 @@ class DeformableEncoder(DeformableDetrTransformerEncoder):
                     ffn_drop=dropout)))
         self.extra_level_mask = extra_level_mask
         self.position = SinePositionalEncoding(
-            num_feats=embed_dims // 2, normalize=True, offset=-0.5)
+            num_feats=embed_dims // 2, normalize=True,
+            offset=position_offset)
         self.level_embed = nn.Parameter(torch.empty(num_levels, embed_dims))
         nn.init.normal_(self.level_embed)
 
@@ -176,7 +181,8 @@ class DeformableEncoder(DeformableDetrTransformerEncoder):
         """Encode frames.
 
         Args:
-            feats (Sequence[Tensor]): L maps (B, C, h, w), finest first.
+            feats (Sequence[Tensor]): L maps (B, C, h, w), in the order of the
+                level embedding.
             padding (Tensor, optional): Shape (B, H, W) bool on the network
                 input, True where padded. Defaults to no padding.
 

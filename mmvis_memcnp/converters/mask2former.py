@@ -1,0 +1,86 @@
+"""Checkpoints of Mask2Former and of what keeps its tensors as they are.
+
+Mask2Former on images (COCO), MinVIS and Mask2Former-VIS hold the same names;
+CTVIS adds a head of embeddings. The frame network stands under ``segmenter.``
+here in every system, so that one converted file starts any of them.
+"""
+from .base import KeyMap
+from .resnet import resnet_rules
+from .swin import swin_rules, swin_values
+
+_BODY = r'backbone\.'
+# Files of before version 2 hold the pixel decoder without its name.
+_PIXEL = r'sem_seg_head\.(?:pixel_decoder\.)?'
+_ENCODER = _PIXEL + r'transformer\.encoder\.layers\.(\d+)\.'
+_PREDICTOR = r'sem_seg_head\.predictor\.'
+_PREFIX = 'segmenter.'
+_LAYERS = _PREFIX + r'decoder.layers.\1.'
+
+
+def _layer(kind: str) -> str:
+    """Pattern of the decoder layers of a kind."""
+    return _PREDICTOR + rf'transformer_{kind}_layers\.(\d+)\.'
+
+
+#: Backbone, pixel decoder, decoder and, if there is one, embedding head.
+MASK2FORMER_RULES: tuple[tuple[str, str], ...] = (
+    *resnet_rules(_BODY, _PREFIX + 'backbone.'),
+    *swin_rules(_BODY, _PREFIX + 'backbone.'),
+    (_PIXEL + r'input_proj\.(\d)\.0\.',
+     _PREFIX + r'pixel_decoder.input_convs.\1.conv.'),
+    (_PIXEL + r'input_proj\.(\d)\.1\.',
+     _PREFIX + r'pixel_decoder.input_convs.\1.gn.'),
+    (_PIXEL + r'transformer\.level_embed$',
+     _PREFIX + 'pixel_decoder.encoder.level_embed'),
+    (_ENCODER + r'norm1\.',
+     _PREFIX + r'pixel_decoder.encoder.layers.\1.norms.0.'),
+    (_ENCODER + r'norm2\.',
+     _PREFIX + r'pixel_decoder.encoder.layers.\1.norms.1.'),
+    (_ENCODER + r'linear1\.',
+     _PREFIX + r'pixel_decoder.encoder.layers.\1.ffn.layers.0.0.'),
+    (_ENCODER + r'linear2\.',
+     _PREFIX + r'pixel_decoder.encoder.layers.\1.ffn.layers.1.'),
+    (_ENCODER, _PREFIX + r'pixel_decoder.encoder.layers.\1.'),
+    (_PIXEL + r'adapter_1\.norm\.',
+     _PREFIX + 'pixel_decoder.lateral_conv.gn.'),
+    (_PIXEL + r'adapter_1\.', _PREFIX + 'pixel_decoder.lateral_conv.conv.'),
+    (_PIXEL + r'layer_1\.norm\.', _PREFIX + 'pixel_decoder.output_conv.gn.'),
+    (_PIXEL + r'layer_1\.', _PREFIX + 'pixel_decoder.output_conv.conv.'),
+    (_PIXEL + r'mask_features\.', _PREFIX + 'pixel_decoder.mask_features.'),
+    # Norms are numbered in the order of their use: cross-attention first.
+    (_layer('cross_attention') + r'multihead_attn\.',
+     _LAYERS + 'cross_attn.attn.'),
+    (_layer('cross_attention') + r'norm\.', _LAYERS + 'norms.0.'),
+    (_layer('self_attention') + r'self_attn\.', _LAYERS + 'self_attn.attn.'),
+    (_layer('self_attention') + r'norm\.', _LAYERS + 'norms.1.'),
+    (_layer('ffn') + r'linear1\.', _LAYERS + 'ffn.layers.0.0.'),
+    (_layer('ffn') + r'linear2\.', _LAYERS + 'ffn.layers.1.'),
+    (_layer('ffn') + r'norm\.', _LAYERS + 'norms.2.'),
+    (_PREDICTOR + r'decoder_norm\.', _PREFIX + 'decoder.norm.'),
+    (_PREDICTOR + r'class_embed\.', _PREFIX + 'decoder.cls_embed.'),
+    # The name of before version 2.
+    (_PREDICTOR + r'static_query\.', _PREFIX + 'decoder.query_feat.'),
+    (_PREDICTOR + r'(query_feat|query_embed|level_embed|mask_embed)\.',
+     _PREFIX + r'decoder.\1.'),
+    (_PREDICTOR + r'reid_embed\.', _PREFIX + 'embed_head.'),
+)
+
+#: Tensors that Swin lays out differently.
+MASK2FORMER_VALUES = swin_values(_BODY)
+
+#: Made from the number of classes whenever a loss is computed.
+MASK2FORMER_IGNORED = ((r'criterion\.empty_weight$',
+                        'class weights of the loss'), )
+
+
+def _key_map(marker: str) -> KeyMap:
+    return KeyMap(_PREDICTOR.replace('\\', '') + marker, MASK2FORMER_RULES,
+                  ignored=MASK2FORMER_IGNORED, norm_counters=True,
+                  values=MASK2FORMER_VALUES)
+
+
+#: Mask2Former on images and MinVIS.
+MASK2FORMER = _key_map('class_embed.weight')
+
+#: CTVIS, and the segmenters of others that come from it.
+CTVIS = _key_map('reid_embed.layers.0.weight')

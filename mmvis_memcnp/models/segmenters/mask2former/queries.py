@@ -1,0 +1,51 @@
+"""What a segmenter of single frames hands to the rest of a system."""
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class FrameQueries(NamedTuple):
+    """Queries of B frames after L decoder layers.
+
+    In training L counts every layer and the learned queries before the
+    first; at inference it is 1, the last layer.
+
+    Attributes:
+        hidden: (L, B, Q, C), as the layers leave them.
+        queries: (L, B, Q, C), the same after the norm that the heads share.
+        logits: (L, B, Q, K + 1), of the classes and, last, of no object.
+        mask_embeds: (L, B, Q, D), weights of the mask features.
+        embeds: (L, B, Q, E), vectors to tell instances apart, or None.
+        mask_features: (B, D, h, w) at a quarter of the input's size.
+    """
+    hidden: Tensor
+    queries: Tensor
+    logits: Tensor
+    mask_embeds: Tensor
+    embeds: Tensor | None
+    mask_features: Tensor
+
+    def masks(self, layer: int = -1) -> Tensor:
+        """Mask logits (B, Q, h, w) of a layer, computed when asked for."""
+        return torch.einsum('bqd,bdhw->bqhw', self.mask_embeds[layer],
+                            self.mask_features)
+
+    def frames(self, index: slice | Tensor) -> 'FrameQueries':
+        """Some of the frames.
+
+        Args:
+            index (slice | Tensor): Indexes the axis of B frames and keeps it.
+        """
+        return FrameQueries._make((
+            *(None if x is None else x[:, index] for x in self[:-1]),
+            self.mask_features[index]))
+
+    @classmethod
+    def join(cls, parts: 'Sequence[FrameQueries]') -> 'FrameQueries':
+        """Frames of one input size, one after the other."""
+        *by_layer, features = zip(*parts, strict=True)
+        return cls._make((
+            *(None if x[0] is None else torch.cat(x, 1) for x in by_layer),
+            torch.cat(features)))

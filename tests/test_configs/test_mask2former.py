@@ -1,0 +1,51 @@
+"""The shipped segmenters have the official sizes."""
+from pathlib import Path
+
+import pytest
+import torch
+from mmdet.registry import MODELS
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+
+from mmvis_memcnp.datasets import sync_num_classes
+
+MODELS_DIR = Path(__file__).resolve().parents[2] / 'configs/_base_/models'
+
+
+def sizes(cfg):
+    """Parameters of the parts of a segmenter."""
+    init_default_scope('mmdet')
+    linspace = torch.linspace
+    with torch.device('meta'), pytest.MonkeyPatch.context() as patch:
+        # mmdet reads the rates of drop path back, which a meta tensor has not
+        patch.setattr(torch, 'linspace',
+                      lambda *args: linspace(*args, device='cpu'))
+        cfg.backbone.pop('convert_weights', None)
+        model = MODELS.build(dict(cfg, embed_dims=256))
+    return [sum(p.numel() for p in part.parameters()) for part in (
+        model.backbone, model.pixel_decoder, model.decoder,
+        model.embed_head)]
+
+
+def test_resnet_50():
+    """CTVIS: 44,157,353, of which the norms of the backbone have none."""
+    cfg = Config.fromfile(MODELS_DIR / 'mask2former_r50.py').model.segmenter
+    assert sizes(cfg) == [
+        23_454_912 + 53_120, 6_035_904, 14_666_537 - 197_376, 197_376]
+
+
+def test_swin_l():
+    """DVIS-DAQ: 20.508 M between backbone and tracker, 200 queries."""
+    cfg = Config.fromfile(
+        MODELS_DIR / 'mask2former_swin-l.py').model.segmenter
+    backbone, *others = sizes(cfg)
+    assert backbone == 195_201_204
+    assert round(sum(others) / 1e6, 3) == 20.508
+
+
+def test_classes_follow_the_data():
+    cfg = Config.fromfile(MODELS_DIR / 'mask2former_r50.py')
+    whole = dict(model=cfg.model,
+                 train_dataloader=dict(dataset=dict(type='OVIS')))
+    assert sync_num_classes(whole) == 25
+    assert cfg.model.segmenter.decoder.num_classes == 25
