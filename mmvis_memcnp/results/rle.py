@@ -144,9 +144,9 @@ def _parts(segmentation: Any, size: tuple[int, int] | None) -> RLE:
 
 
 def _wrong_sum(pixels: int, size: Sequence[int]) -> MaskError:
-    return MaskError(f'has runs for {pixels} pixels in its counts, but the '
-                     f'frame has {size[0] * size[1]} (size {list(size)}); it '
-                     'is cut short or of another size')
+    return MaskError(f'has runs for {short(pixels)} pixels in its counts, but '
+                     f'the frame has {size[0] * size[1]} (size {list(size)});'
+                     ' it is cut short or of another size')
 
 
 def _from_runs(counts: list, size: list[int]) -> RLE:
@@ -276,7 +276,8 @@ def _check_strings(codes: list[RLE], frames: list[int]) -> list[RLE]:
             'run-length code has', frames[i])
     more = digits > 31
     if more[ends - 1].any():
-        raise MaskError('has counts that end within a run; it is cut short',
+        raise MaskError('has counts that are cut short: they end within a '
+                        'run and do not fill its size',
                         frames[int(np.flatnonzero(more[ends - 1])[0])])
     # Groups to runs; no run reaches over the end of its code.
     last = np.flatnonzero(~more)
