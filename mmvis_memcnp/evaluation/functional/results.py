@@ -46,7 +46,8 @@ def read_results(
     if isinstance(source, (str, Path)):
         name = str(source)
         if not Path(source).is_file():
-            raise FileNotFoundError(f'there is no {name}: check the path.')
+            raise FileNotFoundError(
+                f'there is no results file {name}: check the path.')
         source = parse_json(source)
     if not isinstance(source, list):
         raise ValueError(f'{name} is not a list of results; pass the '
