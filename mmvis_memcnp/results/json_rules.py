@@ -9,7 +9,7 @@ import math
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from .rle import MAX_PIXELS, RLE, MaskError, short, to_rles
 
@@ -39,7 +39,7 @@ def parse_json(path: str | Path) -> Any:
             'not be utf-8: fetch or export it again.') from error
 
 
-def is_id(value: Any) -> bool:
+def is_id(value: Any) -> TypeGuard[int]:
     """Whether a value can be an id: a whole number of 64 bits."""
     return type(value) is int and abs(value) < 1 << 63
 

@@ -6,7 +6,7 @@ and asks for gigabytes for a polygon with a huge coordinate. So every mask of
 a file passes through :func:`to_rles` before pycocotools sees it.
 """
 import reprlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -78,7 +78,7 @@ def to_rles(segmentations: Sequence[Any],
             the frame.
     """
     found: list[RLE | None] = []
-    strings = []
+    strings: dict[int, RLE] = {}
     for frame, segmentation in enumerate(segmentations):
         try:
             if segmentation is None or segmentation == {}:
@@ -90,15 +90,14 @@ def to_rles(segmentations: Sequence[Any],
                 if isinstance(rle['counts'], list):
                     rle = _from_runs(rle['counts'], rle['size'])
                 else:
-                    strings.append(frame)
+                    strings[frame] = rle
                 found.append(rle)
         except MaskError as error:
             error.frame = frame
             raise
-    for batch in _batches(strings, found):
-        codes = [found[frame] for frame in batch]
-        for frame, rle in zip(batch, _check_strings(codes, batch),
-                              strict=True):
+    for batch in _batches(strings):
+        checked = _check_strings([strings[f] for f in batch], batch)
+        for frame, rle in zip(batch, checked, strict=True):
             found[frame] = rle
     return found
 
@@ -183,7 +182,9 @@ def _from_polygons(polygons: list, size: tuple[int, int] | None
     """Compressed RLE of polygons that are known to be near the frame."""
     if not all(isinstance(p, list) for p in polygons):
         raise MaskError('is a list, but not a list of polygons')
-    if size is None and polygons:
+    if not polygons:
+        return None
+    if size is None:
         raise MaskError('consists of polygons; results need run-length codes')
     for i, polygon in enumerate(polygons):
         _check_polygon(polygon, i, *size)
@@ -229,14 +230,13 @@ def _check_polygon(polygon: list, index: int, height: int,
                             f'{width}x{height} can hold')
 
 
-def _batches(frames: list[int],
-             codes: Sequence[RLE | None]) -> Iterator[list[int]]:
+def _batches(codes: Mapping[int, RLE]) -> Iterator[list[int]]:
     """Cut frames into lists of about `_BATCH` bytes of codes."""
     batch: list[int] = []
     size = 0
-    for frame in frames:
+    for frame, rle in codes.items():
         batch.append(frame)
-        size += len(codes[frame]['counts'])
+        size += len(rle['counts'])
         if size >= _BATCH:
             yield batch
             batch, size = [], 0
@@ -286,9 +286,10 @@ def _check_strings(codes: list[RLE], frames: list[int]) -> list[RLE]:
     stop = np.searchsorted(last, ends)
     start = np.concatenate([[0], stop[:-1]])
     if groups.max() > _MAX_GROUPS:
-        i = np.searchsorted(stop, np.argmax(groups > _MAX_GROUPS), 'right')
+        i = int(np.searchsorted(stop, np.argmax(groups > _MAX_GROUPS),
+                                'right'))
         raise MaskError('has a run of more pixels than any frame in its '
-                        'counts', frames[int(i)])
+                        'counts', frames[i])
     values = (digits[first] & 31).astype(np.int32)
     for k in range(1, int(groups.max())):
         longer = np.flatnonzero(groups > k)
@@ -307,7 +308,7 @@ def _check_strings(codes: list[RLE], frames: list[int]) -> list[RLE]:
     runs[start] = values[start]
     totals = np.add.reduceat(runs, start, dtype=np.int64)
     negative = np.minimum.reduceat(runs, start) < 0
-    for i in np.flatnonzero(negative | (totals != pixels)):
+    for i in np.flatnonzero(negative | (totals != pixels)).tolist():
         if negative[i]:
             raise MaskError('has a run of less than no pixel in its counts',
                             frames[i])
@@ -317,7 +318,8 @@ def _check_strings(codes: list[RLE], frames: list[int]) -> list[RLE]:
     empty = (runs == 0) & (number > 0)
     if empty.any():
         codes = list(codes)
-        for i in np.flatnonzero(np.logical_or.reduceat(empty, start)):
+        for i in np.flatnonzero(np.logical_or.reduceat(empty,
+                                                       start)).tolist():
             codes[i] = _from_runs(runs[start[i]:stop[i]].tolist(),
                                   codes[i]['size'])
     return codes

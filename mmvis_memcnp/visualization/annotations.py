@@ -49,7 +49,7 @@ class AnnotatedVideo:
         self.classes = [c['name'] for c in data['categories']]
         self._labels = {c['id']: i for i, c in enumerate(data['categories'])}
         self._scored_against = GroundTruth(
-            {video_id: self.video},
+            {self.video['video_id']: self.video},
             {c['id']: c['name'] for c in data['categories']}, name=self._path)
         self._annotations = [a for a in data['annotations']
                              if a['video_id'] == video_id]
