@@ -257,7 +257,7 @@ def mutate(data, rng):
         if not paths:
             break
         path = rng.choice(paths)
-        value = rng.choice(JUNK)
+        value = copy.deepcopy(rng.choice(JUNK))
         node = data
         for key in path[:-1]:
             node = node[key]
