@@ -1,5 +1,4 @@
 """Finding every problem of a YouTube-VIS style json."""
-import math
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +7,14 @@ from typing import Any
 from PIL import Image
 from pycocotools import mask as mask_utils
 
-from ..results.rle import to_rle
+from ..results.json_rules import (
+    find_faults,
+    is_id,
+    is_number,
+    name_record,
+    num_frames,
+)
+from ..results.rle import RLE, MaskError, short, to_rle, to_rles
 from .transforms.loading import is_cut_off
 from .ytvis_json import FLAVOUR_FIXES, flavour, natural_order
 
@@ -21,8 +27,13 @@ _AREA_TOLERANCE = 0.05
 def find_problems(data: Any, images: Path | None = None) -> Iterator[str]:
     """Yield every problem, each with the record that it is in.
 
+    These are the faults for which data set and evaluation refuse a json
+    (:mod:`mmvis_memcnp.results.json_rules`), and what they take, but which
+    is hardly meant: boxes and areas that are not those of the masks, names
+    that are not in order.
+
     Args:
-        data: The parsed json.
+        data: The parsed json, whatever it holds.
         images: Folder of the frames; None: the files are not looked at.
 
     Yields:
@@ -32,107 +43,55 @@ def find_problems(data: Any, images: Path | None = None) -> Iterator[str]:
     if kind != 'ytvis':
         yield f'file: it {FLAVOUR_FIXES[kind]}'
         return
-    for key in ('videos', 'categories', 'annotations'):
-        if not isinstance(data.get(key) or [], list):
-            yield f'file: {key} is not a list'
-            return
-    yield from _of_categories(data.get('categories') or [])
-    videos = data['videos'] or []
+    yield from find_faults(data)
+    videos, categories, annotations = (
+        data.get(key) for key in ('videos', 'categories', 'annotations'))
     if not videos:
         yield 'file: it lists no video'
-    yield from _repeated('video', videos)
-    for index, video in enumerate(videos):
-        yield from _of_video(video, index, images)
-    sizes = {
-        v['id']: v
-        for v in videos if isinstance(v.get('id'), int) and _has_frames(v)
-    }
-    video_ids = {v.get('id') for v in videos}
-    categories = {c.get('id') for c in data.get('categories') or []}
-    annotations = data.get('annotations') or []
-    yield from _repeated('annotation', annotations)
-    for index, annotation in enumerate(annotations):
-        name = _name('annotation', annotation, index)
-        if annotation.get('video_id') not in video_ids:
-            yield (f'{name}: its video_id {annotation.get("video_id")} is '
-                   'that of no video')
-        if annotation.get('category_id') not in categories:
-            yield (f'{name}: its category_id {annotation.get("category_id")} '
-                   'is that of no category')
-        if annotation.get('iscrowd', 0) not in (0, 1):
-            yield f'{name}: iscrowd is {annotation["iscrowd"]}, not 0 or 1'
-        if annotation.get('video_id') in sizes:
-            yield from _of_track(annotation, name,
-                                 sizes[annotation['video_id']])
-
-
-def _name(kind: str, record: dict, index: int) -> str:
-    return (f'{kind} {record["id"]}' if record.get('id') is not None else
-            f'{kind} at position {index}')
-
-
-def _repeated(kind: str, records: list[dict]) -> Iterator[str]:
-    """Ids that are missing, no whole numbers or used twice."""
-    for index, record in enumerate(records):
-        if not isinstance(record.get('id'), int):
-            yield (f'{kind} at position {index}: its id is '
-                   f'{record.get("id")!r}, not a whole number')
-    for value, count in Counter(str(r.get('id')) for r in records
-                                if r.get('id') is not None).items():
-        if count > 1:
-            yield f'{kind} {value}: {count} records have this id'
-
-
-def _of_categories(categories: list[dict]) -> Iterator[str]:
     if not categories:
         yield 'file: it lists no category'
-    yield from _repeated('category', categories)
-    names = Counter(str(c.get('name')) for c in categories)
-    for index, category in enumerate(categories):
-        if not isinstance(category.get('name'), str):
-            yield f'{_name("category", category, index)}: it has no name'
-    for name, count in names.items():
-        if count > 1 and name != 'None':
-            yield f'category {name!r}: {count} records have this name'
+    sound = {}
+    for index, video in enumerate(_records(videos)):
+        name = name_record('video', video, index)
+        yield from (f'{name}: {problem}'
+                    for problem in _of_video(video, images))
+        if is_id(video.get('id')) and not any(
+                find_faults(dict(videos=[video]))):
+            sound[video['id']] = video
+    for index, annotation in enumerate(_records(annotations)):
+        video_id = annotation.get('video_id')
+        if is_id(video_id) and video_id in sound:
+            name = name_record('annotation', annotation, index)
+            yield from _of_track(annotation, name, sound[video_id])
 
 
-def _has_frames(video: dict) -> bool:
-    return (isinstance(video.get('file_names'), list)
-            and all(_is_size(video.get(k)) for k in ('height', 'width')))
+def _records(values: Any) -> list[dict]:
+    """The objects of a list; others keep their place as objects without
+    fields."""
+    return [v if isinstance(v, dict) else {}
+            for v in (values if isinstance(values, list) else [])]
 
 
-def _is_size(value: Any) -> bool:
-    return isinstance(value, int) and value > 0
-
-
-def _of_video(video: dict, index: int,
-              images: Path | None) -> Iterator[str]:
-    name = _name('video', video, index)
-    for key in ('height', 'width'):
-        if not _is_size(video.get(key)):
-            yield (f'{name}: its {key} is {video.get(key)!r}, not a positive '
-                   'whole number')
+def _of_video(video: dict, images: Path | None) -> Iterator[str]:
     files = video.get('file_names')
     if not isinstance(files, list) or not files:
-        yield f'{name}: it has no file_names'
+        if video and not files:
+            yield 'it has no file_names'
         return
     if video.get('length') != len(files):
-        yield (f'{name}: length is {video.get("length")}, but file_names has '
+        yield (f'length is {short(video.get("length"))}, but file_names has '
                f'{len(files)}')
     good = [f for f in files if isinstance(f, str)]
-    for frame, file in enumerate(files):
-        if not isinstance(file, str):
-            yield f'{name}, frame {frame}: its file name is {file!r}'
     for file, count in Counter(good).items():
         if count > 1:
-            yield f'{name}: {file} is listed {count} times'
+            yield f'{file} is listed {count} times'
     if good != natural_order(good):
-        yield f'{name}: file_names is not in the order of its numbers'
+        yield 'file_names is not in the order of its numbers'
     if images is not None:
         for file in good:
             problem = _of_image(images / file, video)
             if problem:
-                yield f'{name}: {file} {problem}'
+                yield f'{file} {problem}'
 
 
 def _of_image(path: Path, video: dict) -> str | None:
@@ -152,96 +111,73 @@ def _of_image(path: Path, video: dict) -> str | None:
 
 
 def _of_track(annotation: dict, name: str, video: dict) -> Iterator[str]:
-    length = len(video['file_names'])
-    lists = {}
-    for key in ('segmentations', 'bboxes', 'areas'):
-        values = annotation.get(key)
-        if not isinstance(values, list):
+    length = num_frames(video)
+    lists = {
+        key: annotation[key]
+        for key in ('segmentations', 'bboxes', 'areas')
+        if isinstance(annotation.get(key), list)
+        and len(annotation[key]) == length
+    }
+    for key in ('bboxes', 'areas'):
+        if annotation.get(key) is None:
             yield f'{name}: it has no {key}'
-        elif len(values) != length:
-            yield (f'{name}: {key} has {len(values)} entries, but its video '
-                   f'has {length} frames')
-        else:
-            lists[key] = values
     masks = lists.get('segmentations')
     if masks is None:
         return
-    if not any(masks):
+    rles, problems = _read_masks(masks, video)
+    if not any(rles) and not any(problems):
         yield f'{name}: it is visible in no frame'
-    for frame, mask in enumerate(masks):
-        where = f'{name}, frame {frame}'
-        box = lists['bboxes'][frame] if 'bboxes' in lists else mask
-        if not mask and box:
+    given = [rle is not None or problem is not None
+             for rle, problem in zip(rles, problems, strict=True)]
+    boxes = lists.get('bboxes', given)
+    areas = mask_utils.area([rle for rle in rles if rle]).tolist() if any(
+        rles) else []
+    pixels = iter(areas)
+    for frame, rle in enumerate(rles):
+        where, box = f'{name}, frame {frame}', boxes[frame]
+        if not given[frame] and box:
             yield f'{where}: it has a box, but no mask'
-        if mask and not box:
+        if given[frame] and not box:
             yield f'{where}: it has a mask, but no box'
-        rle = None
-        if mask:
-            try:
-                rle = _read_mask(mask, video)
-            except ValueError as error:
-                yield f'{where}: the mask {error}'
+        if problems[frame]:
+            yield f'{where}: the mask {problems[frame]}'
+        area = next(pixels) if rle else None
+        if area == 0:
+            yield f'{where}: the mask is empty'
         if 'bboxes' in lists and box:
             yield from (f'{where}: {problem}'
-                        for problem in _of_box(box, rle, video))
+                        for problem in _of_box(box, area and rle, video))
         if 'areas' in lists:
-            problem = _of_area(lists['areas'][frame], mask, rle)
+            problem = _of_area(lists['areas'][frame], given[frame], area)
             if problem:
                 yield f'{where}: {problem}'
 
 
-def _read_mask(mask: Any, video: dict) -> dict:
-    """Compressed RLE of a mask that is known to decode.
-
-    Raises:
-        ValueError: If it does not, or is empty.
-    """
-    height, width = video['height'], video['width']
-    rle = to_rle(mask, height, width)
-    if rle is None:
-        raise ValueError('has no polygon of three points')
+def _read_masks(masks: list, video: dict
+                ) -> tuple[list[RLE | None], list[str | None]]:
+    """Codes of a track, and what is wrong with those that lack one."""
+    size = video['height'], video['width']
+    problems: list[str | None] = [None] * len(masks)
     try:
-        pixels = int(mask_utils.decode(rle).sum())
-    except ValueError as error:
-        raise ValueError(f'cannot be decoded ({error})') from error
-    if runs(rle['counts']) != height * width:
-        raise ValueError(f'has runs for {runs(rle["counts"])} pixels, but the '
-                         f'frame has {height * width}')
-    if pixels == 0:
-        raise ValueError('is empty')
-    return rle
+        rles = to_rles(masks, size)
+    except MaskError:
+        rles = []
+        for frame, mask in enumerate(masks):
+            try:
+                rles.append(to_rle(mask, *size))
+            except MaskError as error:
+                rles.append(None)
+                problems[frame] = str(error)
+    for frame, (mask, rle) in enumerate(zip(masks, rles, strict=True)):
+        if mask and rle is None and problems[frame] is None:
+            problems[frame] = 'has no polygon of three points'
+    return rles, problems
 
 
-def runs(counts: bytes) -> int:
-    """Number of pixels that a compressed RLE describes.
-
-    The decoder does not mind when there are too few. Each run is a number of
-    5-bit groups, the lowest first, sign extended; from the fourth run on it
-    is the difference to the run two before.
-    """
-    values: list[int] = []
-    position = 0
-    while position < len(counts):
-        value, shift, more = 0, 0, True
-        while more and position < len(counts):
-            group = counts[position] - 48
-            value |= (group & 0x1f) << shift
-            more = bool(group & 0x20)
-            position += 1
-            shift += 5
-            if not more and group & 0x10:
-                value |= -1 << shift
-        if len(values) > 2:
-            value += values[-2]
-        values.append(value)
-    return sum(values)
-
-
-def _of_box(box: Any, rle: dict | None, video: dict) -> Iterator[str]:
-    if (not isinstance(box, list) or len(box) != 4 or not all(
-            isinstance(v, (int, float)) and math.isfinite(v) for v in box)):
-        yield f'the box is {box!r}, not four numbers x, y, w, h'
-        return
+def _of_box(box: Any, rle: RLE | None, video: dict) -> Iterator[str]:
+    if not (isinstance(box, list) and len(box) == 4
+            and all(map(is_number, box))):
+        return  # a fault, reported as such
     x, y, w, h = box
     if w < 1 or h < 1:
         yield f'the box {box} is less than one pixel wide or high'
@@ -249,7 +185,7 @@ def _of_box(box: Any, rle: dict | None, video: dict) -> Iterator[str]:
           or x + w > video['width'] + _BOX_TOLERANCE
           or y + h > video['height'] + _BOX_TOLERANCE):
         yield f'the box {box} reaches out of the frame'
-    elif rle is not None:
+    elif rle:
         mx, my, mw, mh = mask_utils.toBbox(rle).tolist()
         gaps = (x - mx, y - my, x + w - mx - mw, y + h - my - mh)
         if max(map(abs, gaps)) > _BOX_TOLERANCE:
@@ -257,13 +193,13 @@ def _of_box(box: Any, rle: dict | None, video: dict) -> Iterator[str]:
                    f'{[mx, my, mw, mh]}')
 
 
-def _of_area(area: Any, mask: Any, rle: dict | None) -> str | None:
-    if mask and not isinstance(area, (int, float)):
-        return f'its area is {area!r}, but it has a mask'
-    if not mask and area:
+def _of_area(area: Any, has_mask: bool, pixels: int | None) -> str | None:
+    if area is not None and not is_number(area):
+        return None  # a fault, reported as such
+    if has_mask and area is None:
+        return f'its area is {area}, but it has a mask'
+    if not has_mask and area:
         return f'its area is {area}, but it has no mask'
-    if rle is not None:
-        pixels = int(mask_utils.area(rle))
-        if abs(area - pixels) > max(2., _AREA_TOLERANCE * pixels):
-            return f'its area is {area}, but its mask has {pixels} pixels'
+    if pixels and abs(area - pixels) > max(2., _AREA_TOLERANCE * pixels):
+        return f'its area is {area}, but its mask has {pixels} pixels'
     return None

@@ -1,5 +1,4 @@
 """Base class of the VIS data sets: reads the released json, serves clips."""
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -7,7 +6,6 @@ from typing import Any
 import numpy as np
 from mmdet.registry import DATASETS, TASK_UTILS
 from mmengine.dataset import BaseDataset, force_full_init
-from mmengine.logging import print_log
 
 from .classes import check_classes
 from .ytvis_json import (
@@ -100,36 +98,20 @@ class VISDataset(BaseDataset):
             videos = [videos[i] for i in chosen]
         #: One dict a video: video_id, length, height, width, file_names.
         self.videos = videos
-        listed = {video['id'] for video in data['videos']}
-        instances = self._instances(data['annotations'], labels, listed)
+        instances = self._instances(data['annotations'], labels)
         frames = self._frames(instances)
         self._index(frames, data['has_annotations'])
         return frames
 
-    def _instances(self, annotations: list[dict], labels: dict[int, int],
-                   listed: set[int]) -> dict[tuple[int, int], list]:
+    def _instances(self, annotations: list[dict],
+                   labels: dict[int, int]) -> dict[tuple[int, int], list]:
         """Instances of every frame, by (video id, position of the frame)."""
         by_id = {video['video_id']: video for video in self.videos}
         table: dict[tuple[int, int], list] = {}
-        skipped: Counter = Counter()
-        seen = set()
         for annotation in annotations:
-            track_id = annotation.get('id')
-            video_id: Any = annotation.get('video_id')
-            if track_id is None or track_id in seen:
-                raise ValueError(
-                    f'The annotation id {track_id} of {self.ann_file} is '
-                    'missing or not unique; run tools/dataset_converters/'
-                    'validate_ytvis.py on it.')
-            seen.add(track_id)
-            if video_id not in by_id:
-                skipped[video_id] += video_id not in listed
+            video_id = annotation['video_id']
+            if video_id not in by_id:  # of a video that was not chosen
                 continue
-            if annotation.get('category_id') not in labels:
-                raise ValueError(
-                    f'Annotation {track_id} of {self.ann_file} has the '
-                    f'category_id {annotation.get("category_id")}, which its '
-                    'categories do not list; add the category to the json.')
             crowd = int(bool(annotation.get('iscrowd')))
             if crowd and not self.test_mode:
                 continue
@@ -142,14 +124,8 @@ class VISDataset(BaseDataset):
                         bbox=visible[1],
                         bbox_label=labels[annotation['category_id']],
                         mask=visible[0],
-                        instance_id=track_id,
+                        instance_id=annotation['id'],
                         ignore_flag=crowd))
-        if sum(skipped.values()):
-            print_log(
-                f'{sum(skipped.values())} annotations of {self.ann_file} '
-                f'belong to videos that it does not list (such as '
-                f'{skipped.most_common(1)[0][0]}); they are left out.',
-                'current', 30)
         return table
 
     def _frames(self, instances: dict[tuple[int, int], list]) -> list[dict]:

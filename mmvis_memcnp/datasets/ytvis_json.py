@@ -1,5 +1,4 @@
 """Reader of YouTube-VIS style jsons as they are released (OVIS too)."""
-import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +8,12 @@ import numpy as np
 from mmengine.logging import print_log
 from pycocotools import mask as mask_utils
 
-from ..results.rle import to_rle
+from ..results.json_rules import (
+    check_faults,
+    length_note,
+    parse_json,
+    read_masks,
+)
 from .classes import name_of_list
 
 
@@ -60,23 +64,19 @@ def read_ytvis_json(path: str | Path) -> dict:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is not json or of another flavour.
+        ValueError: If it is not json, of another flavour, or against a rule
+            that all readers keep (:mod:`mmvis_memcnp.results.json_rules`).
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(
             f'The annotation file {path} does not exist; set data_root and '
             'ann_file of the data set.')
-    try:
-        with path.open(encoding='utf-8') as file:
-            data = json.load(file)
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(
-            f'{path} is not a readable json ({error}); it may be cut off, '
-            'fetch it again.') from error
+    data = parse_json(path)
     kind = flavour(data)
     if kind != 'ytvis':
         raise ValueError(f'{path} {FLAVOUR_FIXES[kind]}.')
+    check_faults(data, str(path))
     annotations = data.get('annotations')
     return dict(
         videos=data['videos'] or [],
@@ -101,13 +101,8 @@ def match_categories(categories: list[dict],
         category id -> label.
 
     Raises:
-        ValueError: If the json has a category that the config does not know,
-            or one without id or name.
+        ValueError: If the json has a category that the config does not know.
     """
-    for category in categories:
-        if category.get('id') is None or not category.get('name'):
-            raise ValueError(f'The category {category} of {path} needs an id '
-                             'and a name.')
     aliases = aliases or {}
     labels = {name: label for label, name in enumerate(classes)}
     mapping: dict[int, int] = {}
@@ -135,14 +130,15 @@ def natural_order(names: Sequence[str]) -> list[str]:
     """Sort file names with their numbers as numbers (9 before 10)."""
 
     def parts(name: str) -> list[tuple[int, int, str]]:
-        return [(0, int(p), '') if p.isdigit() else (1, 0, p)
+        return [(0, int(p), '') if p.isdecimal() and len(p) < 4000 else
+                (1, 0, p)
                 for p in re.split(r'(\d+)', name) if p]
 
     return sorted(names, key=parts)
 
 
 def parse_videos(videos: list[dict], path: str) -> list[dict]:
-    """Check and trim the video records.
+    """Trim the video records of a json without faults.
 
     ``file_names`` decides the length and the order of the frames: the lists
     of a track, and a results file, are aligned with it. A differing
@@ -153,30 +149,17 @@ def parse_videos(videos: list[dict], path: str) -> list[dict]:
         Records ``dict(video_id, length, height, width, file_names)``.
 
     Raises:
-        ValueError: If a field is missing, a name is not a string or an id
-            occurs twice.
+        ValueError: If a video has no ``file_names``.
     """
-    records, seen = [], set()
+    records = []
     for video in videos:
-        for key in ('id', 'height', 'width', 'file_names'):
-            if video.get(key) is None:
-                raise ValueError(
-                    f'Video {video.get("id")} of {path} has no {key!r}; run '
-                    'tools/dataset_converters/validate_ytvis.py on it.')
-        video_id, names = video['id'], list(video['file_names'])
-        if video_id in seen:
-            raise ValueError(f'{path} has two videos with the id {video_id}; '
-                             'give every video its own id.')
-        seen.add(video_id)
-        if not all(isinstance(name, str) for name in names):
-            raise ValueError(
-                f'file_names of video {video_id} of {path} has an entry that '
-                'is not a string; list every frame by its file name.')
-        if video.get('length', len(names)) != len(names):
-            print_log(
-                f'Video {video_id} of {path}: length is {video["length"]}, '
-                f'but file_names has {len(names)}; file_names is used.',
-                'current', 30)
+        video_id, names = video['id'], video.get('file_names')
+        if names is None:
+            raise ValueError(f'{path}: video {video_id} has no file_names; '
+                             'list its frames by their file names.')
+        note = length_note(video)
+        if note is not None:
+            print_log(f'{path}: {note}; file_names is used.', 'current', 30)
         if names != natural_order(names):
             print_log(
                 f'Video {video_id} of {path}: file_names is not in the order '
@@ -186,9 +169,9 @@ def parse_videos(videos: list[dict], path: str) -> list[dict]:
             dict(
                 video_id=video_id,
                 length=len(names),
-                height=int(video['height']),
-                width=int(video['width']),
-                file_names=names))
+                height=video['height'],
+                width=video['width'],
+                file_names=list(names)))
     return records
 
 
@@ -201,7 +184,7 @@ def parse_track(annotation: dict, video: dict,
     ``bboxes`` at all, the boxes are those of the masks.
 
     Args:
-        annotation: Track of the json.
+        annotation: Track of a json without faults.
         video: Its record from :func:`parse_videos`.
         path: The json, for messages.
 
@@ -212,19 +195,12 @@ def parse_track(annotation: dict, video: dict,
     Raises:
         ValueError: If a mask cannot be read.
     """
-    num_frames = video['length']
-    segmentations = annotation.get('segmentations') or []
-    rles: dict[int, dict] = {}
-    for frame, segmentation in enumerate(segmentations[:num_frames]):
-        try:
-            rle = to_rle(segmentation, video['height'], video['width'])
-        except ValueError as error:
-            raise ValueError(
-                f'The mask of annotation {annotation.get("id")} of {path} in '
-                f'frame {frame} {error}.') from error
-        if rle is not None:
-            rles[frame] = rle
-    track: list[tuple[dict, list[float]] | None] = [None] * num_frames
+    rles = {
+        frame: rle
+        for frame, rle in enumerate(read_masks(annotation, video, path))
+        if rle is not None
+    }
+    track: list[tuple[dict, list[float]] | None] = [None] * video['length']
     if not rles:
         return track
     masks = list(rles.values())
@@ -233,7 +209,7 @@ def parse_track(annotation: dict, video: dict,
     if given is None:
         boxes = dict(zip(rles, mask_utils.toBbox(masks), strict=True))
     else:
-        boxes = {f: box for f, box in enumerate(given[:num_frames]) if box}
+        boxes = {f: box for f, box in enumerate(given) if box}
     for frame, area in zip(rles, areas, strict=True):
         box = boxes.get(frame)
         if box is None or area == 0 or box[2] < 1 or box[3] < 1:

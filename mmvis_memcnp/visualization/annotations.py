@@ -1,6 +1,5 @@
 """Ground truth and result files as FrameResults, ready to be drawn."""
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -8,6 +7,11 @@ from mmengine.structures import InstanceData
 from pycocotools import mask as coco_mask
 
 from ..datasets.ytvis_json import parse_track, parse_videos, read_ytvis_json
+from ..evaluation.functional import (
+    GroundTruth,
+    check_results,
+    read_results,
+)
 from ..results import frame_result
 
 
@@ -44,6 +48,9 @@ class AnnotatedVideo:
         self.video = videos[video_id]
         self.classes = [c['name'] for c in data['categories']]
         self._labels = {c['id']: i for i, c in enumerate(data['categories'])}
+        self._scored_against = GroundTruth(
+            {self.video['video_id']: self.video},
+            {c['id']: c['name'] for c in data['categories']}, name=self._path)
         self._annotations = [a for a in data['annotations']
                              if a['video_id'] == video_id]
 
@@ -69,20 +76,15 @@ class AnnotatedVideo:
 
         Raises:
             FileNotFoundError: If there is no such file.
-            ValueError: If it is not a list of results.
+            ValueError: If it is not a list of results for this ground truth.
         """
-        if not Path(path).is_file():
-            raise FileNotFoundError(f'There is no results file at {path}: '
-                                    'correct the path.')
-        entries = json.loads(Path(path).read_text())
-        if not isinstance(entries, list) or not all(
-                'segmentations' in e and 'score' in e for e in entries):
-            raise ValueError(f'{path} is not a results.json: expected a list '
-                             'of tracks with segmentations and score.')
-        tracks = [(number, self._labels[e['category_id']], e['score'],
-                   e['segmentations'])
-                  for number, e in enumerate(entries)
-                  if e['video_id'] == self.video['video_id']]
+        entries = {
+            number: entry for number, entry in enumerate(read_results(path))
+            if entry.video_id == self.video['video_id']
+        }
+        check_results(self._scored_against, entries.values())
+        tracks = [(number, self._labels[e.category_id], e.score,
+                   e.segmentations) for number, e in entries.items()]
         return self._at(tracks, frames)
 
     def _at(self, tracks: list[tuple],
@@ -90,7 +92,7 @@ class AnnotatedVideo:
         """Cut (id, label, score, codes a frame) rows at some frames."""
         results = []
         for frame in frames:
-            rows = [(i, label, score, _as_bytes(codes[frame]))
+            rows = [(i, label, score, codes[frame])
                     for i, label, score, codes in tracks if codes[frame]]
             ids, labels, scores, rles = zip(*rows, strict=True) if rows else (
                 (), (), (), ())
@@ -104,9 +106,3 @@ class AnnotatedVideo:
                     torch.tensor(labels), list(rles), frame_id=frame,
                     ori_shape=(self.video['height'], self.video['width'])))
         return results
-
-
-def _as_bytes(rle: Mapping) -> dict:
-    counts = rle['counts']
-    return dict(size=list(rle['size']), counts=counts.encode()
-                if isinstance(counts, str) else counts)

@@ -138,12 +138,6 @@ def test_the_list_of_another_data_set_is_recognised(tiny, write):
         YouTubeVIS2021(**arguments)
 
 
-def test_a_category_id_that_is_not_listed(tiny, write):
-    tiny['annotations'][0]['category_id'] = 99
-    with pytest.raises(ValueError, match='Annotation 11 .*category_id 99'):
-        build(write(tiny))
-
-
 def test_a_class_that_the_json_lacks(tiny, write):
     dataset = build(write(tiny), metainfo=dict(classes=('c', 'b', 'a')))
     assert dataset.cat_ids == [-1, 20, 5]
@@ -163,17 +157,6 @@ def test_ovis_takes_both_spellings(tiny, write):
     del arguments['metainfo']
     dataset = OVIS(**arguments)
     assert dataset.cat_ids[24] == 20 and dataset.cat_ids[0] == 5
-
-
-def test_tracks_of_unlisted_videos_are_left_out(tiny, write):
-    tiny['annotations'].append(track(99, 1234, 5, [(0, 0, 2, 2)]))
-    assert len(build(write(tiny))) == 3
-
-
-def test_annotation_ids_are_unique(tiny, write):
-    tiny['annotations'][1]['id'] = 11
-    with pytest.raises(ValueError, match='annotation id 11'):
-        build(write(tiny))
 
 
 def test_a_choice_of_videos(tiny, write):

@@ -88,18 +88,10 @@ def test_boxes_come_from_masks_where_there_are_none():
     assert found[2][1] == [6, 0, 8, 8]
 
 
-def test_tracks_that_are_too_short_or_too_long():
-    short = parse_track(track(1, 7, 5, [(1, 2, 3, 4)]), VIDEO, 'a.json')
-    assert [f is not None for f in short] == [True, False, False]
-    long = parse_track(track(1, 7, 5, [(1, 2, 3, 4)] * 5), VIDEO, 'a.json')
-    assert len(long) == 3
-    assert parse_track(dict(id=1), VIDEO, 'a.json') == [None] * 3
-
-
 def test_an_unreadable_mask_is_named():
-    annotation = track(9, 7, 5, [None, (1, 2, 3, 4)])
+    annotation = track(9, 7, 5, [None, (1, 2, 3, 4), None])
     annotation['segmentations'][1]['size'] = [3, 3]
-    with pytest.raises(ValueError, match='annotation 9 of a.json in frame 1'):
+    with pytest.raises(ValueError, match='a.json: annotation 9, frame 1: the'):
         parse_track(annotation, VIDEO, 'a.json')
 
 
@@ -108,20 +100,10 @@ def test_file_names_decide_the_length():
     assert parse_videos([video], 'a.json')[0]['length'] == 2
 
 
-@pytest.mark.parametrize('change, sentence', [
-    (dict(height=None), "Video 1 of a.json has no 'height'"),
-    (dict(file_names=['a', None]), 'video 1 of a.json has an entry'),
-])
-def test_broken_videos_are_named(change, sentence):
-    video = dict(id=1, height=4, width=5, file_names=['a', 'b']) | change
-    with pytest.raises(ValueError, match=sentence):
+def test_a_video_needs_file_names():
+    video = dict(id=1, height=4, width=5, length=2)
+    with pytest.raises(ValueError, match='a.json: video 1 has no file_names'):
         parse_videos([video], 'a.json')
-
-
-def test_video_ids_are_unique():
-    video = dict(id=1, height=4, width=5, file_names=['a'])
-    with pytest.raises(ValueError, match='two videos with the id 1'):
-        parse_videos([video, video], 'a.json')
 
 
 def test_categories_match_by_name():
@@ -131,12 +113,9 @@ def test_categories_match_by_name():
     assert match_categories(categories, ('c', 'b', 'a'), 'x') == {20: 1, 5: 2}
 
 
-def test_a_category_needs_a_name():
-    with pytest.raises(ValueError, match="'id': 5.* of x needs an id and a"):
-        match_categories([dict(id=5)], ('a', ), 'x')
-
-
 def test_numbers_in_names_are_numbers():
     names = ['v/9.jpg', 'v/10.jpg', 'u/img_2_b.jpg', 'u/img_2.jpg', '3']
     assert natural_order(names) == [
         '3', 'u/img_2.jpg', 'u/img_2_b.jpg', 'v/9.jpg', 'v/10.jpg']
+    odd = ['9' * 5000, '²']  # no numbers to Python
+    assert sorted(natural_order(odd)) == sorted(odd)

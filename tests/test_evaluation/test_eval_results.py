@@ -56,4 +56,5 @@ def test_one_sentence_for_bad_input():
         env=dict(os.environ, PYTHONPATH=str(ROOT)), capture_output=True,
         text=True, check=False)
     assert done.returncode == 1 and done.stdout == ''
-    assert done.stderr.splitlines()[-1].startswith('error: video 6 has 6')
+    assert done.stderr.splitlines()[-1].startswith(
+        f'error: {FIXTURE / "results.json"}, entry 0 has')

@@ -226,7 +226,11 @@ def test_annotated_video(tmp_path):
     assert len(none) == 0
     with pytest.raises(ValueError, match='has no video 9'):
         AnnotatedVideo(tmp_path / 'a.json', 9)
-    with pytest.raises(ValueError, match='is not a results.json'):
+    with pytest.raises(ValueError, match='is not a list of results'):
         video.results(tmp_path / 'a.json', [0])
     with pytest.raises(FileNotFoundError, match='no results file'):
         video.results(tmp_path / 'gone.json', [0])
+    (tmp_path / 'r.json').write_text(json.dumps(
+        [dict(entry, segmentations=[dict(rle, counts='04'), None])]))
+    with pytest.raises(ValueError, match='entry 0, frame 0: .* runs for 4'):
+        video.results(tmp_path / 'r.json', [0])

@@ -6,11 +6,11 @@ Example:
         data/mine/train.json --images data/mine/JPEGImages
 """
 import argparse
-import json
 import sys
 from pathlib import Path
 
 from mmvis_memcnp.datasets.validation import find_problems
+from mmvis_memcnp.results.json_rules import parse_json
 
 
 def parse_args() -> argparse.Namespace:
@@ -33,11 +33,9 @@ def main() -> None:
     if args.images is not None and not args.images.is_dir():
         sys.exit(f'There is no folder {args.images}.')
     try:
-        data = json.loads(args.json.read_text(encoding='utf-8'))
-    except OSError as error:
-        sys.exit(f'{args.json} cannot be read: {error.strerror}.')
+        data = parse_json(args.json)
     except ValueError as error:
-        sys.exit(f'{args.json} is not a readable json: {error}.')
+        sys.exit(str(error))
     count = 0
     for problem in find_problems(data, args.images):
         print(problem)

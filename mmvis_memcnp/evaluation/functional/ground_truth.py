@@ -1,15 +1,20 @@
 """Ground truth of a YouTube-VIS style json, as the scores need it."""
-import json
+import logging
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, Union
 
 import numpy as np
 
-from ...results.rle import RLE, to_rle
+from ...results.json_rules import (
+    check_faults,
+    length_note,
+    num_frames,
+    parse_json,
+    read_masks,
+)
+from ...results.rle import RLE
 from .rle import areas, mean_area
-
-_NEEDED = ('video_id', 'category_id', 'segmentations')
 
 
 @dataclass
@@ -33,9 +38,11 @@ class GroundTruth:
     """A whole json file.
 
     Attributes:
-        videos: ``{video id: record}`` with ``height``, ``width``, ``length``.
+        videos: ``{video id: record}`` with ``height``, ``width`` and
+            ``file_names`` or, where these are missing, ``length``.
         categories: ``{category id: name}``.
-        annotations: ``{video id: records}`` in file order.
+        annotations: ``{video id: records}`` in file order; their
+            ``segmentations`` are compressed run-length codes or None.
         name: file name, for messages.
     """
     videos: Dict[int, Dict[str, Any]]
@@ -52,13 +59,19 @@ class GroundTruth:
     def load(cls, source: Union[str, Path, Dict[str, Any]]) -> 'GroundTruth':
         """Read a YouTube-VIS / OVIS json.
 
+        All masks are read here, so that a bad one is known before a model
+        runs.  Where ``length`` is not the number of ``file_names``, the
+        names count, and a warning says so.
+
         Args:
             source: path, or the loaded content.  ``annotations`` may be
                 missing, null or empty (public validation sets).
 
         Raises:
             FileNotFoundError: if there is no such file.
-            ValueError: if it is not a json of this flavour.
+            ValueError: if it is not a json of this flavour, or against a
+                rule that all readers keep
+                (:mod:`mmvis_memcnp.results.json_rules`).
         """
         name = 'the ground truth'
         if not isinstance(source, dict):
@@ -66,40 +79,33 @@ class GroundTruth:
             if not Path(source).is_file():
                 raise FileNotFoundError(
                     f'there is no ground truth {name}: check the path.')
-            with open(source, encoding='utf-8') as file:
-                try:
-                    source = json.load(file)
-                except json.JSONDecodeError as error:
-                    raise ValueError(f'{name} is not valid json: {error}. '
-                                     'Download or export it again.') from error
+            source = parse_json(source)
         if not isinstance(source, dict) or 'videos' not in source:
             raise ValueError(
                 f'{name} is not a YouTube-VIS json: it has no "videos". Pass '
                 'the annotation file of a video data set.')
+        check_faults(source, name)
         gt = cls(
-            videos={v['id']: v for v in source['videos']},
+            videos={v['id']: v for v in source['videos'] or []},
             categories={
                 c['id']: c['name'] for c in source.get('categories') or []
             },
             name=name)
+        for video in gt.videos.values():
+            note = length_note(video)
+            if note is not None:
+                logging.getLogger(__name__).warning(
+                    '%s: %s; file_names is used.', name, note)
         for record in source.get('annotations') or []:
-            lacking = [k for k in _NEEDED if k not in record]
-            if lacking:
-                raise ValueError(
-                    f'{name}: annotation {record.get("id")} lacks '
-                    f'{", ".join(lacking)}; a YouTube-VIS json has one '
-                    'annotation a track, with a mask or null a frame.')
-            if record['video_id'] not in gt.videos:
-                raise ValueError(
-                    f'{name}: annotation {record.get("id")} names video '
-                    f'{record["video_id"]}, which "videos" lacks.')
-            gt.annotations.setdefault(record['video_id'], []).append(record)
+            video = gt.videos[record['video_id']]
+            masks = read_masks(record, video, name)
+            gt.annotations.setdefault(video['id'], []).append(
+                {**record, 'segmentations': masks})
         return gt
 
     def length(self, video_id: int) -> int:
         """Number of frames of a video."""
-        video = self.videos[video_id]
-        return int(video.get('length') or len(video['file_names']))
+        return num_frames(self.videos[video_id])
 
     def tracks(self, video_id: int) -> List[GTTrack]:
         """Annotated objects of a video, in file order.
@@ -107,19 +113,9 @@ class GroundTruth:
         Areas come from the json's ``areas``, as in the official evaluator,
         and from the masks where the json has none.
         """
-        video = self.videos[video_id]
         found = []
         for record in self.annotations.get(video_id, []):
-            try:
-                track = [
-                    to_rle(s, video['height'], video['width'],
-                           same_size=False)
-                    for s in record['segmentations']
-                ]
-            except ValueError as error:
-                raise ValueError(
-                    f'A mask of annotation {record.get("id")} of video '
-                    f'{video_id} {error}.') from error
+            track = record['segmentations']
             per_frame = record.get('areas')
             if per_frame is None:
                 per_frame = areas(track).tolist()

@@ -1,10 +1,10 @@
 """Results of a data set as read from a submission file (results.json)."""
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, Iterable, List, Optional, Sequence, Union
 
-from ...results.rle import RLE, to_rle
+from ...results.json_rules import is_id, is_number, parse_json
+from ...results.rle import RLE, MaskError, short, to_rles
 from .ground_truth import GroundTruth
 from .track_iou import Cell, reduce_video
 
@@ -18,11 +18,13 @@ class ResultTrack:
         category_id: category id of the json.
         score: any finite number; larger is surer.
         segmentations: compressed run-length codes or None, one a frame.
+        name: file and position, for messages.
     """
     video_id: int
     category_id: int
     score: float
     segmentations: Sequence[Optional[RLE]]
+    name: str = 'a result'
 
 
 def read_results(
@@ -44,13 +46,9 @@ def read_results(
     if isinstance(source, (str, Path)):
         name = str(source)
         if not Path(source).is_file():
-            raise FileNotFoundError(f'there is no {name}: check the path.')
-        with open(source, encoding='utf-8') as file:
-            try:
-                source = json.load(file)
-            except json.JSONDecodeError as error:
-                raise ValueError(f'{name} is not valid json: {error}.'
-                                 ) from error
+            raise FileNotFoundError(
+                f'there is no results file {name}: check the path.')
+        source = parse_json(source)
     if not isinstance(source, list):
         raise ValueError(f'{name} is not a list of results; pass the '
                          'results.json that tools/test.py writes.')
@@ -58,49 +56,69 @@ def read_results(
             for i, entry in enumerate(source)]
 
 
-def _read(entry: Dict[str, Any], where: str) -> ResultTrack:
+def _read(entry: Any, where: str) -> ResultTrack:
     keys = ('video_id', 'category_id', 'score', 'segmentations')
     if not isinstance(entry, dict):
         raise ValueError(f'{where} is not an object.')
     lacking = [k for k in keys if k not in entry]
     if lacking:
         raise ValueError(f'{where} lacks {", ".join(lacking)}.')
-    segmentations = []
-    for segmentation in entry['segmentations']:
-        if isinstance(segmentation, list) and segmentation:
-            raise ValueError(f'{where} holds polygons; results need '
-                             'run-length codes.')
-        try:
-            segmentations.append(to_rle(segmentation, 0, 0, same_size=False))
-        except ValueError as error:
-            raise ValueError(f'A mask of {where} {error}.') from error
+    for key in ('video_id', 'category_id'):
+        if not is_id(entry[key]):
+            raise ValueError(f'{where}: its {key} is {short(entry[key])}; '
+                             'give the id of the ground truth, a whole '
+                             'number.')
+    if not is_number(entry['score']):
+        raise ValueError(f'{where}: its score is {short(entry["score"])}; '
+                         'scores must be finite numbers.')
+    masks = entry['segmentations']
+    if not isinstance(masks, list):
+        raise ValueError(f'{where}: segmentations is {short(masks)}; give a '
+                         'list of one mask a frame, null where the object is '
+                         'absent.')
+    try:
+        masks = to_rles(masks, None)
+    except MaskError as error:
+        raise ValueError(
+            f'{where}, frame {error.frame}: the mask {error}; write the '
+            'masks anew, as pycocotools.mask.encode gives them.') from error
     return ResultTrack(entry['video_id'], entry['category_id'],
-                       float(entry['score']), segmentations)
+                       float(entry['score']), masks, where)
 
 
 def check_results(gt: GroundTruth, results: Iterable[ResultTrack]) -> None:
     """Compare results with the videos and categories of the ground truth.
 
     Raises:
-        ValueError: for an unknown video or category, or a track whose number
-            of frames is not that of its video.
+        ValueError: for an unknown video or category, a track whose number of
+            frames is not that of its video, or a mask of another size.
     """
     for track in results:
-        if track.video_id not in gt.videos:
+        video = gt.videos.get(track.video_id)
+        if video is None:
             raise ValueError(
-                f'the results name video {track.video_id}, which {gt.name} '
-                'does not have: are they of another data set or split?')
+                f'{track.name} is of video {track.video_id}, which {gt.name} '
+                'does not have: are the results of another data set or '
+                'split?')
         if track.category_id not in gt.categories:
             raise ValueError(
-                f'the results name category {track.category_id}, which '
+                f'{track.name} is of category {track.category_id}, which '
                 f'{gt.name} does not have: category ids are those of the '
                 'json, not class indices.')
         frames = gt.length(track.video_id)
         if len(track.segmentations) != frames:
             raise ValueError(
-                f'video {track.video_id} has {frames} frames, a result has '
-                f'{len(track.segmentations)} segmentations: give one a '
+                f'{track.name} has {len(track.segmentations)} segmentations, '
+                f'but video {track.video_id} has {frames} frames: give one a '
                 'frame, null where the object is absent.')
+        size = [video['height'], video['width']]
+        for frame, rle in enumerate(track.segmentations):
+            if rle is not None and rle['size'] != size:
+                raise ValueError(
+                    f'{track.name}, frame {frame}: the mask has the size '
+                    f'{rle["size"]}, but video {track.video_id} has {size} '
+                    '(height, width): write the masks at the size of the '
+                    'video.')
 
 
 def reduce_results(

@@ -80,8 +80,7 @@ def intersections(
     With its crowd flag the run-length IoU is ``|p & g| / |p|``, so one call
     a frame gives every exact intersection of the frame: no mask is decoded,
     merged or encoded again.  Frames are paired as by ``zip``: the shorter of
-    two tracks ends the sum.  Where the sizes of two codes differ, the frame
-    adds nothing, as in the official evaluator.
+    two tracks ends the sum.
 
     Args:
         tracks: D tracks of codes or None.
@@ -91,6 +90,10 @@ def intersections(
 
     Returns:
         int64 (D, G) intersections and unions in pixels.
+
+    Raises:
+        ValueError: if two codes of a frame differ in size; the official
+            evaluator lets the frame add nothing, without a word.
     """
     inter = np.zeros((len(tracks), len(others)), np.int64)
     union = np.zeros_like(inter)
@@ -98,8 +101,15 @@ def intersections(
     sizes, other_sizes = _sizes(tracks, frames), _sizes(others, frames)
     for t in range(frames):
         x, y = sizes[:, t, None], other_sizes[None, :, t]
-        # comparable: neither has ended, and an absent one fits any size
-        fits = (x > -2) & (y > -2) & ((x == y) | (x < 0) | (y < 0))
+        clash = np.argwhere((x != y) & (x >= 0) & (y >= 0))
+        if len(clash):
+            i, j = clash[0].tolist()
+            raise ValueError(
+                f'a predicted mask of frame {t} has the size '
+                f'{tracks[i][t]["size"]}, but the ground truth '
+                f'{others[j][t]["size"]} (height, width): masks must be of '
+                'the size of the video.')
+        fits = (x > -2) & (y > -2)  # neither has ended
         union += fits * (track_areas[:, t, None] + other_areas[None, :, t])
         rows = np.flatnonzero(track_areas[:, t]).tolist()
         columns = np.flatnonzero(other_areas[:, t]).tolist()

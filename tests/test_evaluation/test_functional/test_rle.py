@@ -46,8 +46,12 @@ def test_shorter_track_ends_the_sum():
 @pytest.mark.parametrize('other', [rows(0, size=(4, 5)),
                                    rows(3, size=(4, 5)),
                                    rle(size=(5, 4))])
-def test_frames_of_different_size_add_nothing(other):
-    assert sums([[rows(0), rows(1)]], [[other, rows(1)]]) == [[[4]], [[4]]]
+def test_frames_of_different_size_are_refused(other):
+    track = [[rows(0), rows(1)]]
+    with pytest.raises(ValueError, match=r'frame 1 has the size \[4, 4\]'):
+        sums(track, [[None, other]])
+    # what is not compared may be of any size
+    assert sums(track, [[rows(0)], [None, rows(0)]]) == [[[4, 0]], [[4, 12]]]
 
 
 def test_equal_to_decoded_masks():

@@ -132,6 +132,7 @@ def test_records_hold_no_masks(tmp_path):
     noise = np.random.default_rng(0).random((64, 64)) < .5
     code = mask_utils.encode(np.asfortranarray(noise.astype(np.uint8)))
     content = ground_truth([annotation(1, [code] * 50)], length=50)
+    content['videos'][0].update(height=64, width=64)
     metric = make(tmp_path, content, meta=dict(classes=('cat', )))
     metric.process(None, [sample(1, *[(0, .5, [code] * 50)] * 10, frames=50)])
     assert len(code['counts']) * 500 > 500_000
@@ -229,6 +230,8 @@ def test_scores_and_results_together(tmp_path):
     (sample(1, frames=3), 'has 2 frames'),
     (sample(1, (2, .5, [None, None])), 'label 2'),
     (sample(1, (0, float('nan'), [None, None])), 'finite'),
+    # a model that writes masks at another size than the video's
+    (sample(1, (0, .5, [None, rows(0, size=(8, 8))])), r'size \[8, 8\]'),
 ])
 def test_one_clear_sentence(tmp_path, bad, message):
     metric = make(tmp_path, toy_gt())
