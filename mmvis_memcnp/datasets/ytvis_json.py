@@ -1,6 +1,5 @@
 """Reader of YouTube-VIS style jsons as they are released (OVIS too)."""
 import json
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ import numpy as np
 from mmengine.logging import print_log
 from pycocotools import mask as mask_utils
 
+from ..images import natural_order
 from ..results.rle import to_rle
 from .classes import name_of_list
 
@@ -129,16 +129,6 @@ def match_categories(categories: list[dict],
             f'{path} does not list the classes {missing} of the config; '
             'they have no category id there.', 'current', 30)
     return mapping
-
-
-def natural_order(names: Sequence[str]) -> list[str]:
-    """Sort file names with their numbers as numbers (9 before 10)."""
-
-    def parts(name: str) -> list[tuple[int, int, str]]:
-        return [(0, int(p), '') if p.isdigit() else (1, 0, p)
-                for p in re.split(r'(\d+)', name) if p]
-
-    return sorted(names, key=parts)
 
 
 def parse_videos(videos: list[dict], path: str) -> list[dict]:

@@ -5,7 +5,6 @@ import pytest
 from mmvis_memcnp.datasets.ytvis_json import (
     flavour,
     match_categories,
-    natural_order,
     parse_track,
     parse_videos,
     read_ytvis_json,
@@ -134,9 +133,3 @@ def test_categories_match_by_name():
 def test_a_category_needs_a_name():
     with pytest.raises(ValueError, match="'id': 5.* of x needs an id and a"):
         match_categories([dict(id=5)], ('a', ), 'x')
-
-
-def test_numbers_in_names_are_numbers():
-    names = ['v/9.jpg', 'v/10.jpg', 'u/img_2_b.jpg', 'u/img_2.jpg', '3']
-    assert natural_order(names) == [
-        '3', 'u/img_2.jpg', 'u/img_2_b.jpg', 'v/9.jpg', 'v/10.jpg']

@@ -10,6 +10,7 @@ import json
 import sys
 from pathlib import Path
 
+from mmvis_memcnp.cli.run import run_tool
 from mmvis_memcnp.datasets.validation import find_problems
 
 
@@ -50,4 +51,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)
