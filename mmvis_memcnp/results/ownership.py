@@ -105,7 +105,7 @@ def check_folder(path: str | Path,
 
 def is_own(path: Path) -> bool:
     """Whether a file was made here and not changed since."""
-    return _records(path.parent).get(path.name) == _print_of(path)
+    return _print_of(path) in _records(path.parent).get(path.name, ())
 
 
 def strangers(folder: Path) -> Iterator[str]:
@@ -124,7 +124,7 @@ def strangers(folder: Path) -> Iterator[str]:
             relative = path.relative_to(folder).as_posix()
             if name != MARKER and (
                     path.is_symlink() or _print_of(path) not in
-                    (records.get(relative, 0), own.get(name, 0))):
+                    (*records.get(relative, ()), *own.get(name, ()))):
                 yield relative
         if not files and not folders and below != folder:
             yield below.relative_to(folder).as_posix()
@@ -249,18 +249,22 @@ def remove_own(path: Path) -> None:
         path.unlink()
 
 
-def _print_of(path: Path) -> list[int] | None:
+def _print_of(path: Path) -> tuple[int, int] | None:
     """Size in bytes and time of change in nanoseconds."""
     try:
         stat = path.stat()
     except OSError:
         return None
-    return [stat.st_size, stat.st_mtime_ns]
+    return stat.st_size, stat.st_mtime_ns
 
 
-def _records(folder: Path) -> dict[str, list[int]]:
-    """What was noted for each file; the last line counts."""
-    found: dict[str, list[int]] = {}
+def _records(folder: Path) -> dict[str, set[tuple[int, int]]]:
+    """All that was noted for each file.
+
+    Not the last note alone: after a kill it may be of a file that was never
+    put in the place of the one before.
+    """
+    found: dict[str, set[tuple[int, int]]] = {}
     try:
         text = (folder / MARKER).read_text(encoding='utf-8')
     except (OSError, UnicodeDecodeError):
@@ -269,7 +273,8 @@ def _records(folder: Path) -> dict[str, list[int]]:
         # A line that was cut off notes nothing.
         with suppress(ValueError, KeyError, TypeError):
             entry = json.loads(line)
-            found[str(entry['file'])] = entry['print']
+            size, time = entry['print']
+            found.setdefault(entry['file'], set()).add((int(size), int(time)))
     return found
 
 

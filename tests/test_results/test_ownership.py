@@ -78,6 +78,22 @@ def test_a_file(tmp_path, change, replaced):
         assert path.exists()
 
 
+def test_a_kill_before_the_name_is_given(tmp_path, monkeypatch):
+    """The note is there, its file is not: the former one is still ours."""
+    def fail(*_):
+        raise KeyError
+
+    path = tmp_path / 'a.txt'
+    write(path)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, 'replace', fail)
+        with pytest.raises(KeyError):
+            write(path, 'newer', overwrite=True)
+    assert path.read_text() == 'ours' and is_own(path)
+    write(path, 'newest', overwrite=True)
+    assert path.read_text() == 'newest'
+
+
 def test_a_file_that_appears_while_ours_is_written(tmp_path):
     path = tmp_path / 'a.txt'
     with pytest.raises(OutputError):
