@@ -68,6 +68,13 @@ def _terminate(number: int, frame: FrameType | None) -> None:
     raise Terminated
 
 
+def _stop_behind(error: BaseException | None) -> KeyboardInterrupt | None:
+    """The signal that led to an error; some code catches it as a failure."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error
+
+
 def run_tool(main: Callable[[], object],
              stopped: str = 'nothing is left half-written.') -> None:
     """Run a command-line tool; bad input ends it with one sentence.
@@ -87,10 +94,11 @@ def run_tool(main: Callable[[], object],
               if main_thread else None)
     try:
         main()
-    except KeyboardInterrupt as stop:
-        print(f'Stopped: {stopped}', file=sys.stderr, flush=True)
-        sys.exit(143 if isinstance(stop, Terminated) else 130)
-    except Exception as error:
+    except (Exception, KeyboardInterrupt) as error:
+        stop = _stop_behind(error)
+        if stop is not None:
+            print(f'Stopped: {stopped}', file=sys.stderr, flush=True)
+            sys.exit(143 if isinstance(stop, Terminated) else 130)
         message = user_message(error)
         if message is None or os.environ.get('MMVIS_TRACEBACK') == '1':
             raise
