@@ -48,7 +48,7 @@ $(INSTALLED): requirements/torch.lock requirements/stack.lock setup.cfg \
 
 demo: env  ## run the shipped MemCNP model on the shipped clip
 	$(PY) demo/video_demo.py $(DEMO_CLIP) $(DEMO_CONFIG) $(DEMO_CKPT) \
-	  --out-dir $(DEMO_OUT)
+	  --out-dir $(DEMO_OUT) --overwrite
 
 test: env  ## run the test suite
 	$(PY) -m pytest -q $(PYTEST_ARGS)

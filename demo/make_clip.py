@@ -6,9 +6,12 @@ import argparse
 import tempfile
 from pathlib import Path
 
-import cv2
-
+from mmvis_memcnp.cli.output_options import add_overwrite_option
+from mmvis_memcnp.cli.run import run_tool
 from mmvis_memcnp.datasets.moving_shapes.generate import generate
+from mmvis_memcnp.images import list_images, read_image
+from mmvis_memcnp.results.ownership import check_file, new_file
+from mmvis_memcnp.visualization import VideoWriter
 
 
 def main() -> None:
@@ -18,19 +21,19 @@ def main() -> None:
     parser.add_argument('--frames', type=int, default=60)
     parser.add_argument('--seed', type=int, default=11)
     parser.add_argument('--level', choices=('easy', 'hard'), default='easy')
+    add_overwrite_option(parser)
     args = parser.parse_args()
+    check_file(args.out, 'OUT', args.overwrite)
     height, width = 256, 384
-    with tempfile.TemporaryDirectory() as folder:
-        generate(
-            Path(folder) / 'clip', 1, args.frames, (height, width), args.seed,
-            args.level)
-        writer = cv2.VideoWriter(
-            str(args.out), cv2.VideoWriter_fourcc(*'mp4v'), 10,
-            (width, height))
-        for path in sorted((Path(folder) / 'clip').rglob('*.jpg')):
-            writer.write(cv2.imread(str(path)))
-        writer.release()
+    with tempfile.TemporaryDirectory() as folder, \
+            new_file(args.out, args.overwrite, 'OUT') as name:
+        data = generate(Path(folder) / 'clip', 1, args.frames,
+                        (height, width), args.seed, args.level)
+        writer = VideoWriter(name, 10, (height, width), 'mp4v')
+        for path in list_images(data.parent / 'JPEGImages' / '0001'):
+            writer.write(read_image(path))
+        writer.close()
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

@@ -7,7 +7,6 @@ the length of the video.
 """
 import argparse
 import os
-import sys
 import warnings
 from collections import deque
 
@@ -27,6 +26,9 @@ from mmvis_memcnp.apis.outputs import VideoOutputs  # noqa: E402
 from mmvis_memcnp.cli.options import (  # noqa: E402
     add_model_options,
 )
+from mmvis_memcnp.cli.output_options import (  # noqa: E402
+    add_overwrite_option,
+)
 from mmvis_memcnp.cli.run import run_tool  # noqa: E402
 from mmvis_memcnp.errors import UserError  # noqa: E402
 from mmvis_memcnp.visualization.files import BROWSER_CODECS, CODECS  # noqa: E402
@@ -45,6 +47,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('checkpoint', help='weights; their '
                         'classes are used where the config names others')
     parser.add_argument('--out-dir', default='outputs', help='folder')
+    add_overwrite_option(parser)
     parser.add_argument(
         '--score-thr', type=float, default=0.3, help='instances that score '
         'less are not drawn nor written as PNG or MOTS; the json has all')
@@ -72,16 +75,20 @@ def main() -> None:
     source = open_source(args.input, args.max_frames, args.allow_broken)
     if args.show:
         _check_display()
-    with warnings.catch_warnings():
-        warnings.simplefilter('ignore', DeprecationWarning)
-        inferencer = VISInferencer.from_args(args)
     codec = args.codec
     if source.live and codec == 'auto':
         codec = 'mp4v'  # the only one that keeps up with a camera
-    with VideoOutputs(
-            args.out_dir, source.name, inferencer.classes, args.score_thr,
-            args.fps or source.fps or 10., not args.no_video, codec,
-            args.png_masks, args.mots) as outputs:
+    # Before the model is built: it says at once where it may not write.
+    outputs = VideoOutputs(
+        args.out_dir, source.name, score_thr=args.score_thr,
+        fps=args.fps or source.fps or 10., video=not args.no_video,
+        codec=codec, png_masks=args.png_masks, mots=args.mots,
+        overwrite=args.overwrite, inputs=source.files)
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore', DeprecationWarning)
+        inferencer = VISInferencer.from_args(args)
+    outputs.classes = inferencer.classes
+    with outputs:
         # Of a broken video it is not known what can be read.
         length = None if args.allow_broken else source.length
         session = inferencer.session(outputs.sink, length=length)
@@ -135,8 +142,4 @@ def _show(picture) -> bool:
 
 
 if __name__ == '__main__':
-    try:
-        run_tool(main)
-    except KeyboardInterrupt:
-        print('Error: stopped; nothing was written.', file=sys.stderr)
-        sys.exit(130)
+    run_tool(main, stopped='nothing was written.')

@@ -15,3 +15,7 @@ class SourceError(ValueError):
 
 class CheckpointError(RuntimeError):
     """A checkpoint that cannot, or must not, be loaded."""
+
+
+class OutputError(ValueError):
+    """An output has no place; the message is one sentence with the fix."""

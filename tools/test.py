@@ -6,8 +6,11 @@ from mmengine.config import Config, DictAction
 from mmengine.runner import Runner
 
 from mmvis_memcnp.cli import preflight
+from mmvis_memcnp.cli.output_options import add_overwrite_option
 from mmvis_memcnp.cli.run import run_tool
+from mmvis_memcnp.cli.work_dir import check_work_dir, config_kept
 from mmvis_memcnp.errors import UserError
+from mmvis_memcnp.results.ownership import check_file, check_folder
 
 
 def parse_args() -> argparse.Namespace:
@@ -37,6 +40,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--show-dir',
         help='folder for pictures of the results, a folder a video')
+    add_overwrite_option(parser)
     parser.add_argument(
         '--cfg-options',
         nargs='+',
@@ -52,6 +56,10 @@ def apply_options(cfg: Config, args: argparse.Namespace) -> None:
     """Write the options that concern data and scores into the config."""
     if args.out is not None and not args.out.endswith('.json'):
         raise UserError(f'--out must name a .json file, got {args.out}.')
+    if args.out is not None:
+        check_file(args.out, '--out', args.overwrite)
+    if args.show_dir is not None:
+        check_folder(args.show_dir, '--show-dir', args.overwrite)
     if args.ann_file is not None:
         # Relative paths of a config are taken from its data_root.
         path = os.path.abspath(args.ann_file)
@@ -78,6 +86,8 @@ def main() -> None:
     preflight.set_work_dir(cfg, args.config, args.work_dir)
     preflight.set_results_folder(cfg, 'test_evaluator')
     apply_options(cfg, args)
+    preflight.let_overwrite(cfg, args.overwrite, 'test_evaluator')
+    check_work_dir(cfg)
     preflight.check_checkpoint_path(args.checkpoint, 'the path')
     preflight.check_annotations(cfg, 'test_dataloader')
     preflight.apply_classes(cfg, 'test_dataloader')
@@ -86,7 +96,9 @@ def main() -> None:
     if args.show_dir is not None:
         preflight.add_hook(cfg, 'DrawResultsHook', out_dir=args.show_dir)
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    Runner.from_cfg(cfg).test()
+    with config_kept(cfg):
+        runner = Runner.from_cfg(cfg)
+    runner.test()
 
 
 if __name__ == '__main__':

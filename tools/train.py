@@ -7,6 +7,7 @@ from mmengine.runner import Runner
 
 from mmvis_memcnp.cli import preflight
 from mmvis_memcnp.cli.run import run_tool
+from mmvis_memcnp.cli.work_dir import check_work_dir, config_kept
 
 
 def parse_args() -> argparse.Namespace:
@@ -25,6 +26,11 @@ def parse_args() -> argparse.Namespace:
         help='go on from a checkpoint exactly where it stopped; without a '
         'path, from the newest one in the work dir, or from the start if '
         'there is none yet')
+    parser.add_argument(
+        '--overwrite',
+        action='store_true',
+        help='start again in a work dir that holds a training, whose '
+        'checkpoints are replaced')
     parser.add_argument(
         '--amp',
         action='store_true',
@@ -86,13 +92,19 @@ def main() -> None:
     preflight.check_annotations(cfg, 'train_dataloader', 'val_dataloader')
     preflight.apply_classes(cfg, 'train_dataloader')
     choose_start(cfg, args.resume)
+    check_work_dir(cfg, args.overwrite)
+    preflight.let_overwrite(cfg, args.overwrite or bool(cfg.get('resume')),
+                            'val_evaluator', 'test_evaluator')
     preflight.prepare_initial_weights(cfg)
     preflight.add_hook(cfg, 'CheckpointCheckHook',
                        strict=bool(cfg.get('resume')))
     preflight.add_hook(cfg, 'NaNStopHook')
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    Runner.from_cfg(cfg).train()
+    with config_kept(cfg):
+        runner = Runner.from_cfg(cfg)
+    runner.train()
 
 
 if __name__ == '__main__':
-    run_tool(main)
+    run_tool(main, stopped='the same command with --resume goes on from the '
+             'newest checkpoint, if there is one.')

@@ -1,8 +1,9 @@
 """What a run on a video leaves behind, all of it or nothing."""
 import json
+import os
 import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TextIO
 
@@ -10,6 +11,7 @@ import numpy as np
 from mmengine.structures import InstanceData
 from pycocotools import mask as coco_mask
 
+from ..errors import OutputError
 from ..results import (
     FileSink,
     VideoResult,
@@ -17,9 +19,20 @@ from ..results import (
     encode_masks,
     rle_to_json,
 )
+from ..results.files import undisturbed, work_folder
+from ..results.ownership import (
+    check_file,
+    check_folder,
+    put_in_place,
+    remove_own,
+)
 from ..visualization.files import VideoWriter, write_image
 from ..visualization.overlay import draw_frame
 from ..visualization.uncertainty import plot_uncertainty
+
+# What the names of the files end with, by kind.
+SUFFIXES = dict(video='.mp4', results='.json', uncertainty='_uncertainty.png',
+                masks='_masks', mots='_mots.txt')
 
 
 class VideoOutputs:
@@ -27,7 +40,8 @@ class VideoOutputs:
 
     Everything goes into a hidden folder inside ``out_dir`` first; only
     :meth:`publish` gives the files their names. Used as a context manager,
-    the hidden folder is gone afterwards in any case.
+    the hidden folder is gone afterwards in any case. An input and what was
+    not written by this package are never replaced.
 
     Args:
         out_dir (str | Path): Folder of the outputs, made if needed.
@@ -40,9 +54,15 @@ class VideoOutputs:
         codec (str): See :class:`~mmvis_memcnp.visualization.VideoWriter`.
         png_masks (bool): Write a PNG (0 and 255) an instance and frame.
         mots (bool): Write a MOTS txt.
+        overwrite (bool): Whether outputs of an earlier run may be replaced.
+        inputs (Sequence[Path]): Files that are read.
 
     Attributes:
         sink (FileSink): Where the session must put its results.
+
+    Raises:
+        OutputError: If an output may not be written, or ``out_dir`` takes no
+            files. Nothing is made before.
     """
 
     def __init__(self,
@@ -54,7 +74,9 @@ class VideoOutputs:
                  video: bool = True,
                  codec: str = 'auto',
                  png_masks: bool = False,
-                 mots: bool = False) -> None:
+                 mots: bool = False,
+                 overwrite: bool = False,
+                 inputs: Sequence[Path] = ()) -> None:
         self.out_dir, self.name = Path(out_dir), name
         self.classes, self.score_thr, self.fps = classes, score_thr, fps
         self._codec = codec
@@ -62,21 +84,43 @@ class VideoOutputs:
         self._with_mots = mots
         self._writer: VideoWriter | None = None
         self._count = 0
+        self._overwrite, self._inputs = overwrite, inputs
+        self._stack = ExitStack()
+        self._mots: TextIO | None = None
+        if len(inputs) > 1 and inputs[0].parent.resolve() == \
+                self.out_dir.resolve():
+            raise OutputError(f'{out_dir} is the folder of the frames, where '
+                              'a picture of ours would be the next frame: '
+                              'give --out-dir another folder.')
+        wanted = dict(results=True, uncertainty=True, video=video,
+                      masks=png_masks, mots=mots)
+        self._check([kind for kind, want in wanted.items() if want])
+
+    def _check(self, kinds: Sequence[str]) -> None:
+        """Refuse to write where something is that must stay."""
+        for kind in kinds:
+            check = check_folder if kind == 'masks' else check_file
+            check(self.target(kind), '--out-dir', self._overwrite,
+                  self._inputs)
+
+    def target(self, kind: str) -> Path:
+        """Where the output of a kind will be."""
+        return self.out_dir / f'{self.name}{SUFFIXES[kind]}'
 
     def __enter__(self) -> 'VideoOutputs':
-        self.out_dir.mkdir(parents=True, exist_ok=True)
-        self._work = Path(tempfile.mkdtemp(prefix='.unfinished-',
-                                           dir=self.out_dir))
-        self.sink = FileSink(str(self._work / 'tracks.bin'))
-        self._mots: TextIO | None = None
-        if self._with_mots:
-            self._mots = open(self._work / 'mots.part', 'w+')
+        with self._stack as stack:
+            self._work = stack.enter_context(
+                work_folder(self.out_dir, self.name))
+            self.sink = FileSink(str(self._work / 'tracks.bin'))
+            stack.callback(self.sink.close)
+            if self._with_mots:
+                self._mots = open(self._work / 'mots.part', 'w+')
+            stack.callback(self._close)
+            self._stack = stack.pop_all()
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._close()
-        self.sink.close()
-        shutil.rmtree(self._work, ignore_errors=True)
+        self._stack.close()
 
     def add(self, frame: np.ndarray, result: InstanceData) -> np.ndarray:
         """Take the next frame.
@@ -124,21 +168,28 @@ class VideoOutputs:
         made = {}
         with open(self._work / 'results.json', 'w') as file:
             write_results(file, video.iter_ytvis(1, cat_ids))
-        made['results'] = self._work / 'results.json', '.json'
+        made['results'] = self._work / 'results.json'
         plot = self._work / 'uncertainty.png'
         if plot_uncertainty(video, plot, self.classes):
-            made['uncertainty'] = plot, '_uncertainty.png'
+            made['uncertainty'] = plot
         if self._mots is not None:
             self._finish_mots(video, cat_ids)
-            made['mots'] = self._work / 'mots.txt', '_mots.txt'
+            made['mots'] = self._work / 'mots.txt'
         self._close()
         if self._writer is not None:
-            made['video'] = self._work / 'video.mp4', '.mp4'
+            made['video'] = self._work / 'video.mp4'
         if self._with_pngs:
             self._finish_pngs(video)
-            made['masks'] = self._work / 'masks', '_masks'
-        return {kind: _move(source, self.out_dir / f'{self.name}{suffix}')
-                for kind, (source, suffix) in made.items()}
+            made['masks'] = self._work / 'masks'
+        self._check(list(made))
+        with undisturbed():
+            for kind, source in made.items():
+                put_in_place(source,
+                             Path(os.path.realpath(self.target(kind))))
+            if 'uncertainty' not in made:
+                # One of an earlier run is not that of these results.
+                remove_own(self.target('uncertainty'))
+        return {kind: self.target(kind) for kind in made}
 
     @property
     def codec(self) -> str | None:
@@ -172,6 +223,8 @@ class VideoOutputs:
             for file in folder.iterdir():
                 if int(file.stem) < begin[identity]:
                     file.unlink()
+            if not any(folder.iterdir()):
+                folder.rmdir()
 
     def _spool_mots(self, ids: list[int], masks: np.ndarray,
                     scores: np.ndarray) -> None:
@@ -237,11 +290,3 @@ def separate_masks(masks: np.ndarray, scores: np.ndarray) -> np.ndarray:
     apart[order[:1]] = ranked[:1]
     apart[order[1:]] = ranked[1:] & ~taken[:-1]
     return apart
-
-
-def _move(source: Path, target: Path) -> Path:
-    """Rename into place; a folder that is in the way goes first."""
-    if target.is_dir():
-        shutil.rmtree(target)
-    source.replace(target)
-    return target

@@ -10,13 +10,11 @@ from typing import Any, Union
 import cv2
 import numpy as np
 
-from ..datasets.transforms.loading import LoadFrame
-from ..datasets.ytvis_json import natural_order
 from ..errors import SourceError
+from ..images import IMAGE_SUFFIXES, list_images, natural_order, read_image
 
 Source = Union[str, Path, int, np.ndarray, Iterable]
 
-IMAGE_SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp')
 # Containers may count a frame or two that no decoder gives out.
 _UNCERTAIN_FRAMES = 2
 
@@ -34,11 +32,13 @@ class FrameSource:
         length (int, optional): Number of frames, None if not known.
         fps (float, optional): Frames a second, None if not known.
         live (bool): Whether it ends only when somebody stops it.
+        files (Sequence[Path]): What is read and must not be written.
     """
     name: str
     length: int | None
     fps: float | None
     live: bool
+    files: Sequence[Path]
     _frames: Callable[[], Iterator[np.ndarray]]
     _max_frames: int | None = None
 
@@ -89,17 +89,18 @@ def open_source(source: Source,
         raise SourceError(
             f'max_frames must be at least 1, got {max_frames}.')
     if isinstance(source, (str, Path, int)):
-        name, length, fps, live, frames = _open_named(source, allow_broken)
+        opened = _open_named(source, allow_broken)
+        name, length, fps, live, files, frames = opened
     else:
         length = len(source) if isinstance(source, Sized) else None
         if length == 0:
             raise SourceError('The list of frames is empty: give at least '
                               'one.')
-        name, fps, live = 'frames', None, False
+        name, fps, live, files = 'frames', None, False, []
         frames = lambda: map(_load_if_path, source)  # noqa: E731
     if length is not None and max_frames is not None:
         length = min(length, max_frames)
-    return FrameSource(name, length, fps, live, frames, max_frames)
+    return FrameSource(name, length, fps, live, files, frames, max_frames)
 
 
 def check_frame(frame: Any, index: int) -> None:
@@ -143,7 +144,7 @@ def read_frames(source: Source,
     return frames
 
 
-_Opened = tuple[str, Union[int, None], Union[float, None], bool,
+_Opened = tuple[str, Union[int, None], Union[float, None], bool, list[Path],
                 Callable[[], Iterator[np.ndarray]]]
 
 
@@ -154,13 +155,12 @@ def _open_named(source: Union[str, Path, int], allow_broken: bool) -> _Opened:
     path = Path(text).expanduser()
     if camera and not path.exists():
         number = int(camera[1] or 0)
-        return (f'webcam{number}', None, None, True, lambda: _live(
+        return (f'webcam{number}', None, None, True, [], lambda: _live(
             number, f'webcam {number}'))
     if '://' in text:
-        return 'stream', None, None, True, lambda: _live(text, text)
+        return 'stream', None, None, True, [], lambda: _live(text, text)
     if path.is_dir():
-        files = [p for p in path.iterdir()
-                 if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file()]
+        files = list_images(path)
         if not files:
             raise SourceError(
                 f'The folder {text} has no images ('
@@ -173,7 +173,8 @@ def _open_named(source: Union[str, Path, int], allow_broken: bool) -> _Opened:
         return _video(path, allow_broken)
     if glob.has_magic(text):
         files = [Path(p) for p in glob.glob(str(path), recursive=True)
-                 if Path(p).suffix.lower() in IMAGE_SUFFIXES]
+                 if Path(p).suffix.lower() in IMAGE_SUFFIXES
+                 and not Path(p).name.startswith('.')]
         if not files:
             raise SourceError(f'No image matches {text}: check the pattern.')
         return _images(files[0].resolve().parent.name, files)
@@ -182,8 +183,9 @@ def _open_named(source: Union[str, Path, int], allow_broken: bool) -> _Opened:
 
 
 def _images(name: str, files: list[Path]) -> _Opened:
-    ordered = natural_order([str(f) for f in files])
-    return name, len(files), None, False, lambda: map(_load_if_path, ordered)
+    ordered = [Path(f) for f in natural_order([str(f) for f in files])]
+    return (name, len(files), None, False, ordered,
+            lambda: map(_load_if_path, ordered))
 
 
 def _load_if_path(frame: Union[str, Path, np.ndarray]) -> np.ndarray:
@@ -191,7 +193,7 @@ def _load_if_path(frame: Union[str, Path, np.ndarray]) -> np.ndarray:
     if not isinstance(frame, (str, Path)):
         return frame
     try:
-        return LoadFrame().transform(dict(img_path=str(frame)))['img']
+        return read_image(frame)
     except (FileNotFoundError, ValueError) as error:
         raise SourceError(str(error)) from error
 
@@ -212,7 +214,7 @@ def _video(path: Path, allow_broken: bool) -> _Opened:
     finally:
         capture.release()
     return (path.stem, count if count > 0 else None,
-            fps if 0 < fps < 1000 else None, False,
+            fps if 0 < fps < 1000 else None, False, [path],
             lambda: _decode(path, count, allow_broken))
 
 

@@ -117,6 +117,19 @@ def set_results_folder(cfg: Config, *evaluators: str) -> None:
             metric['work_dir'] = cfg.work_dir
 
 
+def let_overwrite(cfg: Config, overwrite: bool, *evaluators: str) -> None:
+    """Say whether results files of an earlier run may be replaced.
+
+    Args:
+        cfg: The config, changed in place.
+        overwrite: Whether they may.
+        evaluators: Keys of evaluators, which may be absent.
+    """
+    for evaluator in evaluators:
+        for metric in metrics(cfg, evaluator):
+            metric['overwrite'] = overwrite
+
+
 def metrics(cfg: Config, evaluator: str) -> Iterator[dict]:
     """The configs of the metrics that know of tracks and ground truth.
 

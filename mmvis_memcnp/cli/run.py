@@ -3,10 +3,13 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import sys
+import threading
 import traceback
 from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 
 from ..errors import CheckpointError, UserError
 
@@ -55,21 +58,52 @@ def _worker_message(error: BaseException, text: str) -> str | None:
     return raised[-1].strip() if ours and raised else None
 
 
-def run_tool(main: Callable[[], None]) -> None:
+class Terminated(KeyboardInterrupt):
+    """SIGTERM came: what Ctrl-C does, so that everything is cleared up."""
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    # One is enough; a second may not disturb what the first one set off.
+    signal.signal(number, signal.SIG_IGN)
+    raise Terminated
+
+
+def _stop_behind(error: BaseException | None) -> KeyboardInterrupt | None:
+    """The signal that led to an error; some code catches it as a failure."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error
+
+
+def run_tool(main: Callable[[], object],
+             stopped: str = 'nothing is left half-written.') -> None:
     """Run a command-line tool; bad input ends it with one sentence.
 
     The sentence goes to stderr and the exit status is 1. Set
     ``MMVIS_TRACEBACK=1`` to see where it came from. Defects keep their
-    traceback.
+    traceback. Ctrl-C and SIGTERM end it with a sentence, too, once temporary
+    files are gone; the exit status is 130 or 143.
 
     Args:
         main: The tool.
+        stopped: What is true after a signal, said behind 'Stopped: '.
     """
+    # Only the main thread may set handlers, and only it gets signals.
+    main_thread = threading.current_thread() is threading.main_thread()
+    former = (signal.signal(signal.SIGTERM, _terminate)
+              if main_thread else None)
     try:
         main()
-    except Exception as error:
+    except (Exception, KeyboardInterrupt) as error:
+        stop = _stop_behind(error)
+        if stop is not None:
+            print(f'Stopped: {stopped}', file=sys.stderr, flush=True)
+            sys.exit(143 if isinstance(stop, Terminated) else 130)
         message = user_message(error)
         if message is None or os.environ.get('MMVIS_TRACEBACK') == '1':
             raise
         print(f'Error: {message}', file=sys.stderr, flush=True)
         sys.exit(1)
+    finally:
+        if former is not None:
+            signal.signal(signal.SIGTERM, former)

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
 from pycocotools import mask as mask_utils
 
+from ..images import image_size, is_cut_off, natural_order
 from ..results.json_rules import (
     find_faults,
     is_id,
@@ -15,8 +15,7 @@ from ..results.json_rules import (
     num_frames,
 )
 from ..results.rle import RLE, MaskError, short, to_rle, to_rles
-from .transforms.loading import is_cut_off
-from .ytvis_json import FLAVOUR_FIXES, flavour, natural_order
+from .ytvis_json import FLAVOUR_FIXES, flavour
 
 # A box may be rounded outwards or inwards, and a polygon's area is not quite
 # that of its pixels.
@@ -97,13 +96,13 @@ def _of_video(video: dict, images: Path | None) -> Iterator[str]:
 def _of_image(path: Path, video: dict) -> str | None:
     if not path.is_file():
         return f'does not exist in {path.parent}'
-    if is_cut_off(path.read_bytes()):
+    data = path.read_bytes()
+    if is_cut_off(data):
         return 'is cut off'
     try:
-        with Image.open(path) as image:
-            width, height = image.size
-    except OSError:
-        return 'is not a readable image'
+        height, width = image_size(data)
+    except ValueError as error:
+        return str(error)
     if (height, width) != (video.get('height'), video.get('width')):
         return (f'is {width}x{height} pixels, but the video '
                 f'{video.get("width")}x{video.get("height")}')

@@ -1,5 +1,4 @@
 """Reader of YouTube-VIS style jsons as they are released (OVIS too)."""
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,7 @@ import numpy as np
 from mmengine.logging import print_log
 from pycocotools import mask as mask_utils
 
+from ..images import natural_order
 from ..results.json_rules import (
     check_faults,
     length_note,
@@ -124,17 +124,6 @@ def match_categories(categories: list[dict],
             f'{path} does not list the classes {missing} of the config; '
             'they have no category id there.', 'current', 30)
     return mapping
-
-
-def natural_order(names: Sequence[str]) -> list[str]:
-    """Sort file names with their numbers as numbers (9 before 10)."""
-
-    def parts(name: str) -> list[tuple[int, int, str]]:
-        return [(0, int(p), '') if p.isdecimal() and len(p) < 4000 else
-                (1, 0, p)
-                for p in re.split(r'(\d+)', name) if p]
-
-    return sorted(names, key=parts)
 
 
 def parse_videos(videos: list[dict], path: str) -> list[dict]:

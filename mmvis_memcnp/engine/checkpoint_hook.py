@@ -1,7 +1,6 @@
 """Checkpoints that a kill at any moment leaves whole."""
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +11,15 @@ from mmengine.hooks import CheckpointHook
 from mmengine.runner import Runner
 
 from ..errors import UserError
+from ..results.files import replacing
 
 
 @register_backend('atomic_local', force=True)
 class AtomicLocalBackend(LocalBackend):
     """Local files that appear whole or not at all.
 
-    The bytes go to a neighbour ``<name>.tmp`` which takes the name once they
-    are on the disk; a reader, or the next start after a kill, sees the former
-    file or the new one.
+    A reader, or the next start after a kill, sees the former file or the new
+    one: see :func:`~mmvis_memcnp.results.files.replacing`.
     """
 
     def put(self, obj: bytes, filepath: str | Path) -> None:
@@ -30,14 +29,8 @@ class AtomicLocalBackend(LocalBackend):
             obj: The content.
             filepath: Where; missing folders are made.
         """
-        path = Path(filepath)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f'{path.name}.tmp')
-        with part.open('wb') as file:
-            file.write(obj)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
+        with replacing(filepath) as path:
+            path.write_bytes(obj)
 
     def put_text(self,
                  obj: str,

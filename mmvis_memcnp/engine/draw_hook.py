@@ -4,13 +4,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import cv2
 from mmdet.registry import HOOKS
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from ..errors import UserError
-from ..visualization.files import write_image
+from ..images import read_image
+from ..results.ownership import new_file
+from ..visualization.files import save_image
 from ..visualization.overlay import draw_frame
 
 
@@ -20,7 +21,8 @@ class DrawResultsHook(Hook):
 
     The pictures are ``<out_dir>/<video id>/<name of the frame>.jpg``; each is
     written as its frame is done. What a model decides when a video ends (such
-    as tracks dropped as noise) is not in them.
+    as tracks dropped as noise) is not in them. A picture that is there is
+    replaced if it was written by this package, else the test stops.
 
     Args:
         out_dir: Folder for the pictures, made if needed.
@@ -46,16 +48,18 @@ class DrawResultsHook(Hook):
 
         Raises:
             UserError: The frame's image cannot be read.
+            OutputError: Its picture would replace a file of the user.
         """
         meta = data_batch['data_samples'][0].video_data_samples[0].metainfo
         path = Path(meta['img_path'])
-        image = cv2.imread(str(path))
-        if image is None:
+        try:
+            image = read_image(path)
+        except (OSError, ValueError) as error:
             raise UserError(f'The frame {path} cannot be read: check that the '
-                            'file is still there and is an image.')
+                            'file is still there and is an image.') from error
         classes = (runner.visualizer.dataset_meta or {}).get('classes', ())
         picture = draw_frame(
             image, outputs[0], classes, score_thr=self.score_thr)
-        write_image(
-            self.out_dir / str(meta['video_id']) / f'{path.stem}.jpg',
-            picture)
+        target = self.out_dir / str(meta['video_id']) / f'{path.stem}.jpg'
+        with new_file(target, True, '--show-dir', durable=False) as name:
+            save_image(name, picture)

@@ -1,47 +1,18 @@
 """Pictures and videos that are either written whole or not at all."""
-import os
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
 import numpy as np
+
+from ..results.files import replacing
 
 # In the order of preference: what browsers play comes first.
 CODECS = dict(h264='avc1', vp9='vp09', mp4v='mp4v')
 BROWSER_CODECS = ('h264', 'vp9')
 
 
-@contextmanager
-def replacing(path: str | Path) -> Iterator[Path]:
-    """A temporary name beside ``path`` that becomes ``path`` on success.
-
-    Args:
-        path (str | Path): The file to be; its folder is made if needed.
-
-    Yields:
-        Path: Where to write, with the same suffix. It is removed if the block
-        raises.
-    """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f'.{path.stem}-',
-                                    suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    try:
-        yield Path(name)
-        # mkstemp makes it private; give it what a new file would have.
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(name, 0o666 & ~mask)
-        os.replace(name, path)
-    finally:
-        Path(name).unlink(missing_ok=True)
-
-
 def write_image(path: str | Path, image: np.ndarray) -> None:
-    """Write a picture.
+    """Write a picture, whole or not at all.
 
     Args:
         path (str | Path): File with a suffix that OpenCV knows.
@@ -50,10 +21,22 @@ def write_image(path: str | Path, image: np.ndarray) -> None:
     Raises:
         ValueError: If OpenCV cannot write it.
     """
-    with replacing(path) as temporary:
-        if not cv2.imwrite(str(temporary), image):
-            raise ValueError(f'{path} cannot be written: use the suffix .png '
-                             'or .jpg.')
+    with replacing(path, durable=False) as temporary:
+        save_image(temporary, image)
+
+
+def save_image(path: str | Path, image: np.ndarray) -> None:
+    """Write a picture to a name that nobody else reads.
+
+    Args:
+        path, image: See :func:`write_image`.
+
+    Raises:
+        ValueError: If OpenCV cannot write it.
+    """
+    if not cv2.imwrite(str(path), image):
+        raise ValueError(f'{path} cannot be written: use the suffix .png '
+                         'or .jpg.')
 
 
 class VideoWriter:

@@ -7,8 +7,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ..results import Track, VideoResult
+from ..results.files import replacing
 from .colors import rgb_of
-from .files import replacing
 from .panels import BLACK, WHITE, fit, grid
 from .selection import draw_dot
 from .text import chip_shape, put_chip

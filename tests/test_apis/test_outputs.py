@@ -6,6 +6,7 @@ import torch
 from mmvis_memcnp.apis.outputs import VideoOutputs
 from mmvis_memcnp.results import Ranked, encode_masks
 from mmvis_memcnp.results.frame import frame_result
+from mmvis_memcnp.results.ownership import MARKER
 from mmvis_memcnp.results.store import TrackStore
 
 SHAPE = (40, 60)
@@ -45,7 +46,8 @@ def test_what_was_noise_or_hidden_is_in_no_file(tmp_path):
     pictures = {str(path.relative_to(made['masks'])).removesuffix('.png')
                 for path in made['masks'].rglob('*.png')}
     assert pictures == {'0000/000002', '0002/000000', '0002/000002'}
-    assert {p.name for p in made['masks'].iterdir()} == {'0000', '0002'}
+    assert {p.name for p in made['masks'].iterdir()} == {
+        '0000', '0002', MARKER}
     lines = [line.split()[:2] for line in
              made['mots'].read_text().splitlines()]
     assert lines == [['0', '1002'], ['2', '1000'], ['2', '1002']]

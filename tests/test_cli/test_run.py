@@ -1,4 +1,6 @@
 """Bad input is told from defects."""
+import signal
+
 import numpy as np
 import pytest
 from torch.utils.data import DataLoader
@@ -86,3 +88,23 @@ def test_traceback_on_request(monkeypatch):
     monkeypatch.setenv('MMVIS_TRACEBACK', '1')
     with pytest.raises(UserError):
         run_tool(raise_user_error)
+
+
+def swallow(number):
+    """As mmengine does when it formats a config."""
+    try:
+        signal.raise_signal(number)
+    except BaseException:
+        raise SyntaxError('Failed to format')  # noqa: B904
+
+
+@pytest.mark.parametrize('work', [signal.raise_signal, swallow])
+@pytest.mark.parametrize('number, code', [(signal.SIGINT, 130),
+                                          (signal.SIGTERM, 143)])
+def test_a_signal_ends_a_tool(capsys, work, number, code):
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit) as info:
+        run_tool(lambda: work(number), stopped='go on with --resume.')
+    assert info.value.code == code
+    assert capsys.readouterr().err == 'Stopped: go on with --resume.\n'
+    assert signal.getsignal(signal.SIGTERM) is before

@@ -257,13 +257,19 @@ def test_bad_arguments(tmp_path, changes, sentence):
 
 
 def test_a_used_folder_is_left_alone(tmp_path):
-    (tmp_path / 'a').mkdir()
-    (tmp_path / 'a' / 'thesis.txt').write_text('mine')
-    with pytest.raises(FileExistsError, match='a is not empty'):
-        make(tmp_path / 'a')
-    assert (tmp_path / 'a' / 'thesis.txt').read_text() == 'mine'
-    make(tmp_path / 'a', overwrite=True)
-    assert not (tmp_path / 'a' / 'thesis.txt').exists()
+    folder = tmp_path / 'a'
+    make(folder)
+    with pytest.raises(ValueError, match='a is not empty: .* --overwrite'):
+        make(folder)
+    before = (folder / 'instances.json').read_bytes()
+    make(folder, seed=9, overwrite=True)  # its own, as it was made
+    assert (folder / 'instances.json').read_bytes() != before
+    (folder / 'thesis.txt').write_text('mine')
+    for overwrite in (False, True):
+        with pytest.raises(ValueError, match='thesis.txt in it was not made'):
+            make(folder, overwrite=overwrite)
+    assert (folder / 'thesis.txt').read_text() == 'mine'
+    assert [p.name for p in tmp_path.iterdir()] == ['a']
 
 
 def test_nothing_half_written(tmp_path, monkeypatch):

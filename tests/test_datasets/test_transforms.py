@@ -5,7 +5,7 @@ from mmdet.registry import TRANSFORMS
 from mmengine.dataset import Compose
 
 from mmvis_memcnp.datasets import LoadFrame, LoadVISAnnotations
-from mmvis_memcnp.datasets.transforms.loading import is_cut_off
+from mmvis_memcnp.images import is_cut_off
 
 from .rectangles import box_mask, compressed
 

@@ -5,7 +5,6 @@ import pytest
 from mmvis_memcnp.datasets.ytvis_json import (
     flavour,
     match_categories,
-    natural_order,
     parse_track,
     parse_videos,
     read_ytvis_json,
@@ -111,11 +110,3 @@ def test_categories_match_by_name():
     assert match_categories(categories, ('a', 'b'), 'x') == {20: 1, 5: 0}
     # A class that the json lacks keeps its label.
     assert match_categories(categories, ('c', 'b', 'a'), 'x') == {20: 1, 5: 2}
-
-
-def test_numbers_in_names_are_numbers():
-    names = ['v/9.jpg', 'v/10.jpg', 'u/img_2_b.jpg', 'u/img_2.jpg', '3']
-    assert natural_order(names) == [
-        '3', 'u/img_2.jpg', 'u/img_2_b.jpg', 'v/9.jpg', 'v/10.jpg']
-    odd = ['9' * 5000, '²']  # no numbers to Python
-    assert sorted(natural_order(odd)) == sorted(odd)

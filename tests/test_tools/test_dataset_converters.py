@@ -30,7 +30,7 @@ class Run:
         self.capsys.readouterr()
         status, last_words = 0, ''
         try:
-            module.main()
+            module.run_tool(module.main)
         except SystemExit as end:
             status = end.code
             if isinstance(status, str):
@@ -236,17 +236,19 @@ def test_split_is_seeded_and_complete(run, tmp_path):
     assert ids == sorted(
         sorted(range(1, 21), key=lambda i: hashlib.sha256(
             f'0:{i}'.encode()).hexdigest())[:6])
-    assert split(run, tmp_path)[1] == out
-    assert split(run, tmp_path, '--seed', 1)[1] != out
+    assert split(run, tmp_path)[0] == 1
+    assert split(run, tmp_path, '--overwrite')[1] == out
+    assert split(run, tmp_path, '--overwrite', '--seed', 1)[1] != out
 
 
 def test_split_checks_the_hash(run, tmp_path):
     digest = split(run, tmp_path)[1].split()[-1]
     (tmp_path / 'dev.json').unlink()
-    status, _, err = split(run, tmp_path, '--seed', 1, '--expect-hash', digest)
+    status, _, err = split(run, tmp_path, '--seed', 1, '--expect-hash', digest,
+                           '--overwrite')
     assert status == 1 and 'nothing was written' in err
     assert not (tmp_path / 'dev.json').exists()
-    assert split(run, tmp_path, '--expect-hash', digest)[0] == 0
+    assert split(run, tmp_path, '--expect-hash', digest, '--overwrite')[0] == 0
 
 
 def test_split_leaves_no_side_empty(run, tmp_path):
@@ -310,6 +312,173 @@ def test_davis_problems_are_named(run, tmp_path):
                          out)
     assert status == 1 and 'RGB picture; a mask is a palette' in err
     assert not out.exists()
+
+
+def save_mask(path, values, mode):
+    """A square of the value 9x9 each, in a picture of a mode."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.zeros((12, 12 * len(values)), np.uint8)
+    for i, value in enumerate(values):
+        pixels[1:10, 12 * i + 1:12 * i + 10] = value
+    image = Image.fromarray(pixels, mode='P' if mode == 'P' else 'L')
+    if mode == 'P':
+        image.putpalette(list(range(256)) * 3)
+    image.convert(mode).save(path)
+    return pixels.shape
+
+
+def one_video(tmp_path, frames):
+    """Frames of lists of values, and of a mode each, as sequence 'v'."""
+    for t, (values, mode) in enumerate(frames):
+        height, width = save_mask(
+            tmp_path / f'm/v/{t}.png', values, mode)
+        path = tmp_path / f'f/v/{t}.jpg'
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new('RGB', (width, height)).save(path)
+    return 'dataset_converters/davis2ytvis.py', tmp_path / 'f', tmp_path / 'm'
+
+
+@pytest.mark.parametrize('frames, areas, said', [
+    # as DAVIS 2016 comes: the mask is 255, and was taken for unlabelled
+    ([([255], 'L')], [81], '255 is taken as one object'),
+    ([([255], 'P')], [81], '255 is taken as one object'),
+    ([([255], 'LA')], [81], '255 is taken as one object'),
+    # Pillow reads 1-bit pictures as False and True
+    ([([255], '1')], [81], ''),
+    # any single value
+    ([([128], 'L')], [81], ''),
+    ([([38], 'P'), ([38], 'P')], [162], ''),
+    # 255 beside others is unlabelled, also where it is alone in a frame
+    ([([1, 255], 'L')], [81], '255 is taken as unlabelled'),
+    ([([1, 0], 'P'), ([0, 255], 'P')], [81], '255 is taken as unlabelled'),
+    # several objects, in the order of their values
+    ([([7, 3], 'P'), ([3, 3], 'P')], [81 + 162, 81], ''),
+])
+def test_davis_values(run, tmp_path, frames, areas, said):
+    out = tmp_path / 'o.json'
+    status, stdout, err = run(*one_video(tmp_path, frames), out)
+    assert status == 0, err
+    tracks = json.loads(out.read_text())['annotations']
+    assert [sum(filter(None, t['areas'])) for t in tracks] == areas
+    assert f'v: {len(frames)} frames, {len(areas)} objects.' in stdout
+    assert said in stdout and 'Warning' not in stdout
+
+
+def test_davis_names_a_video_without_objects(run, tmp_path):
+    status, stdout, _ = run(*one_video(tmp_path, [([0], 'L'), ([0], 'P')]),
+                            tmp_path / 'o.json')
+    assert status == 0
+    assert 'Warning: v: no object in its 2 masks.' in stdout
+
+
+def test_davis_alpha_is_background(run, tmp_path):
+    arguments = one_video(tmp_path, [([5, 9], 'LA')])
+    path = tmp_path / 'm/v/0.png'
+    pixels = np.array(Image.open(path))
+    pixels[:, 12:, 1] = 100  # the second square is mostly transparent
+    Image.fromarray(pixels, 'LA').save(path)
+    out = tmp_path / 'o.json'
+    assert run(*arguments, out)[0] == 0
+    assert [t['areas'] for t in json.loads(out.read_text())['annotations']
+            ] == [[81]]
+
+
+@pytest.mark.parametrize('values, warned', [
+    (range(1, 51), False),  # the most that pass
+    (range(1, 52), True),
+])
+def test_davis_many_objects(run, tmp_path, values, warned):
+    status, stdout, _ = run(*one_video(tmp_path, [(list(values), 'P')]),
+                            tmp_path / 'o.json')
+    assert status == 0
+    assert ('Warning: v: 51 objects, of the values 1, 2, 3' in stdout) == (
+        warned)
+
+
+def test_davis_smoothed_masks_are_named(run, tmp_path):
+    arguments = one_video(tmp_path, [([255], 'L')])
+    path = tmp_path / 'm/v/0.png'
+    mask_picture = Image.open(path)
+    mask_picture.resize((30, 30), Image.BILINEAR).resize(
+        (12, 12), Image.BICUBIC).save(path)
+    values = sorted(set(np.unique(np.array(Image.open(path))).tolist())
+                    - {0, 255})
+    status, stdout, _ = run(*arguments, tmp_path / 'o.json')
+    assert status == 0
+    assert (f'Warning: v: the values {", ".join(map(str, values[:20]))}'
+            in stdout and 'only form lines' in stdout)
+
+
+def test_davis_order_hidden_files_and_suffixes(run, tmp_path):
+    _, frames, masks = arguments = one_video(
+        tmp_path, [([t + 1], 'P') for t in range(11)])
+    (frames / 'v/3.jpg').rename(frames / 'v/3.JPG')
+    Image.new('RGB', (12, 12)).save(frames / 'v/4.webp')
+    (frames / 'v/4.jpg').unlink()
+    for folder in (frames / '.ipynb_checkpoints', masks / '.hidden'):
+        folder.mkdir()
+    (masks / 'v/._0.png').write_bytes(b'of a Mac')
+    (frames / 'v/._0.jpg').write_bytes(b'of a Mac')
+    out = tmp_path / 'o.json'
+    status, _, err = run(*arguments, out)
+    assert status == 0, err
+    data = json.loads(out.read_text())
+    assert data['videos'][0]['file_names'] == [
+        'v/0.jpg', 'v/1.jpg', 'v/2.jpg', 'v/3.JPG', 'v/4.webp', 'v/5.jpg',
+        'v/6.jpg', 'v/7.jpg', 'v/8.jpg', 'v/9.jpg', 'v/10.jpg']
+    for value, track in enumerate(data['annotations']):
+        assert [bool(a) for a in track['areas']] == [
+            t == value for t in range(11)]
+
+
+@pytest.mark.parametrize('change, sentence', [
+    ('orientation', '0.png has 24x12 pixels, but its frames 12x24 as they'),
+    ('twice', 'are the same frame: take one of them away'),
+    ('size', '1.jpg has 9x9 pixels, but '),
+    ('no image', '1.jpg is not a readable image.'),
+])
+def test_davis_frames_that_do_not_fit(run, tmp_path, change, sentence):
+    _, frames, masks = arguments = one_video(
+        tmp_path, [([1, 2], 'P'), ([1, 2], 'P')])
+    if change == 'orientation':  # stored 24x12, shown 12x24
+        exif = Image.Exif()
+        exif[274] = 6
+        for path in (frames / 'v').iterdir():
+            Image.new('RGB', (24, 12)).save(path, exif=exif)
+    elif change == 'twice':
+        Image.new('RGB', (24, 12)).save(frames / 'v/1.png')
+    elif change == 'size':
+        Image.new('RGB', (9, 9)).save(frames / 'v/1.jpg')
+    else:
+        (frames / 'v/1.jpg').write_bytes(b'text')
+    out = tmp_path / 'o.json'
+    status, _, err = run(*arguments, out)
+    assert status == 1 and sentence in err and not out.exists()
+    if change == 'orientation':  # masks as the frames are shown
+        for path in (masks / 'v').iterdir():
+            Image.open(path).transpose(Image.ROTATE_270).save(path)
+        assert run(*arguments, out)[0] == 0
+        assert json.loads(out.read_text())['videos'][0]['height'] == 24
+        assert run('dataset_converters/validate_ytvis.py', out, '--images',
+                   frames)[0] == 0
+
+
+def test_no_tool_replaces_what_it_reads_or_did_not_make(run, tmp_path):
+    tool, frames, masks = one_video(tmp_path, [([1], 'P')])
+    names = tmp_path / 'names.json'
+    names.write_text('{}')
+    status, _, err = run(tool, frames, masks, names, '--categories', names,
+                         '--overwrite')
+    assert status == 1 and 'names.json is read and would be' in err
+    thesis = tmp_path / 'thesis.json'
+    thesis.write_text('mine')
+    status, _, err = run(tool, frames, masks, thesis, '--overwrite')
+    assert status == 1 and 'was not made by this package' in err
+    assert (names.read_text(), thesis.read_text()) == ('{}', 'mine')
+    out = tmp_path / 'new/deep/o.json'  # missing parents are made
+    assert run(tool, frames, masks, out)[0] == 0
+    assert run(tool, frames, masks, out)[0] == 1
+    assert run(tool, frames, masks, out, '--overwrite')[0] == 0
 
 
 def test_davis_real_clip(run, tmp_path, shared_dir):

@@ -1,6 +1,7 @@
 """The demo, end to end, as a user calls it."""
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,9 @@ import pytest
 import torch
 from pycocotools import mask as coco_mask
 
-from mmvis_memcnp.apis.outputs import separate_masks
+from mmvis_memcnp.apis.outputs import VideoOutputs, separate_masks
+from mmvis_memcnp.results.ownership import MARKER
+from mmvis_memcnp.visualization import VideoWriter
 from tests.fakes.colour_blobs import clip, config, write_model
 from tests.fakes.programs import run_program
 
@@ -57,7 +60,7 @@ def test_says_what_it_made(done):
     assert '6/6' in result.stderr  # the progress bar
     names = {'clip.mp4', 'clip.json', 'clip_uncertainty.png', 'clip_masks',
              'clip_mots.txt'}
-    assert {p.name for p in out.iterdir()} == names
+    assert {p.name for p in out.iterdir()} == {*names, MARKER}
     for name in names:
         assert f'out/{name}' in result.stdout
 
@@ -92,7 +95,8 @@ def test_video(done):
 
 def test_png_masks(done):
     masks = done[0] / 'clip_masks'
-    assert sorted(p.name for p in masks.iterdir()) == ['0000', '0001']
+    assert sorted(p.name for p in masks.iterdir()) == [
+        MARKER, '0000', '0001']
     assert len(list((masks / '0000').iterdir())) == 6
     assert sorted(p.name for p in (masks / '0001').iterdir()) == [
         '000002.png', '000003.png', '000004.png'
@@ -125,13 +129,110 @@ def test_a_second_run_replaces_and_options_hold(tmp_path):
     result = run_here(*args, '--png-masks', cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     result = run_here(*args, '--png-masks', '--max-frames', 2, '--no-video',
-                 '--score-thr', .95, cwd=tmp_path)
+                      '--score-thr', .95, '--overwrite', cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     assert 'predicts no standard deviations' in result.stdout
     assert not (tmp_path / 'out' / 'clip_uncertainty.png').exists()
     entries = json.loads((tmp_path / 'out' / 'clip.json').read_text())
     assert [len(e['segmentations']) for e in entries] == [2]
-    assert not list((tmp_path / 'out' / 'clip_masks').iterdir())
+    assert os.listdir(tmp_path / 'out' / 'clip_masks') == [MARKER]
+
+
+def tree(folder):
+    """Every file with its content."""
+    return {str(p.relative_to(folder)): p.read_bytes()
+            for p in folder.rglob('*') if p.is_file()}
+
+
+@pytest.mark.parametrize('kind, sentence', [
+    # the video that is read has the name of the one that is written
+    ('input', 'clip.mp4 is read and would be overwritten'),
+    # even one that this demo made
+    ('own input', 'clip.mp4 is read and would be overwritten'),
+    ('video', 'clip.mp4 exists and was not made by this package'),
+    ('json', 'clip.json exists and was not made by this package'),
+    ('masks', 'thesis.txt in it was not made by this package'),
+    ('added to ours', 'thesis.txt in it was not made by this package'),
+    ('changed', 'clip.json exists and was not made by this package'),
+    ('folder', 'clip.json is a folder'),
+    ('file', 'out is a file'),
+    ('frames', 'is the folder of the frames'),
+])
+def test_what_is_the_users_stays(tmp_path, kind, sentence):
+    frames = write_frames(tmp_path / 'clip', clip())
+    model = write_model(tmp_path)
+    out = tmp_path / 'out'
+    args = [frames, *model, '--out-dir', out, '--png-masks', '--overwrite']
+    if kind in ('own input', 'added to ours', 'changed'):
+        assert run_here(*args, cwd=tmp_path).returncode == 0
+    elif kind not in ('file', 'frames'):
+        out.mkdir()
+    if kind == 'own input':
+        args[0] = out / 'clip.mp4'
+    elif kind == 'input':
+        writer = VideoWriter(out / 'clip.mp4', 10, (48, 64), 'mp4v')
+        for frame in clip():
+            writer.write(frame)
+        writer.close()
+        args[0] = out / 'clip.mp4'
+    elif kind == 'video':
+        (out / 'clip.mp4').write_bytes(b'mine')
+    elif kind in ('json', 'changed'):
+        (out / 'clip.json').write_bytes(b'mine')
+    elif kind in ('masks', 'added to ours'):
+        (out / 'clip_masks').mkdir(exist_ok=True)
+        (out / 'clip_masks' / 'thesis.txt').write_text('mine')
+    elif kind == 'folder':
+        (out / 'clip.json').mkdir()
+    elif kind == 'file':
+        out.touch()
+    else:
+        args[4] = frames
+    before = tree(tmp_path)
+    result = run_here(*args, cwd=tmp_path)
+    assert result.returncode == 1
+    last = result.stderr.splitlines()[-1]
+    assert last.startswith('Error: ') and sentence in last
+    after = {name: data for name, data in tree(tmp_path).items()
+             if '__pycache__' not in name}
+    assert after == {name: data for name, data in before.items()
+                     if '__pycache__' not in name}
+
+
+def test_its_own_needs_a_word(tmp_path):
+    frames = write_frames(tmp_path / 'clip', clip())
+    args = (frames, *write_model(tmp_path), '--out-dir', 'out', '--no-video')
+    assert run_here(*args, cwd=tmp_path).returncode == 0
+    before = tree(tmp_path / 'out')
+    assert 'clip_uncertainty.png' in before
+    result = run_here(*args, cwd=tmp_path)
+    assert result.returncode == 1
+    assert 'clip.json exists: replace it with --overwrite' in result.stderr
+    assert tree(tmp_path / 'out') == before
+    # The plot of an earlier run is not that of results without sigmas.
+    write_model(tmp_path, with_sigmas=False)
+    assert run_here(*args, '--overwrite', cwd=tmp_path).returncode == 0
+    assert {p.name for p in (tmp_path / 'out').iterdir()} == {
+        MARKER, 'clip.json'}
+
+
+@pytest.mark.parametrize('number, code', [(signal.SIGTERM, 143),
+                                          (signal.SIGINT, 130)])
+def test_a_signal_leaves_nothing(tmp_path, number, code):
+    frames = write_frames(tmp_path / 'clip', clip())
+    args = (frames, *write_model(tmp_path), '--out-dir', 'out', '--mots')
+
+    def add(self, *_):
+        assert list(self.out_dir.iterdir())  # at work
+        os.kill(os.getpid(), number)
+        raise AssertionError('still here')
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(VideoOutputs, 'add', add)
+        result = run_here(*args, cwd=tmp_path)
+    assert result.returncode == code
+    assert result.stderr.splitlines()[-1] == 'Stopped: nothing was written.'
+    assert not (tmp_path / 'out').exists()
 
 
 def bad_input(kind, folder):

@@ -310,6 +310,64 @@ def test_class_list_of_the_data_sets_the_model(tool, tmp_path):
     assert weights['head.weight'].shape == (2, 4)
 
 
+def test_a_training_is_not_started_over_another(tool, tmp_path):
+    assert tool('train', 'toy.py', '--seed', 1)[0] == 0
+    run = tmp_path / 'work_dirs' / 'toy'
+    before = (run / 'iter_4.pth').read_bytes()
+    code, err = tool('train', 'toy.py', '--seed', 2)
+    assert code == 1 and err.count('\n') == 1
+    assert 'work_dirs/toy holds a training' in err and '--resume' in err
+    assert (run / 'iter_4.pth').read_bytes() == before
+    assert tool('train', 'toy.py', '--seed', 2, '--overwrite')[0] == 0
+    assert (run / 'iter_4.pth').read_bytes() != before
+
+
+@pytest.mark.parametrize('name, args, sentence', [
+    ('train', ['--work-dir', 'file'], 'file is a file'),
+    ('train', ['--work-dir', '/proc/run'], '/proc takes no new files'),
+    ('train', ['--work-dir', 'file/run'], 'file is a file'),
+    ('test', ['--work-dir', 'file'], 'file is a file'),
+    ('test', ['--out', 'folder.json'], 'folder.json is a folder'),
+    ('test', ['--out', 'file/o.json'], 'file is a file'),
+    ('test', ['--out', '/proc/o.json'], '/proc takes no new files'),
+    ('test', ['--out', 'mine.json', '--overwrite'], 'was not made by this'),
+    # frames of the data set, say
+    ('test', ['--show-dir', 'frames', '--overwrite'], '1/0.jpg in it was not'),
+])
+def test_places_are_checked_first(tool, tmp_path, trained, name, args,
+                                  sentence):
+    for path in ('file', 'mine.json', 'frames/1/0.jpg'):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text('mine')
+    (tmp_path / 'folder.json').mkdir()
+    before = written(tmp_path)
+    positional = ['toy.py'] + ([trained] if name == 'test' else [])
+    code, err = tool(name, *positional, *args)
+    assert code == 1 and err.count('\n') == 1
+    assert err.startswith('Error: ') and sentence in err
+    assert written(tmp_path) == before
+
+
+def test_configs_in_the_work_dir_stay(tool, tmp_path, trained):
+    """mmengine writes the config of a run over what has its name."""
+    own = tmp_path / 'toy.py'
+    before = own.read_text()
+    assert tool('test', 'toy.py', trained, '--work-dir', '.')[0] == 0
+    assert own.read_text() == before
+    (tmp_path / 'run').mkdir()
+    notes = tmp_path / 'run' / 'toy.py'
+    notes.write_text('# mine')
+    assert tool('test', 'toy.py', trained, '--work-dir', 'run')[0] == 0
+    assert notes.read_text() == '# mine'
+    assert len(list((tmp_path / 'run').glob('*.py'))) == 2
+    # Its own copy follows the last run, as users know it.
+    for value in (3, 5):
+        assert tool('test', 'toy.py', trained, '--work-dir', 'new',
+                    *options(f'test_cfg.chunk={value}'))[0] == 0
+        copy, = (tmp_path / 'new').glob('*.py')
+        assert Config.fromfile(copy).test_cfg.chunk == value
+
+
 class Malicious:
 
     def __reduce__(self):

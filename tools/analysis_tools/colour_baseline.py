@@ -26,6 +26,11 @@ from pycocotools import mask as mask_utils
 from scipy.optimize import linear_sum_assignment
 from tqdm import tqdm
 
+from mmvis_memcnp.cli.output_options import add_overwrite_option
+from mmvis_memcnp.cli.run import run_tool
+from mmvis_memcnp.images import read_image
+from mmvis_memcnp.results.ownership import check_file, new_file
+
 # Colour distances below this (CIE Lab) count as noise.
 LEAST_DISTANCE = 12
 # Smallest piece, as a share of the frame.
@@ -130,15 +135,9 @@ def read_frames(paths: list[Path]) -> np.ndarray:
     """Read images, uint8 (T, H, W, 3).
 
     Raises:
-        ValueError: If one cannot be read.
+        OSError, ValueError: If one cannot be read.
     """
-    frames = []
-    for path in paths:
-        frame = cv2.imread(str(path))
-        if frame is None:
-            raise ValueError(f'The frame {path} cannot be read.')
-        frames.append(frame)
-    return np.stack(frames)
+    return np.stack([read_image(path) for path in paths])
 
 
 def run_video(video: dict, images: Path) -> list[dict]:
@@ -171,12 +170,14 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--guess', choices=('frequent', 'random'), default='frequent')
     parser.add_argument('--seed', type=int, default=0)
+    add_overwrite_option(parser)
     return parser.parse_args()
 
 
 def main() -> None:
     """Run the baseline."""
     args = parse_args()
+    check_file(args.out, '--out', args.overwrite, [args.json])
     try:
         data = json.loads(args.json.read_text(encoding='utf-8'))
         results = [
@@ -193,9 +194,10 @@ def main() -> None:
         entry['category_id'] = (
             frequent
             if args.guess == 'frequent' else int(rng.choice(ids)))
-    args.out.write_text(json.dumps(results), encoding='utf-8')
+    with new_file(args.out, args.overwrite, '--out') as name:
+        name.write_text(json.dumps(results), encoding='utf-8')
     print(f'{len(results)} tracks in {args.out}')
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

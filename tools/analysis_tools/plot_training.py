@@ -13,7 +13,12 @@ import json
 import sys
 from pathlib import Path
 
+from matplotlib.backend_bases import FigureCanvasBase
 from matplotlib.figure import Figure
+
+from mmvis_memcnp.cli.output_options import add_overwrite_option
+from mmvis_memcnp.cli.run import run_tool
+from mmvis_memcnp.results.ownership import check_file, new_file
 
 
 def parse_args() -> argparse.Namespace:
@@ -23,6 +28,7 @@ def parse_args() -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('work_dirs', type=Path, nargs='+')
     parser.add_argument('--out', type=Path, default=Path('training.png'))
+    add_overwrite_option(parser)
     parser.add_argument('--score', default='AP')
     parser.add_argument(
         '--names', nargs='+', help='default: names of the directories')
@@ -70,7 +76,12 @@ def main() -> None:
     if len(names) != len(args.work_dirs):
         sys.exit(f'{len(names)} names for {len(args.work_dirs)} directories: '
                  'give one each.')
+    check_file(args.out, '--out', args.overwrite)
     figure = Figure(figsize=(10, 3.6))
+    known = FigureCanvasBase(figure).get_supported_filetypes()
+    if args.out.suffix[1:].lower() not in known:
+        sys.exit(f'{args.out} cannot be drawn: give --out the suffix .png, '
+                 '.pdf or .svg.')
     axes = figure.subplots(1, 2)
     for path, name in zip(args.work_dirs, names, strict=True):
         try:
@@ -88,10 +99,10 @@ def main() -> None:
         axis.grid(alpha=.3)
     axes[1].legend()
     figure.tight_layout()
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(args.out, dpi=110)
+    with new_file(args.out, args.overwrite, '--out') as name:
+        figure.savefig(name, dpi=110)
     print(args.out)
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

@@ -9,9 +9,14 @@ import numpy as np
 
 from mmvis_memcnp.apis import VISInferencer, open_source
 from mmvis_memcnp.cli.options import add_model_options
+from mmvis_memcnp.cli.output_options import (
+    add_picture_options,
+    check_picture,
+    save_picture,
+)
 from mmvis_memcnp.cli.run import run_tool
 from mmvis_memcnp.errors import UserError
-from mmvis_memcnp.visualization import draw_frame, write_image
+from mmvis_memcnp.visualization import draw_frame
 from mmvis_memcnp.visualization.panels import grid
 
 
@@ -30,12 +35,13 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--height', type=int, default=360,
                         help='pixels of a frame in the figure (default: 360)')
     add_model_options(parser)
-    parser.add_argument('--out', default='outputs/detections.png')
+    add_picture_options(parser, 'outputs/detections.png')
     return parser.parse_args()
 
 
 def main() -> None:
     args = parse_args()
+    check_picture(args, [args.checkpoint, args.video])
     if min(args.frames) < 0:
         raise UserError(f'--frames count from 0, got {args.frames}.')
     source = open_source(args.video, max_frames=max(args.frames) + 1)
@@ -51,11 +57,10 @@ def main() -> None:
     if set(args.frames) - set(pictures):
         raise UserError(f'{source.name} has {len(pictures)} of the frames '
                         f'{args.frames}: choose smaller numbers.')
-    write_image(args.out, grid([[pictures[f] for f in args.frames]],
+    save_picture(args, grid([[pictures[f] for f in args.frames]],
                                column_titles=[f'frame {f}'
                                               for f in args.frames],
                                height=args.height))
-    print(args.out)
 
 
 if __name__ == '__main__':

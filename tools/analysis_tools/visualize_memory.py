@@ -12,10 +12,15 @@ import numpy as np
 
 from mmvis_memcnp.apis import VISInferencer, read_frames
 from mmvis_memcnp.cli.options import add_model_options
+from mmvis_memcnp.cli.output_options import (
+    add_picture_options,
+    check_picture,
+    save_picture,
+)
 from mmvis_memcnp.cli.run import run_tool
 from mmvis_memcnp.errors import UserError
 from mmvis_memcnp.probes import memcnp_probe
-from mmvis_memcnp.visualization import draw_memory, write_image
+from mmvis_memcnp.visualization import draw_memory
 
 
 def parse_args() -> argparse.Namespace:
@@ -38,13 +43,13 @@ def parse_args() -> argparse.Namespace:
                         help='pixels of the frame in the figure '
                         '(default: 240)')
     add_model_options(parser)
-    parser.add_argument('--out', default='outputs/memory.png',
-                        help='picture (default: outputs/memory.png)')
+    add_picture_options(parser, 'outputs/memory.png')
     return parser.parse_args()
 
 
 def main() -> None:
     args = parse_args()
+    check_picture(args, [args.checkpoint, args.video])
     if args.frame < 0:
         raise UserError(f'--frame counts from 0, got {args.frame}.')
     image = read_frames(args.video, [args.frame])[args.frame]
@@ -59,9 +64,8 @@ def main() -> None:
         raise UserError(f'--level must lie in 0..{len(probe.stages) - 1}, got '
                         f'{level}.')
     found = probe.retrieve(image, level, point, args.topk)
-    write_image(args.out, draw_memory(image, found.point, found.boxes,
+    save_picture(args, draw_memory(image, found.point, found.boxes,
                                       found.scores, args.height))
-    print(args.out)
 
 
 if __name__ == '__main__':

@@ -12,16 +12,20 @@ import torch
 
 from mmvis_memcnp.apis import VISInferencer, open_source
 from mmvis_memcnp.cli.options import add_model_options
+from mmvis_memcnp.cli.output_options import (
+    add_picture_options,
+    check_picture,
+    save_picture,
+)
 from mmvis_memcnp.cli.run import run_tool
 from mmvis_memcnp.errors import UserError
 from mmvis_memcnp.models.segmenters.deformable import DecodedFrames
 from mmvis_memcnp.models.vis import InstanceFormer
+from mmvis_memcnp.results.ownership import new_file
 from mmvis_memcnp.visualization import (
     draw_reference_points,
     embed_in_plane,
     plot_queries,
-    replacing,
-    write_image,
 )
 
 
@@ -43,12 +47,13 @@ def parse_args() -> argparse.Namespace:
                         help='pixels of a frame in the figure '
                         '(default: 240)')
     add_model_options(parser)
-    parser.add_argument('--out', default='outputs/queries.png')
+    add_picture_options(parser, 'outputs/queries.png')
     return parser.parse_args()
 
 
 def main() -> None:
     args = parse_args()
+    check_picture(args, [args.checkpoint, args.video])
     inferencer = VISInferencer.from_args(args)
     model = inferencer.model
     if not isinstance(model, InstanceFormer):
@@ -84,16 +89,16 @@ def main() -> None:
         if shown[0] < 0 or shown[-1] >= count:
             raise UserError(f'--frames must lie in 0..{count - 1}, got '
                             f'{args.frames}.')
-        write_image(args.out, draw_reference_points(
+        save_picture(args, draw_reference_points(
             images, np.stack([points[t][chosen] for t in shown]), chosen,
             [f'frame {t}' for t in shown], args.height))
     else:
         vectors = np.concatenate([frame[chosen] for frame in queries])
         plane = embed_in_plane(vectors, args.method)
         figure = plot_queries(plane, chosen * count, f'{count} frames')
-        with replacing(args.out) as path:
+        with new_file(args.out, args.overwrite, '--out') as path:
             figure.savefig(path)
-    print(args.out)
+        print(args.out)
 
 
 if __name__ == '__main__':

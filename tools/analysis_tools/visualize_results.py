@@ -11,9 +11,14 @@ from pathlib import Path
 import numpy as np
 
 from mmvis_memcnp.apis import read_frames
+from mmvis_memcnp.cli.output_options import (
+    add_picture_options,
+    check_picture,
+    save_picture,
+)
 from mmvis_memcnp.cli.run import run_tool
 from mmvis_memcnp.errors import UserError
-from mmvis_memcnp.visualization import draw_comparison, write_image
+from mmvis_memcnp.visualization import draw_comparison
 from mmvis_memcnp.visualization.annotations import AnnotatedVideo
 
 
@@ -31,12 +36,13 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--score-thr', type=float, default=0.3)
     parser.add_argument('--height', type=int, default=200,
                         help='pixels of a frame in the figure (default: 200)')
-    parser.add_argument('--out', default='outputs/results.png')
+    add_picture_options(parser, 'outputs/results.png')
     return parser.parse_args()
 
 
 def main() -> None:
     args = parse_args()
+    check_picture(args, [args.ann_file])
     annotated = AnnotatedVideo(args.ann_file, args.video)
     files = [Path(args.img_prefix) / f
              for f in annotated.video['file_names']]
@@ -61,8 +67,7 @@ def main() -> None:
     figure = draw_comparison(list(images.values()), rows, annotated.classes,
                              [f'frame {f}' for f in frames], args.score_thr,
                              args.height)
-    write_image(args.out, figure)
-    print(args.out)
+    save_picture(args, figure)
 
 
 if __name__ == '__main__':

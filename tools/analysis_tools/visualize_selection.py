@@ -12,10 +12,15 @@ from pathlib import Path
 
 from mmvis_memcnp.apis import VISInferencer, read_frames
 from mmvis_memcnp.cli.options import add_model_options
+from mmvis_memcnp.cli.output_options import (
+    add_picture_options,
+    check_picture,
+    save_picture,
+)
 from mmvis_memcnp.cli.run import run_tool
 from mmvis_memcnp.errors import UserError
 from mmvis_memcnp.probes import memcnp_probe
-from mmvis_memcnp.visualization import draw_selections, write_image
+from mmvis_memcnp.visualization import draw_selections
 from mmvis_memcnp.visualization.annotations import AnnotatedVideo
 
 
@@ -36,12 +41,13 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--height', type=int, default=300,
                         help='pixels of a frame in the figure (default: 300)')
     add_model_options(parser)
-    parser.add_argument('--out', default='outputs/selection.png')
+    add_picture_options(parser, 'outputs/selection.png')
     return parser.parse_args()
 
 
 def main() -> None:
     args = parse_args()
+    check_picture(args, [args.ann_file])
     annotated = AnnotatedVideo(args.ann_file, args.video)
     files = annotated.video['file_names']
     if not 0 <= args.frame < len(files):
@@ -59,10 +65,9 @@ def main() -> None:
                         f'{" ".join(probe.selections)}, got '
                         f'{" ".join(names)}.')
     selections = probe.select(image, truth, annotated.classes, names)
-    write_image(args.out, draw_selections(image, truth.bboxes.numpy(),
+    save_picture(args, draw_selections(image, truth.bboxes.numpy(),
                                           selections, probe.stages,
                                           args.height))
-    print(args.out)
 
 
 if __name__ == '__main__':

@@ -11,10 +11,14 @@ import argparse
 
 from mmvis_memcnp.apis import VISInferencer, read_frames
 from mmvis_memcnp.cli.options import add_model_options
+from mmvis_memcnp.cli.output_options import (
+    add_picture_options,
+    check_picture,
+    save_picture,
+)
 from mmvis_memcnp.cli.run import run_tool
 from mmvis_memcnp.errors import UserError
 from mmvis_memcnp.probes import memcnp_probe
-from mmvis_memcnp.visualization import write_image
 
 
 def parse_args() -> argparse.Namespace:
@@ -28,19 +32,19 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--height', type=int, default=240,
                         help='pixels of a frame in the figure (default: 240)')
     add_model_options(parser)
-    parser.add_argument('--out', default='outputs/uncertainty_maps.png')
+    add_picture_options(parser, 'outputs/uncertainty_maps.png')
     return parser.parse_args()
 
 
 def main() -> None:
     args = parse_args()
+    check_picture(args, [args.checkpoint, args.video])
     if min(args.frames) < 0:
         raise UserError(f'--frames count from 0, got {args.frames}.')
     images = read_frames(args.video, args.frames)
     probe = memcnp_probe(VISInferencer.from_args(args))
-    write_image(args.out, probe.uncertainty([images[f] for f in args.frames],
+    save_picture(args, probe.uncertainty([images[f] for f in args.frames],
                                             args.height))
-    print(args.out)
 
 
 if __name__ == '__main__':

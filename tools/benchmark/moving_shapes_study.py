@@ -21,6 +21,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+from mmvis_memcnp.cli.run import run_tool
+from mmvis_memcnp.errors import UserError
+from mmvis_memcnp.results.files import check_place, replacing
+
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = [
     ROOT / f'configs/sipmask/{name}_r18_movingshapes.py'
@@ -107,14 +111,16 @@ def read_rows(path: Path) -> dict[tuple[str, ...], dict]:
     if not path.exists():
         return {}
     with open(path, newline='') as file:
-        return {tuple(row[k] for k in KEYS): row
-                for row in csv.DictReader(file)}
+        reader = csv.DictReader(file)
+        if list(reader.fieldnames or ()) != [*KEYS, *SCORES]:
+            raise UserError(f'{path} is no table of this study and is left '
+                            'as it is: give --csv another name.')
+        return {tuple(row[k] for k in KEYS): row for row in reader}
 
 
 def write_rows(path: Path, rows: dict[tuple[str, ...], dict]) -> None:
     """All rows, in order."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, 'w', newline='') as file:
+    with replacing(path) as name, open(name, 'w', newline='') as file:
         writer = csv.DictWriter(file, [*KEYS, *SCORES])
         writer.writeheader()
         writer.writerows(rows[key] for key in sorted(rows))
@@ -123,6 +129,9 @@ def write_rows(path: Path, rows: dict[tuple[str, ...], dict]) -> None:
 def main() -> None:
     """Train, test, collate."""
     args = parse_args()
+    check_place(args.csv.parent, '--csv')
+    check_place(args.work_dir, '--work-dir')
+    read_rows(args.csv)
     make_data(args.train_level)
     for seed in args.seeds:
         for config in args.configs:
@@ -166,4 +175,4 @@ def spread(values: list[float]) -> str:
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

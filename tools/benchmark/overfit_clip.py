@@ -15,6 +15,9 @@ from pathlib import Path
 
 from overfitting import ROOT, overfit
 
+from mmvis_memcnp.cli.output_options import add_overwrite_option
+from mmvis_memcnp.cli.run import run_tool
+
 CONFIG = ROOT / 'configs/sipmask/sipmask-memcnp_r18_one-clip.py'
 
 
@@ -31,6 +34,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--min-ap', type=float, default=0.70)
     parser.add_argument('--min-ap50', type=float, default=0.95)
+    add_overwrite_option(parser)
     return parser.parse_args()
 
 
@@ -38,10 +42,10 @@ def main() -> int:
     """Train, test, compare."""
     args = parse_args()
     found = overfit(CONFIG, args.json, args.frames, args.work_dir, args.seed,
-                    args.iters)
+                    args.iters, overwrite=args.overwrite)
     print(f'{found} (wanted: AP {args.min_ap}, AP50 {args.min_ap50})')
     return int(found.ap < args.min_ap or found.ap50 < args.min_ap50)
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    run_tool(lambda: sys.exit(main()))

@@ -15,6 +15,8 @@ from pathlib import Path
 
 from overfitting import overfit
 
+from mmvis_memcnp.cli.output_options import add_overwrite_option
+from mmvis_memcnp.cli.run import run_tool
 from mmvis_memcnp.datasets.moving_shapes.generate import generate
 
 CLIPS, FRAMES, SIZE = 2, 16, (128, 192)
@@ -37,6 +39,7 @@ def parse_args() -> argparse.Namespace:
         type=Path,
         help='default: work_dirs/overfit_shapes/ and the name of the config; '
         'the clips go there too')
+    add_overwrite_option(parser)
     return parser.parse_args()
 
 
@@ -47,11 +50,12 @@ def main() -> int:
         'work_dirs/overfit_shapes') / args.config.stem
     annotations = Path(
         generate(work_dir / 'clips', CLIPS, FRAMES, SIZE, args.seed, 'easy',
-                 overwrite=True))
+                 args.overwrite))
     try:
         found = overfit(args.config, annotations,
                         annotations.with_name('JPEGImages'), work_dir,
-                        args.seed, args.iters, args.batch_size)
+                        args.seed, args.iters, args.batch_size,
+                        args.overwrite)
     except ValueError as error:
         sys.exit(str(error))
     print(f'{args.config.stem}: {found} (wanted: AP50 {MIN_AP50})')
@@ -59,4 +63,4 @@ def main() -> int:
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    run_tool(lambda: sys.exit(main()))

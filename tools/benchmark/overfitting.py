@@ -71,7 +71,8 @@ def schedule_options(iters: int) -> list[str]:
 
 def overfit(config: Path, annotations: Path, frames: Path, work_dir: Path,
             seed: int, iters: int | None = None,
-            batch_size: int | None = None) -> Outcome:
+            batch_size: int | None = None,
+            overwrite: bool = False) -> Outcome:
     """Train a config on some clips alone and score it on the same clips.
 
     Args:
@@ -82,6 +83,7 @@ def overfit(config: Path, annotations: Path, frames: Path, work_dir: Path,
         seed: of everything random.
         iters: instead of the config's.
         batch_size: of the training, instead of the config's.
+        overwrite: replace what an earlier run left in ``work_dir``.
 
     Raises:
         subprocess.CalledProcessError: if a tool fails.
@@ -90,14 +92,15 @@ def overfit(config: Path, annotations: Path, frames: Path, work_dir: Path,
     schedule = [] if iters is None else schedule_options(iters)
     if batch_size is not None:
         schedule.append(f'train_dataloader.batch_size={batch_size}')
+    again = ['--overwrite'] if overwrite else []
     start = time.time()
-    _run('train.py', config, '--work-dir', work_dir, '--seed', seed,
+    _run('train.py', config, '--work-dir', work_dir, *again, '--seed', seed,
          '--cfg-options', *options, *schedule)
     minutes = (time.time() - start) / 60
     checkpoint = (work_dir / 'last_checkpoint').read_text().strip()
     results = work_dir / 'results.json'
     _run('test.py', config, checkpoint, '--work-dir', work_dir / 'test',
-         '--out', results, '--cfg-options', *options)
+         *again, '--out', results, '--cfg-options', *options)
     printed = subprocess.run([
         sys.executable, ROOT / 'tools/analysis_tools/eval_results.py', results,
         annotations, '--json'

@@ -13,7 +13,6 @@ Example:
 """
 import argparse
 import json
-import os
 from pathlib import Path
 
 import cv2
@@ -27,6 +26,10 @@ from torch import Tensor, nn
 from tqdm import tqdm, trange
 
 import mmvis_memcnp  # noqa: F401
+from mmvis_memcnp.cli.output_options import add_overwrite_option
+from mmvis_memcnp.cli.run import run_tool
+from mmvis_memcnp.images import read_image
+from mmvis_memcnp.results.ownership import check_file, new_file
 
 MEAN = torch.tensor([123.675, 116.28, 103.53]).view(1, 3, 1, 1)
 STD = torch.tensor([58.395, 57.12, 57.375]).view(1, 3, 1, 1)
@@ -44,6 +47,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--batch', type=int, default=48)
     parser.add_argument('--window', type=int, default=64, help='pixels')
     parser.add_argument('--seed', type=int, default=0)
+    add_overwrite_option(parser)
     return parser.parse_args()
 
 
@@ -58,7 +62,7 @@ def read_objects(data: Path) -> tuple[list, np.ndarray, np.ndarray]:
     for video in tqdm(content['videos'], desc='read'):
         first[video['id']] = len(frames)
         frames += [
-            cv2.imread(str(data / 'JPEGImages' / name))[..., ::-1]
+            read_image(data / 'JPEGImages' / name)[..., ::-1]
             for name in video['file_names']
         ]
     places, labels = [], []
@@ -94,6 +98,7 @@ def windows(frames: list, places: np.ndarray, size: int,
 def main() -> None:
     """Train and save the backbone's weights."""
     args = parse_args()
+    check_file(args.out, 'OUT', args.overwrite, [args.config])
     init_default_scope('mmdet')
     torch.manual_seed(args.seed)
     rng = np.random.default_rng(args.seed)
@@ -135,11 +140,9 @@ def main() -> None:
             for part in np.array_split(chosen, 10)
         ])
     print(f'accuracy on objects held back: {hits.float().mean():.3f}')
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    part = args.out.with_suffix('.part')
-    torch.save(dict(state_dict=backbone.state_dict()), part)
-    os.replace(part, args.out)
+    with new_file(args.out, args.overwrite, 'OUT') as name:
+        torch.save(dict(state_dict=backbone.state_dict()), name)
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

@@ -9,8 +9,9 @@ Example: training and validation data, different seeds.
         data/moving_shapes/easy/val --videos 50 --seed 1000 --level easy
 """
 import argparse
-import sys
 
+from mmvis_memcnp.cli.output_options import add_overwrite_option
+from mmvis_memcnp.cli.run import run_tool
 from mmvis_memcnp.datasets.moving_shapes.generate import generate
 from mmvis_memcnp.datasets.moving_shapes.levels import LEVELS
 
@@ -44,21 +45,17 @@ def parse_args() -> argparse.Namespace:
         default=0,
         help='take another one for validation than for training')
     parser.add_argument('--level', choices=sorted(LEVELS), default='easy')
-    parser.add_argument(
-        '--overwrite', action='store_true', help='replace what is in OUT')
+    add_overwrite_option(parser)
     return parser.parse_args()
 
 
 def main() -> None:
     """Generate."""
     args = parse_args()
-    try:
-        path = generate(args.out, args.videos, args.frames, args.size,
-                        args.seed, args.level, args.overwrite)
-    except (ValueError, OSError) as error:
-        sys.exit(str(error))
+    path = generate(args.out, args.videos, args.frames, args.size, args.seed,
+                    args.level, args.overwrite)
     print(f'{path}\n{path.with_name("preview.png")}')
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

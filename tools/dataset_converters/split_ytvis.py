@@ -13,12 +13,13 @@ Example:
 import argparse
 import hashlib
 import json
-import os
 import sys
 from pathlib import Path
-from typing import Any
 
+from mmvis_memcnp.cli.output_options import add_overwrite_option
+from mmvis_memcnp.cli.run import run_tool
 from mmvis_memcnp.datasets.ytvis_json import FLAVOUR_FIXES, flavour
+from mmvis_memcnp.results.ownership import check_file, new_file
 
 
 def choose_dev(ids: list[int], num_dev: int, seed: int) -> list[int]:
@@ -57,14 +58,6 @@ def select(data: dict, ids: set[int]) -> dict:
     }
 
 
-def write_json(data: Any, path: Path) -> None:
-    """Write a json in one go: the file is whole or it is not there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + '.partial')
-    partial.write_text(json.dumps(data), encoding='utf-8')
-    os.replace(partial, path)
-
-
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
@@ -77,6 +70,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument(
         '--expect-hash', help='hash that the dev ids must have')
+    add_overwrite_option(parser)
     return parser.parse_args()
 
 
@@ -85,6 +79,8 @@ def main() -> None:
     args = parse_args()
     if len({p.resolve() for p in (args.json, args.train, args.dev)}) < 3:
         sys.exit('The input, --train and --dev must be three files.')
+    for path, option in ((args.train, '--train'), (args.dev, '--dev')):
+        check_file(path, option, args.overwrite, [args.json])
     try:
         data = json.loads(args.json.read_text(encoding='utf-8'))
         if flavour(data) != 'ytvis':
@@ -99,11 +95,15 @@ def main() -> None:
     if args.expect_hash is not None and digest != args.expect_hash.lower():
         sys.exit(f'The dev split has the hash {digest}, but '
                  f'{args.expect_hash} was expected; nothing was written.')
-    write_json(select(data, set(ids) - set(dev)), args.train)
-    write_json(select(data, set(dev)), args.dev)
+    with new_file(args.train, args.overwrite, '--train') as train_name, \
+            new_file(args.dev, args.overwrite, '--dev') as dev_name:
+        for name, chosen in ((train_name, set(ids) - set(dev)),
+                             (dev_name, set(dev))):
+            name.write_text(json.dumps(select(data, chosen)),
+                            encoding='utf-8')
     print(f'{len(ids) - len(dev)} videos in {args.train}, {len(dev)} in '
           f'{args.dev}\nsha256 of the dev ids: {digest}')
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

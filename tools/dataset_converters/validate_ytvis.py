@@ -9,6 +9,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from mmvis_memcnp.cli.run import run_tool
 from mmvis_memcnp.datasets.validation import find_problems
 from mmvis_memcnp.results.json_rules import parse_json
 
@@ -48,4 +49,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

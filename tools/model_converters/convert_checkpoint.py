@@ -17,7 +17,6 @@ Example:
 """
 import argparse
 import hashlib
-import os
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -29,6 +28,8 @@ from mmengine.config import Config, DictAction
 from mmengine.registry import init_default_scope
 
 from mmvis_memcnp.cli import preflight
+from mmvis_memcnp.cli.output_options import add_overwrite_option
+from mmvis_memcnp.cli.run import run_tool
 from mmvis_memcnp.compat.checkpoint import (
     CheckpointError,
     load_checkpoint_file,
@@ -37,6 +38,7 @@ from mmvis_memcnp.converters import KEY_MAPS, check_against, guess_system
 from mmvis_memcnp.datasets.classes import dataset_classes, name_of_list
 from mmvis_memcnp.engine.checkpoint_check import class_counts
 from mmvis_memcnp.errors import UserError
+from mmvis_memcnp.results.ownership import check_file, new_file
 
 
 def sha256(path: Path) -> str:
@@ -144,17 +146,6 @@ def summary(system: str, official: Mapping, state: Mapping,
     return '\n'.join(lines)
 
 
-def save(checkpoint: dict, path: Path) -> None:
-    """Write a checkpoint in one go: the file is whole or it is not there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + '.partial')
-    try:
-        torch.save(checkpoint, partial)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
 def parse_args(argv: Iterable[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
@@ -174,28 +165,29 @@ def parse_args(argv: Iterable[str] | None = None) -> argparse.Namespace:
         action=DictAction,
         metavar='KEY=VALUE',
         help='override values of the config, such as model.memory=None')
+    add_overwrite_option(parser)
     return parser.parse_args(argv)
 
 
 def main(argv: Iterable[str] | None = None) -> None:
     """Convert."""
     args = parse_args(argv)
-    if args.source.resolve() == args.target.resolve():
-        sys.exit(f'{args.source} would be overwritten: give another target.')
+    check_file(args.target, 'TARGET', args.overwrite, [args.source])
     try:
         cfg = preflight.load_config(args.config, args.cfg_options)
     except UserError as error:
         sys.exit(str(error))
     try:
         result, report = convert(args.source, cfg, args.system)
-        save(result, args.target)
     except (CheckpointError, FileNotFoundError) as error:
         sys.exit(str(error))
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         sys.exit(f'{args.source} cannot be converted: {error}')
+    with new_file(args.target, args.overwrite, 'TARGET') as name:
+        torch.save(result, name)
     print(f'{sha256(args.source)}  {args.source}\n'
           f'{sha256(args.target)}  {args.target}\n{report}')
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

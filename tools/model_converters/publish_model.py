@@ -11,14 +11,15 @@ Example:
 """
 import argparse
 import hashlib
-import os
 from pathlib import Path
 
 import torch
 
+from mmvis_memcnp.cli.output_options import add_overwrite_option
 from mmvis_memcnp.cli.run import run_tool
 from mmvis_memcnp.compat.checkpoint import load_checkpoint_file
 from mmvis_memcnp.errors import UserError
+from mmvis_memcnp.results.ownership import check_file, new_file
 
 
 def parse_args() -> argparse.Namespace:
@@ -29,6 +30,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('source', type=Path)
     parser.add_argument('out', type=Path)
     parser.add_argument('--half', action='store_true')
+    add_overwrite_option(parser)
     return parser.parse_args()
 
 
@@ -62,13 +64,12 @@ def publish(checkpoint: dict, half: bool) -> dict:
 
 
 def main() -> None:
-    """Load, strip, write next to the target, then rename."""
+    """Load, strip, write."""
     args = parse_args()
+    check_file(args.out, 'OUT', args.overwrite, [args.source])
     result = publish(load_checkpoint_file(args.source), args.half)
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    part = args.out.with_suffix('.part')
-    torch.save(result, part)
-    os.replace(part, args.out)
+    with new_file(args.out, args.overwrite, 'OUT') as name:
+        torch.save(result, name)
     data = args.out.read_bytes()
     print(f'{args.out}: {len(data) / 1e6:.1f} MB, sha256 '
           f'{hashlib.sha256(data).hexdigest()}')

@@ -1,7 +1,5 @@
 """Writing a MovingShapes data set to disk."""
 import json
-import os
-import shutil
 from pathlib import Path
 
 import cv2
@@ -9,6 +7,7 @@ import numpy as np
 from pycocotools import mask as mask_utils
 from tqdm import tqdm
 
+from ...results.ownership import new_folder
 from .levels import LEVELS
 from .preview import Preview
 from .render import render
@@ -39,14 +38,15 @@ def generate(out: str | Path,
         size: Height and width in pixels.
         seed: Seed; validation data takes another one than training data.
         level: 'easy' or 'hard'.
-        overwrite: Whether to replace what is in ``out``.
+        overwrite: Whether to replace a data set that was generated in
+            ``out``; anything else stays.
 
     Returns:
         Path of the json.
 
     Raises:
         ValueError: If a number is out of range or the level unknown.
-        FileExistsError: If ``out`` has something in it.
+        OutputError: If ``out`` has something in it, or cannot be made.
     """
     out = Path(out)
     height, width = size
@@ -61,20 +61,8 @@ def generate(out: str | Path,
     if level not in LEVELS:
         raise ValueError(f'There is no level {level!r}; the levels are '
                          f'{", ".join(LEVELS)}.')
-    if out.exists() and not overwrite and (not out.is_dir()
-                                           or any(out.iterdir())):
-        raise FileExistsError(f'{out} is not empty; give another folder, or '
-                              'allow it to be overwritten.')
-    partial = out.with_name(out.name + '.partial')
-    shutil.rmtree(partial, ignore_errors=True)
-    try:
-        partial.mkdir(parents=True)
-        _write(partial, videos, frames, size, seed, level)
-        if out.is_dir():
-            shutil.rmtree(out)
-        os.replace(partial, out)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    with new_folder(out, overwrite, 'OUT') as made:
+        _write(made, videos, frames, size, seed, level)
     return out / 'instances.json'
 
 

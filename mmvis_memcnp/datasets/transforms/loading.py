@@ -1,35 +1,12 @@
 """Loading a frame and its objects."""
-import io
-
-import mmcv
 import numpy as np
 from mmcv.transforms import BaseTransform
 from mmdet.registry import TRANSFORMS
 from mmdet.structures.mask import BitmapMasks
 from mmengine import fileio
-from PIL import Image
 from pycocotools import mask as mask_utils
 
-# How a complete file ends; what lacks it is looked at closely.
-_ENDINGS = ((b'\xff\xd8', b'\xff\xd9'), (b'\x89PNG', b'IEND\xaeB`\x82'))
-
-
-def is_cut_off(data: bytes) -> bool:
-    """Whether an encoded JPEG or PNG lacks its end.
-
-    Decoders fill the missing part of such a file with grey and go on. The
-    end marker settles most files at no cost; a file with something after it
-    is decoded by Pillow, which does complain.
-    """
-    for start, end in _ENDINGS:
-        if data.startswith(start):
-            if data.rstrip(b'\0').endswith(end):
-                return False
-            try:
-                Image.open(io.BytesIO(data)).load()
-            except (OSError, SyntaxError):
-                return True
-    return False
+from ...images import decode_image
 
 
 @TRANSFORMS.register_module()
@@ -37,7 +14,8 @@ class LoadFrame(BaseTransform):
     """Read the image of a frame.
 
     mmcv's ``LoadImageFromFile`` takes a truncated JPEG without a word; this
-    refuses it, and an image whose size is not that of the json.
+    refuses it, and an image whose size is not that of the json. It reads as
+    all tools do: see :mod:`mmvis_memcnp.images`.
 
     Adds ``img`` (uint8 (H, W, 3), BGR), ``img_shape`` and ``ori_shape``
     (both (H, W)).
@@ -62,12 +40,7 @@ class LoadFrame(BaseTransform):
             raise FileNotFoundError(
                 f'The frame {path} does not exist; check data_root and '
                 'data_prefix of the data set.') from error
-        if not data or is_cut_off(data):
-            raise ValueError(f'The frame {path} is cut off '
-                             f'({len(data)} bytes); fetch it again.')
-        img = mmcv.imfrombytes(data, flag='color', backend='cv2')
-        if img is None:
-            raise ValueError(f'The frame {path} is not a readable image.')
+        img = decode_image(data, path)
         size = (results.get('height', img.shape[0]),
                 results.get('width', img.shape[1]))
         if img.shape[:2] != size:

@@ -6,14 +6,14 @@ complete.
 """
 import json
 import os
-import shutil
 import tempfile
+import weakref
 import zipfile
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, Dict, Iterable, Iterator, NamedTuple, Union
+from typing import Any, BinaryIO, Dict, Iterable, NamedTuple, Union
 
 from ...results import rle_to_json
+from ...results.ownership import new_file
 
 _SEPARATOR = b',\n'
 
@@ -43,6 +43,8 @@ class ResultsSpool:
         os.makedirs(folder, exist_ok=True)
         self._file = tempfile.NamedTemporaryFile(
             dir=folder, prefix='.vis_results_', suffix='.part')
+        # Also when the process ends before `close`, as after Ctrl-C.
+        weakref.finalize(self, self._file.close)
 
     def append(self, entries: Iterable[Dict[str, Any]]) -> Piece:
         """Add the entries of one video; only one is in memory at a time."""
@@ -83,9 +85,9 @@ def write_results(pieces: Iterable[Piece], path: Union[str, Path]) -> None:
 
     Args:
         pieces: in the order of the file.
-        path: the file; replaced as a whole.
+        path: the file; replaced as a whole, if it was written here.
     """
-    with _replacing(path) as target:
+    with new_file(path, overwrite=True) as name, open(name, 'wb') as target:
         target.write(b'[')
         first = True
         for piece in pieces:
@@ -108,8 +110,8 @@ def write_submission(results: Union[str, Path],
         results: a results.json.
         path: the archive: exactly ``results.json`` at its root.
     """
-    with _replacing(path) as target, zipfile.ZipFile(
-            target, 'w', zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+    with new_file(path, overwrite=True) as name, zipfile.ZipFile(
+            name, 'w', zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
         archive.write(results, 'results.json')
 
 
@@ -121,24 +123,3 @@ def _copy(source: BinaryIO, target: BinaryIO, size: int) -> None:
                              'while the results were collected?')
         target.write(block)
         size -= len(block)
-
-
-@contextmanager
-def _replacing(path: Union[str, Path]) -> Iterator[BinaryIO]:
-    """A file that takes its name only when it is complete."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix='.' + path.name)
-    try:
-        with os.fdopen(handle, 'wb') as file:
-            yield file
-        if path.exists():
-            shutil.copymode(path, name)
-        else:
-            umask = os.umask(0)
-            os.umask(umask)
-            os.chmod(name, 0o666 & ~umask)
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise

@@ -8,6 +8,7 @@ from mmdet.registry import METRICS
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 
+from ...results.ownership import check_file
 from ..functional import (
     Cell,
     GroundTruth,
@@ -60,10 +61,14 @@ class VISMetric(BaseMetric):
             score.
         outfile_prefix: write ``<prefix>.json`` (results.json of the
             servers).  ``<work_dir>/vis_results`` if None and needed.
+            A file that was not written by this package is never replaced.
         format_only: write ``<prefix>.json`` and ``<prefix>.zip`` (exactly
             ``results.json`` inside), score nothing.
         work_dir: folder of the run, which tools/train.py and tools/test.py
             fill in.
+        overwrite: whether the results of an earlier run under
+            ``outfile_prefix`` may be replaced; those in ``work_dir`` and
+            those of this run may in any case.
         collect_device, prefix, collect_dir: see ``BaseMetric``.
     """
 
@@ -75,6 +80,7 @@ class VISMetric(BaseMetric):
                  outfile_prefix: Optional[str] = None,
                  format_only: bool = False,
                  work_dir: str = 'work_dirs',
+                 overwrite: bool = False,
                  collect_device: str = 'cpu',
                  prefix: Optional[str] = None,
                  collect_dir: Optional[str] = None) -> None:
@@ -96,8 +102,17 @@ class VISMetric(BaseMetric):
         self.outfile_prefix = outfile_prefix
         if self.submitting and outfile_prefix is None:
             self.outfile_prefix = str(Path(work_dir) / 'vis_results')
+        for suffix in self._suffixes():
+            check_file(f'{self.outfile_prefix}{suffix}', '--out',
+                       overwrite or outfile_prefix is None, [ann_file])
         self._spool: Optional[ResultsSpool] = None
         self._cat_ids: Optional[List[int]] = None
+
+    def _suffixes(self) -> List[str]:
+        """Of the files that are written."""
+        if self.outfile_prefix is None:
+            return []
+        return ['.json', '.zip'] if self.submitting else ['.json']
 
     @property
     def cat_ids(self) -> List[int]:

@@ -12,6 +12,7 @@ from pycocotools import mask as mask_utils
 
 from mmvis_memcnp.evaluation import VISMetric
 from mmvis_memcnp.evaluation.metrics import vis_metric
+from mmvis_memcnp.results.ownership import MARKER
 
 from ..toy import annotation, ground_truth, result, rows, video_result
 
@@ -157,7 +158,7 @@ def test_without_ground_truth(tmp_path, printed, annotations):
     assert not list(prefix.parent.glob('val*'))  # nothing half-written
     assert metric.evaluate(2) == {}
     assert sorted(p.name for p in prefix.parent.iterdir()) == [
-        'val.json', 'val.zip']
+        MARKER, 'val.json', 'val.zip']
     with zipfile.ZipFile(f'{prefix}.zip') as archive:
         info, = archive.infolist()
         assert info.filename == 'results.json'
@@ -223,6 +224,37 @@ def test_scores_and_results_together(tmp_path):
         assert metric.evaluate(2)['AP'] == pytest.approx(.65)
     assert json.loads(Path(f'{prefix}.json').read_text()) == entries()
     assert not Path(f'{prefix}.zip').exists()
+
+
+@pytest.mark.parametrize('kwargs', [
+    dict(outfile_prefix='val'), dict(outfile_prefix='val', overwrite=True),
+    dict(format_only=True)])
+def test_results_of_the_user_stay(tmp_path, monkeypatch, kwargs):
+    """Said before the run begins; --overwrite is for our own files."""
+    monkeypatch.chdir(tmp_path)
+    path = Path(kwargs.get('outfile_prefix', 'work_dirs/vis_results'))
+    path.parent.mkdir(exist_ok=True)
+    path = path.with_suffix('.json')
+    path.write_text('mine')
+    with pytest.raises(ValueError, match='not made by this package'):
+        make(tmp_path, toy_gt(), **kwargs)
+    assert path.read_text() == 'mine'
+
+
+def test_results_of_an_earlier_run(tmp_path):
+    prefix = str(tmp_path / 'val')
+    for more in ({}, dict(overwrite=True)):
+        metric = make(tmp_path, toy_gt(), outfile_prefix=prefix, **more)
+        metric.process(None, [sample(1, CAT), sample(2, OWL)])
+        metric.evaluate(2)
+    with pytest.raises(ValueError, match='val.json exists: .* --overwrite'):
+        make(tmp_path, toy_gt(), outfile_prefix=prefix)
+    # What is written in the folder of the run is its own.
+    for _ in range(2):
+        metric = make(tmp_path, toy_gt(), format_only=True,
+                      work_dir=str(tmp_path / 'run'))
+        metric.process(None, [sample(1), sample(2)])
+        metric.evaluate(2)
 
 
 @pytest.mark.parametrize('bad, message', [

@@ -1,0 +1,81 @@
+"""Every tool that writes says at once where it may not, and leaves it."""
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.fakes.programs import run_program
+
+ROOT = Path(__file__).resolve().parents[2]
+FIGURE = ('config.py', 'model.pth', 'video', '--out')
+# Arguments up to the output, which comes last; nothing of it exists, so that
+# an answer about the output comes before the work.
+TOOLS = {
+    'demo/make_clip.py': (),
+    'tools/analysis_tools/colour_baseline.py': ('a.json', 'images', '--out'),
+    'tools/analysis_tools/plot_training.py': ('run', '--out'),
+    'tools/analysis_tools/visualize_detections.py': FIGURE,
+    'tools/analysis_tools/visualize_memory.py': FIGURE,
+    'tools/analysis_tools/visualize_queries.py': ('points', *FIGURE),
+    'tools/analysis_tools/visualize_results.py': ('a.json', 'images',
+                                                  '--out'),
+    'tools/analysis_tools/visualize_selection.py': (
+        'config.py', '--ann-file', 'a.json', '--img-prefix', 'images',
+        '--out'),
+    'tools/analysis_tools/visualize_uncertainty.py': FIGURE,
+    'tools/benchmark/pretrain_backbone.py': ('config.py', 'data'),
+    'tools/dataset_converters/moving_shapes.py': (),
+    'tools/dataset_converters/split_ytvis.py': (
+        'a.json', '--dev', 'd.json', '--num-dev', '1', '--train'),
+    'tools/model_converters/convert_checkpoint.py': (
+        '--config', 'config.py', 'model.pth'),
+    'tools/model_converters/publish_model.py': ('model.pth', ),
+}
+CASES = {
+    'the file of a user': ('mine.png', 'was not made by this package'),
+    'a folder of the user': ('folder.png', ' a folder|not made by this'),
+    'below a file': ('mine.png/a.png', 'mine.png is a file'),
+    'the system': ('/proc/a.png', '/proc takes no new files'),
+}
+
+
+@pytest.mark.parametrize('case', CASES)
+@pytest.mark.parametrize('tool', TOOLS)
+def test_what_is_there_stays(tool, case, tmp_path):
+    (tmp_path / 'folder.png').mkdir()
+    for name in ('mine.png', 'folder.png/mine.png'):
+        (tmp_path / name).write_text('mine')
+    out, said = CASES[case]
+    if 'moving_shapes' in tool and case == 'the file of a user':
+        said = 'mine.png is a file'
+    done = run_program(ROOT / tool, *TOOLS[tool], out, '--overwrite',
+                       cwd=tmp_path)
+    assert done.returncode == 1
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith('Error: ')
+    assert any(part in last for part in said.split('|')), last
+    assert sorted(os.listdir(tmp_path)) == ['folder.png', 'mine.png']
+    for name in ('mine.png', 'folder.png/mine.png'):
+        assert (tmp_path / name).read_text() == 'mine'
+
+
+def test_all_tools_that_write_are_here():
+    """By their source: what offers --overwrite is tried above or apart."""
+    apart = {'demo/video_demo.py', 'tools/test.py',
+             'tools/dataset_converters/davis2ytvis.py',
+             'tools/benchmark/overfit_clip.py',
+             'tools/benchmark/overfit_shapes.py'}
+    files = [*ROOT.glob('tools/**/*.py'), *ROOT.glob('demo/*.py')]
+    offer = {str(p.relative_to(ROOT)) for p in files
+             if 'add_overwrite_option(' in p.read_text()
+             or 'add_picture_options(' in p.read_text()}
+    assert offer == {*TOOLS, *apart}
+
+
+@pytest.mark.parametrize('tool', [t for t in TOOLS if 'visualize' in t]
+                         + ['tools/analysis_tools/plot_training.py'])
+def test_suffixes_are_checked_first(tool, tmp_path):
+    done = run_program(ROOT / tool, *TOOLS[tool], 'a.nonsense', cwd=tmp_path)
+    said = done.stderr + str(done.returncode)  # some end with the sentence
+    assert done.returncode and 'a.nonsense cannot be ' in said
+    assert 'the suffix .png' in said
