@@ -26,9 +26,10 @@ class FirstSeenTracker(nn.Module):
         return {}
 
     def step(self, state, detections):
+        state = dict(state)
         ids = [state.setdefault(int(label), len(state))
                for label in detections.labels]
-        return SimpleNamespace(ids=torch.tensor(ids, dtype=torch.long))
+        return SimpleNamespace(ids=torch.tensor(ids, dtype=torch.long)), state
 
 
 @MODELS.register_module()

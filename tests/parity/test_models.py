@@ -24,6 +24,13 @@ def test_official_outputs(name, capsys):
     assert len(lines) > 45 and all(x.startswith('ok') for x in lines)
 
 
+@pytest.mark.parametrize('name, count', [
+    ('ctvis_tracker', 187), ('o2vis_trackless', 12)])
+def test_official_trackers_alone(name, count, capsys):
+    assert run(str(DATA / name)) == 0
+    assert f'{count} arrays, 0 skipped' in capsys.readouterr().out
+
+
 def test_official_instanceformer_with_memory(shared_dir, capsys):
     folder = shared_dir / 'parity' / 'instanceformer_r50_ytvis19'
     if not folder.is_dir():

@@ -40,9 +40,9 @@ model = dict(
         type='GreedyTracker',
         association=dict(
             type='BiSoftmaxAssociation', similarity='dot', temperature=1.0),
-        memory=dict(type='WindowMemory', length=3, max_gap=10),
+        memory=dict(type='WindowMemory', length=3),
+        max_gap=10,
         match_thr=0.5,
         init_score_thr=0.2,
         new_score_thr=0.2,
-        frame_weight=True,
-        backdrop_iou=0.05))
+        frame_weight=True))

@@ -46,7 +46,7 @@ model = dict(
         test_cfg=dict(
             score_thr=0.03, nms_iou_thr=0.5, nms_pre=200, max_per_img=10)),
     tracker=dict(
-        type='OnlineTracker',
+        type='CueTracker',
         association=dict(
             type='CueAssociation',
             similarity='dot',
@@ -55,5 +55,6 @@ model = dict(
             score_weight=1.,
             iou_weight=2.,
             label_weight=10.),
+        memory=dict(type='LatestMemory'),
         # Bounds what a long video costs; the released code prunes there too.
-        memory=dict(type='LatestMemory', max_tracks=500)))
+        max_tracks=500))

@@ -1,15 +1,31 @@
 """Trackers composed of an association and a memory."""
-from .associations.bisoftmax import BiSoftmaxAssociation
-from .associations.cues import CueAssociation
+from .associations import (
+    BiSoftmaxAssociation,
+    CueAssociation,
+    HungarianAssociation,
+)
+from .base import DetectionTracker, TrackResult, TrackState
 from .clip_matching import ClipMatching, ClipState
-from .cue import OnlineTracker, TrackResult
+from .cue import CueState, CueTracker
 from .greedy import GreedyTracker
-from .memories.latest import LatestMemory
-from .memories.state import CountedState, TrackState
-from .memories.window import WindowMemory, WindowState
+from .memories import (
+    LatestMemory,
+    Memory,
+    MemoryState,
+    MomentumMemory,
+    OccupancyMemory,
+    SimilarityMemory,
+    SimilarityState,
+    WindowMemory,
+    WindowState,
+)
+from .rows import RowState, RowTracker, reorder
 
 __all__ = [
-    'BiSoftmaxAssociation', 'ClipMatching', 'ClipState', 'CountedState',
-    'CueAssociation', 'GreedyTracker', 'LatestMemory', 'OnlineTracker',
-    'TrackResult', 'TrackState', 'WindowMemory', 'WindowState'
+    'BiSoftmaxAssociation', 'ClipMatching', 'ClipState', 'CueAssociation',
+    'CueState', 'CueTracker', 'DetectionTracker', 'GreedyTracker',
+    'HungarianAssociation', 'LatestMemory', 'Memory', 'MemoryState',
+    'MomentumMemory', 'OccupancyMemory', 'RowState', 'RowTracker',
+    'SimilarityMemory', 'SimilarityState', 'TrackResult', 'TrackState',
+    'WindowMemory', 'WindowState', 'reorder'
 ]

@@ -4,7 +4,6 @@ Window by window: :class:`ClipMatching` says which instance of a window is
 which of the earlier ones, and fuses what the windows say about a frame.
 """
 from dataclasses import dataclass, field
-from typing import Optional
 
 import torch
 from mmdet.registry import MODELS
@@ -41,9 +40,9 @@ class ClipState:
         next_id: the first identity that was never given.
     """
     windows: list[ClipWindow] = field(default_factory=list)
-    ids: Optional[Tensor] = None
-    class_sums: Optional[Tensor] = None
-    counts: Optional[Tensor] = None
+    ids: Tensor | None = None
+    class_sums: Tensor | None = None
+    counts: Tensor | None = None
     next_id: int = 0
 
 

@@ -1,101 +1,99 @@
-"""Frame-by-frame tracker, composed of an association and a memory."""
-from typing import NamedTuple, Tuple
+"""Tracker that combines appearance, score, overlap and class."""
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
 
 import torch
-from mmdet.registry import MODELS, TASK_UTILS
-from mmdet.utils import ConfigType
+from mmdet.registry import MODELS
 from mmengine.structures import InstanceData
-from torch import Tensor, nn
+from torch import Tensor
 
-from .memories.state import TrackState
+from .base import DetectionTracker, TrackState
+from .memories.base import row_sources, take_rows
 
 
-class TrackResult(NamedTuple):
-    """Identities of n detections."""
-    ids: Tensor  # (n,) int64, -1 = dropped
-    scores: Tensor  # (n, 1 + M) association scores, column 0 a new object
+@dataclass(frozen=True)
+class CueState(TrackState):
+    """With what else is compared of the M objects.
+
+    Attributes:
+        boxes: (M, 4) xyxy of the last detection, in its units.
+        labels: (M,) int64 of the first detection.
+    """
+    boxes: Tensor | None = None
+    labels: Tensor | None = None
 
 
 @MODELS.register_module()
-class OnlineTracker(nn.Module):
-    """Each detection claims the object it scores best for, or starts one.
+class CueTracker(DetectionTracker):
+    """Each detection chooses the object it scores best for, or a new one.
 
-    Several detections may claim one object. In their order, a detection takes
-    the id if its score exceeds those of all earlier claims, else it is
-    dropped. A later, better claim takes the id as well: an id may occur more
-    than once, and **the last occurrence holds**; it also updates the memory.
-
-    The module holds no state of a video: :meth:`start` gives one, and
-    :meth:`step` moves it on.
+    An object goes to the detection with the largest score among those that
+    chose it, the first of them where they are equal; the others get none. The
+    result's ``scores`` are (n, 1 + M), column 0 a new object. Embedding and
+    box of an object are those of its last detection, the label that of its
+    first, as published. Source: Yang et al., Video Instance Segmentation,
+    ICCV 2019 (MaskTrack R-CNN); SipMask takes it over.
 
     Args:
-        association (dict): Scores detections against the state
-            (TASK_UTILS).
-        memory (dict): Updates the state (TASK_UTILS).
+        association (dict): Scores detections against objects and a new one,
+            (n, 1 + M) (TASK_UTILS).
+        memory (dict): A :class:`~.memories.base.Memory` (TASK_UTILS).
+        max_gap (int, optional): See :class:`DetectionTracker`. Defaults to
+            None.
+        max_tracks (int, optional): See :class:`DetectionTracker`. Defaults
+            to None.
     """
 
-    # Scores at or below this claim nothing, as published.
-    MIN_CLAIM = -100.
+    # A score at or below this finds no object, as published.
+    MIN_SCORE = -100.
 
-    def __init__(self, association: ConfigType, memory: ConfigType) -> None:
-        super().__init__()
-        self.association = TASK_UTILS.build(association)
-        self.memory = TASK_UTILS.build(memory)
-
-    def start(self) -> TrackState:
+    def start(self) -> CueState:
         """The state of a video before its first frame."""
-        return TrackState()
+        return CueState(self.memory.start())
 
-    @torch.no_grad()
-    def step(self, state: TrackState,
-             detections: InstanceData) -> TrackResult:
-        """Identify the detections of the next frame.
+    def compare(self, state: CueState, detections: InstanceData) -> Tensor:
+        """Association scores (n, 1 + M)."""
+        if not len(state):
+            return detections.scores.new_zeros(
+                (len(detections), 1), dtype=torch.float32)
+        objects = InstanceData(
+            embeds=self.memory.read(state.memory)[0], bboxes=state.boxes,
+            labels=state.labels)
+        return self.association(objects, detections)
 
-        Args:
-            state (TrackState): Moved on by one frame.
-            detections (InstanceData): n detections, best first, with
-                ``bboxes`` (n, 4) xyxy, ``scores`` (n,), ``labels`` (n,) and
-                ``embeds`` (n, C).
-
-        Returns:
-            TrackResult: Ids and the scores they were decided by.
-        """
-        if len(state):
-            scores = self.association(state, detections)
-        else:  # nothing to compare with: all are new
-            scores = detections.scores.new_zeros((len(detections), 1))
+    def decide(self, state: CueState, scores: Tensor,
+               confidence: Tensor) -> Tensor:
+        """Every detection its best column, every object its best detection."""
+        if not len(scores):
+            return torch.zeros(0, dtype=torch.long)
         best, column = scores.max(dim=1)
-        takes, holds = claim(best, column, self.MIN_CLAIM)
-        new = column == 0
-        order = new.cumsum(0) - 1  # of the new objects
-        known = state.ids if len(state) else column.new_zeros(1)
-        ids = torch.where(new, state.next_id + order,
-                          known[(column - 1).clamp(min=0)])
-        rows = torch.where(new, len(state) + order, column - 1)
-        self.memory.update(state, detections,
-                           rows.masked_fill(~(new | holds), -1))
-        return TrackResult(ids.masked_fill(~(new | takes), -1), scores)
+        chosen = column[:, None] == torch.arange(scores.shape[1])
+        rivals = torch.where(chosen, best[:, None], -torch.inf)
+        first = rivals.argmax(0)[column] == torch.arange(len(column))
+        rows = torch.where(first & (best > self.MIN_SCORE), column - 1, -1)
+        return rows.masked_fill(column == 0, len(state))
 
+    def remember(self, state: CueState, detections: InstanceData,
+                 rows: Tensor, started: int) -> CueState:
+        """Boxes and labels beside what the base remembers."""
+        boxes, labels = detections.bboxes, detections.labels
+        source, written = row_sources(
+            rows.to(boxes.device)[None], len(state) + started)
+        new_boxes = take_rows(boxes[None], source)[0]
+        new_labels = take_rows(labels[None], source)[0]
+        if state.boxes is not None and state.labels is not None:
+            old = len(state)
+            kept = torch.where(written[0, :old, None], new_boxes[:old],
+                               state.boxes.to(new_boxes))
+            new_boxes = torch.cat((kept, new_boxes[old:]))
+            new_labels = torch.cat((state.labels, new_labels[old:]))
+        state = super().remember(state, detections, rows, started)
+        return replace(state, boxes=new_boxes, labels=new_labels)
 
-def claim(best: Tensor, column: Tensor,
-          min_claim: float) -> Tuple[Tensor, Tensor]:
-    """Who gets an object that several detections claim.
-
-    Args:
-        best (Tensor): Shape (n,), score of each detection's claim.
-        column (Tensor): Shape (n,) int64, what it claims; 0 = a new object.
-        min_claim (float): A claim must exceed this.
-
-    Returns:
-        tuple[Tensor, Tensor]: Bool masks (n,): the detection exceeds all
-        earlier claims on the same object; and no later one exceeds it in
-        turn. Both are False for new objects.
-    """
-    index = torch.arange(len(best), device=best.device)
-    rival = (column[:, None] == column) & (column > 0)
-    earlier = rival & (index < index[:, None])
-    record = torch.where(earlier, best, min_claim).amax(
-        dim=1) if len(best) else best
-    takes = (column > 0) & (best > record)
-    beaten = (rival & (index > index[:, None]) & takes).any(dim=1)
-    return takes, takes & ~beaten
+    def select(self, state: CueState, kept: Tensor) -> CueState:
+        """Boxes and labels beside what the base selects."""
+        assert state.boxes is not None and state.labels is not None
+        rows = kept.to(state.boxes.device)
+        return replace(super().select(state, kept), boxes=state.boxes[rows],
+                       labels=state.labels[rows])

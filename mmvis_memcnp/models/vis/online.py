@@ -2,15 +2,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-import torch
 from mmdet.registry import MODELS
 from mmengine.structures import InstanceData
 from torch import Tensor
 
 from ...results.frame import FrameInstances
 from .base import VIS
+
+
+@dataclass
+class OnlineState:
+    """What a video needs beside its frames.
+
+    Attributes:
+        tracks: the tracker's state after the last frame, a value.
+    """
+    tracks: Any
 
 
 class OnlineVIS(VIS):
@@ -54,34 +64,32 @@ class OnlineVIS(VIS):
         """
         raise NotImplementedError
 
-    def begin(self, video_meta: Mapping[str, Any]) -> Any:
+    def begin(self, video_meta: Mapping[str, Any]) -> OnlineState:
         """See :meth:`VIS.begin`: the state of the tracker."""
         if self.tracker is None:
             raise ValueError('This model has no tracker, so it can follow no '
                              'video: give its config a tracker.')
-        return self.tracker.start()
+        return OnlineState(self.tracker.start())
 
-    def advance(self, state: Any, item: InstanceData,
+    def advance(self, state: OnlineState, item: InstanceData,
                 meta: Mapping[str, Any]) -> list[FrameInstances]:
         """See :meth:`VIS.advance`: every frame is settled at once."""
         return [self.instances(self.associate(state, item), meta)]
 
-    def associate(self, state: Any, detections: InstanceData) -> InstanceData:
+    def associate(self, state: OnlineState,
+                  detections: InstanceData) -> InstanceData:
         """Give identities to detections and drop those without.
 
         Args:
-            state (Any): Of the tracker; moved on by a frame.
+            state (OnlineState): Moved on by a frame.
             detections (InstanceData): n detections of the frame.
 
         Returns:
             InstanceData: Those with an identity, with ``instances_id``.
         """
         assert self.tracker is not None
-        ids = self.tracker.step(state, detections).ids
-        # A later, better claim takes the identity over: keep the last.
-        same = ids[:, None] == ids[None, :]
-        later = torch.ones_like(same).triu(1)
-        keep = (ids >= 0) & ~(same & later).any(1)
+        result, state.tracks = self.tracker.step(state.tracks, detections)
+        keep = result.ids >= 0
         tracked = detections[keep]
-        tracked.instances_id = ids[keep]
+        tracked.instances_id = result.ids[keep]
         return tracked

@@ -170,8 +170,8 @@ def inference(fixture: Fixture, model: nn.Module,
         with torch.no_grad():
             detections = model.encode(frame[None], [meta])[0]
             before = copy.deepcopy(session.state)
-            comp = model.tracker.step(before, detections).scores
-            tracked = model.associate(copy.deepcopy(session.state), detections)
+            comp = model.tracker.step(before.tracks, detections)[0].scores
+            tracked = model.associate(before, detections)
             (result, ) = session.take(detections, meta)
         named: dict[str, Any] = {}
         for stem in ('backbone', 'neck'):

@@ -1,7 +1,6 @@
 """IDOL: network, tracker alone, video results, losses."""
 from __future__ import annotations
 
-import copy
 from math import lcm
 from typing import Any
 
@@ -15,6 +14,7 @@ from pycocotools import mask as coco_mask
 from torch import nn
 
 from mmvis_memcnp.converters import KEY_MAPS, check_against
+from mmvis_memcnp.models.layers import mask_iou
 from mmvis_memcnp.models.losses import QueryPairs
 from tests.parity.entries import ManifestError
 from tests.parity.fixture import Fixture
@@ -84,9 +84,8 @@ def build_model(fixture: Fixture, part: str) -> nn.Module:
     cfg.tracker.update(
         match_thr=test['match_thr'], init_score_thr=test['init_score_thr'],
         new_score_thr=test['new_score_thr'],
-        frame_weight=test['frame_weight'], backdrop_iou=test['backdrop_iou'])
-    cfg.tracker.memory.update(
-        length=test['memory_len'], max_gap=test['memory_max_gap'])
+        frame_weight=test['frame_weight'], max_gap=test['memory_max_gap'])
+    cfg.tracker.memory.length = test['memory_len']
     matcher, weights = train['matcher'], train['loss_weights']
     assert matcher['type'] == 'simOTA' and matcher['cls'] == 1
     cfg.assigner.update(
@@ -134,7 +133,7 @@ def inference(fixture: Fixture) -> Results:
     model.candidates = kept
     found = model.encode(frames, metas)
     named.update(track(model, found, candidates, metas, 'track_f{}_',
-                       'result_'))
+                       'result_', fixture.run['test']['backdrop_iou']))
     return {('inference', 'outputs.npz', k): to_numpy(v)
             for k, v in named.items()}
 
@@ -189,7 +188,8 @@ def network(model: nn.Module, frames, metas: list[dict]) -> dict[str, Any]:
 
 
 def track(model: nn.Module, found: list[InstanceData], candidates: list,
-          metas: list[dict], prefix: str, result: str) -> dict[str, Any]:
+          metas: list[dict], prefix: str, result: str,
+          backdrop_iou: float) -> dict[str, Any]:
     """Feed detections to a session.
 
     Args:
@@ -199,19 +199,26 @@ def track(model: nn.Module, found: list[InstanceData], candidates: list,
         metas: sizes of each frame.
         prefix: of the names of a frame's arrays.
         result: of the names of the video's arrays.
+        backdrop_iou: see :func:`official_ids`.
     """
     session = model.session()
     named: dict[str, Any] = {}
+    latest: dict[int, int] = {}  # label of each identity; nothing needs it
     for t, (detections, sizes) in enumerate(zip(found, metas, strict=True)):
-        before = copy.deepcopy(session.state)
-        ids = model.tracker.step(copy.deepcopy(before), detections).ids
+        before = session.state.tracks
+        ids = model.tracker.step(before, detections)[0].ids
         values = dict(
-            cand=candidates[t], kept=detections.queries, ids=ids,
+            cand=candidates[t], kept=detections.queries,
+            ids=official_ids(ids, detections.mask_logits > 0, backdrop_iou),
             labels=detections.labels,
             bboxes=torch.cat(
                 (detections.boxes, detections.scores[:, None]), 1),
-            memo_ids=before.ids, memo_embeds=before.embeds,
-            memo_exist=before.hits, memo_labels=before.labels)
+            memo_ids=before.ids,
+            memo_embeds=model.tracker.memory.read(before.memory)[0],
+            memo_exist=before.hits,
+            memo_labels=torch.tensor([latest[i] for i in before.ids.tolist()]))
+        latest.update(zip(ids.tolist(), detections.labels.tolist(),
+                          strict=True))
         named.update(
             {prefix.format(t) + k: v for k, v in values.items()})
         session.take(detections, sizes)
@@ -231,6 +238,20 @@ def track(model: nn.Module, found: list[InstanceData], candidates: list,
         result + 'masks_packed': masks
     })
     return named
+
+
+def official_ids(ids: torch.Tensor, masks: torch.Tensor,
+                 backdrop_iou: float) -> torch.Tensor:
+    """The released code tells two kinds of detections without identity.
+
+    Args:
+        ids: (n,), -1 = none.
+        masks: (n, h, w) bool, best first.
+        backdrop_iou: a mask whose IoU with all better ones is below this is
+            a backdrop, -1; the others are -2. The result has neither.
+    """
+    apart = (mask_iou(masks).tril(-1) < backdrop_iou).all(1)
+    return ids.masked_fill((ids < 0) & ~apart, -2)
 
 
 @torch.no_grad()
@@ -259,7 +280,7 @@ def postprocessing(fixture: Fixture) -> Results:
                 mask_logits=given['pred_masks'][t, query, 0]),
             metas[-1]))
     named = track(model, found, candidates, metas, 'syn_track_f{}_',
-                  'syn_result_')
+                  'syn_result_', fixture.run['test']['backdrop_iou'])
     return {(part, file, k): to_numpy(v) for k, v in named.items()}
 
 

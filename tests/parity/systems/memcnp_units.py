@@ -16,7 +16,7 @@ from mmvis_memcnp.models.matching import (
 )
 from mmvis_memcnp.models.memcnp import MemCNP, MemCNPLoss, distances_to_boxes
 from mmvis_memcnp.models.memcnp.losses import Support
-from mmvis_memcnp.models.trackers import OnlineTracker
+from mmvis_memcnp.models.trackers import CueTracker, TrackResult
 from mmvis_memcnp.ops import crop_split, crop_split_gt
 from tests.parity.fixture import Fixture
 from tests.parity.official_parts import (
@@ -216,7 +216,7 @@ def _tracker(fixture: Fixture, arrays: Dict) -> Dict[str, Any]:
     options = dict(fixture.run['test']['tracker'])
     stride = options.pop('stride')
     reset = options.pop('reset_before_frame')
-    tracker = OnlineTracker(
+    tracker = CueTracker(
         association=dict(type='CueAssociation', **options),
         memory=dict(type='LatestMemory'))
     found = {}
@@ -231,21 +231,43 @@ def _tracker(fixture: Fixture, arrays: Dict) -> Dict[str, Any]:
             scores=frame[:, 4],
             labels=arrays['track_labels'][t],
             embeds=arrays['track_maps'][t][:, line, column].t())
-        result = tracker.step(state, detections)
-        found[f'trk{t}_ids'] = result.ids
+        before = state
+        result, state = tracker.step(state, detections)
+        ids = _with_beaten(before.ids, result)
+        found[f'trk{t}_ids'] = ids
         found[f'trk{t}_comp'] = result.scores
         # The product remembers the boxes; the fixture whole rows. Those
-        # beyond the boxes follow the ids, the last claim of an id holds.
+        # beyond the boxes follow the ids, the last one with an id holds.
         grown = frame.new_zeros(len(state), frame.size(1))
         grown[:len(rows)] = rows
-        for row, identity in zip(frame, result.ids.tolist(), strict=True):
+        for row, identity in zip(frame, ids.tolist(), strict=True):
             if identity >= 0:
                 grown[identity] = row
         rows = torch.cat((state.boxes, grown[:, 4:]), dim=1)
         found[f'trk{t}_mem_boxes'] = rows
         found[f'trk{t}_mem_labels'] = state.labels
-        found[f'trk{t}_mem_feat_sum'] = state.embeds
+        found[f'trk{t}_mem_feat_sum'] = tracker.memory.read(state.memory)[0]
     return found
+
+
+def _with_beaten(known: Tensor, result: TrackResult) -> Tensor:
+    """Identities as the released code lists them.
+
+    It goes through the detections, and one that beats an earlier one takes
+    the identity over without taking it away.
+
+    Args:
+        known: (M,) identities before the frame.
+        result: of the tracker.
+    """
+    ids, best = result.ids.clone(), dict.fromkeys(known.tolist(), -100.)
+    values, columns = result.scores.max(1)
+    for i, (value, column) in enumerate(
+            zip(values.tolist(), columns.tolist(), strict=True)):
+        identity = int(known[column - 1]) if column else -1
+        if column and value > best[identity]:
+            best[identity], ids[i] = value, identity
+    return ids
 
 
 def _nms(fixture: Fixture, arrays: Dict) -> Dict[str, Any]:

@@ -217,9 +217,9 @@ def test_memory_does_not_grow_with_the_video():
         for t in range(frames):
             session.step(torch.randn(1, 3, *shape), [
                 dict(img_shape=shape, ori_shape=shape, frame_id=t)])
-        state = session.state
+        state = session.state.tracks
         assert len(state) <= 12 * 10
-        sizes.append((len(state), state.recent.shape[1:]))
+        sizes.append((len(state), state.memory.recent.shape[2:]))
         assert len(session.filter._doubtful) <= 12 * 3
     assert sizes[0][1] == sizes[1][1]
     assert abs(sizes[0][0] - sizes[1][0]) <= 12 * 3

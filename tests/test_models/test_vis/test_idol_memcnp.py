@@ -203,9 +203,9 @@ def test_memory_does_not_grow_with_the_video():
         for t in range(frames):
             session.step(torch.randn(1, 3, *shape), [
                 dict(img_shape=shape, ori_shape=shape, frame_id=t)])
-        assert len(session.state) <= 12 * 10
+        assert len(session.state.tracks) <= 12 * 10
         assert len(session.filter._doubtful) <= 12 * 3
-        sizes.append(session.state.recent.shape[1:])
+        sizes.append(session.state.tracks.memory.recent.shape[2:])
     assert sizes[0] == sizes[1]
 
 

@@ -1,14 +1,17 @@
 """Sessions: streams, chunks, whole videos, two videos at a time."""
+from types import SimpleNamespace
+
 import pytest
 import torch
 from mmdet.registry import MODELS
 from mmengine.structures import InstanceData
 from pycocotools import mask as coco_mask
 
+from mmvis_memcnp.models.vis.online import OnlineState
 from tests.fakes.colour_blobs import ColourBlobVIS
 from tests.fakes.tiny_sipmask import batch, tiny_config, tiny_model, video
 
-TRACKER = dict(type='OnlineTracker', association=dict(type='CueAssociation'),
+TRACKER = dict(type='CueTracker', association=dict(type='CueAssociation'),
                memory=dict(type='LatestMemory'))
 
 
@@ -64,13 +67,13 @@ def test_nothing_found(blobs, frames):
     assert result.to_ytvis(1, [1, 2, 3]) == []
 
 
-def test_later_of_two_claims_keeps_the_identity(blobs):
-    """The tracker may give one id twice; the last one holds."""
-    blobs.tracker.step = lambda *_: type(
-        'R', (), dict(ids=torch.tensor([4, -1, 5, 4])))
-    out = blobs.associate(None, InstanceData(scores=torch.arange(4.)))
-    assert out.instances_id.tolist() == [5, 4]
-    assert out.scores.tolist() == [2, 3]
+def test_what_gets_no_identity_leaves(blobs):
+    blobs.tracker.step = lambda tracks, _: (SimpleNamespace(
+        ids=torch.tensor([4, -1, 5])), tracks + 1)
+    state = OnlineState(1)
+    out = blobs.associate(state, InstanceData(scores=torch.arange(3.)))
+    assert out.instances_id.tolist() == [4, 5]
+    assert out.scores.tolist() == [0, 2] and state.tracks == 2
 
 
 def test_frames_and_metas_must_be_as_many(blobs):

@@ -5,8 +5,6 @@ from mmdet.registry import TASK_UTILS
 from mmengine.structures import InstanceData
 from torch import Tensor
 
-from ..memories.state import TrackState
-
 
 @TASK_UTILS.register_module()
 class BiSoftmaxAssociation:
@@ -34,17 +32,18 @@ class BiSoftmaxAssociation:
         self.similarity = similarity
         self.temperature = temperature
 
-    def __call__(self, state: TrackState, detections: InstanceData) -> Tensor:
+    def __call__(self, objects: InstanceData,
+                 detections: InstanceData) -> Tensor:
         """Score n detections against M remembered objects.
 
         Args:
-            state (TrackState): Holds at least one object.
+            objects (InstanceData): ``embeds`` (M, C), M >= 1.
             detections (InstanceData): ``embeds`` (n, C).
 
         Returns:
             Tensor: Shape (n, M) float32 in [0, 1].
         """
-        new, memory = detections.embeds.float(), state.embeds.float()
+        new, memory = detections.embeds.float(), objects.embeds.float()
         if self.similarity == 'cosine':
             new, memory = F.normalize(new, dim=1), F.normalize(memory, dim=1)
         with torch.autocast(new.device.type, enabled=False):

@@ -6,7 +6,6 @@ from mmengine.structures import InstanceData
 from torch import Tensor
 
 from ...layers import pairwise_iou
-from ..memories.state import TrackState
 
 
 @TASK_UTILS.register_module()
@@ -19,7 +18,8 @@ class CueAssociation:
         + iou_weight * IoU + label_weight * [same class]
 
     For a new object the similarity is ``new_object_logit``, the IoU is 0 and
-    the class counts as the same.
+    the class counts as the same. A pixel at the right and lower edge belongs
+    to a box, as published, so its sides are 1 longer than the differences.
 
     Args:
         similarity (str): 'cosine' or 'dot'. Defaults to 'cosine'.
@@ -28,8 +28,6 @@ class CueAssociation:
         score_weight (float): Defaults to 1.
         iou_weight (float): Defaults to 2.
         label_weight (float): Defaults to 10.
-        iou_offset (float): Added to box sides in the IoU; 1 as published.
-            Defaults to 1.
     """
 
     def __init__(self,
@@ -38,8 +36,7 @@ class CueAssociation:
                  new_object_logit: float = 0.,
                  score_weight: float = 1.,
                  iou_weight: float = 2.,
-                 label_weight: float = 10.,
-                 iou_offset: float = 1.) -> None:
+                 label_weight: float = 10.) -> None:
         if similarity not in ('cosine', 'dot'):
             raise ValueError("similarity must be 'cosine' or 'dot', got "
                              f'{similarity!r}.')
@@ -49,28 +46,29 @@ class CueAssociation:
         self.score_weight = score_weight
         self.iou_weight = iou_weight
         self.label_weight = label_weight
-        self.iou_offset = iou_offset
 
-    def __call__(self, state: TrackState, detections: InstanceData) -> Tensor:
+    def __call__(self, objects: InstanceData,
+                 detections: InstanceData) -> Tensor:
         """Score n detections against M remembered objects.
 
         Args:
-            state (TrackState): Holds at least one object.
+            objects (InstanceData): ``embeds`` (M, C), ``bboxes`` (M, 4)
+                xyxy, ``labels`` (M,).
             detections (InstanceData): ``embeds`` (n, C), ``bboxes`` (n, 4),
-                ``scores`` (n,), ``labels`` (n,).
+                ``labels`` (n,), ``scores`` (n,) in (0, 1].
 
         Returns:
             Tensor: Shape (n, 1 + M) float32; column 0 is a new object.
         """
-        new, memory = detections.embeds.float(), state.embeds.float()
+        new, memory = detections.embeds.float(), objects.embeds.float()
         if self.similarity == 'cosine':
             new, memory = F.normalize(new, dim=1), F.normalize(memory, dim=1)
         with torch.autocast(new.device.type, enabled=False):
             logits = new @ memory.t() / self.temperature
         logits = F.pad(logits, (1, 0), value=self.new_object_logit)
-        iou = pairwise_iou(detections.bboxes.float(), state.boxes.float(),
-                           self.iou_offset)
-        same = (detections.labels[:, None] == state.labels).float()
+        iou = pairwise_iou(detections.bboxes.float(), objects.bboxes.float(),
+                           offset=1.)
+        same = (detections.labels[:, None] == objects.labels).float()
         return (logits.log_softmax(dim=1) +
                 self.score_weight * detections.scores.float().log()[:, None] +
                 self.iou_weight * F.pad(iou, (1, 0), value=0.) +

@@ -1,9 +1,12 @@
 """What trackers remember of objects."""
+from .average import MomentumMemory, OccupancyMemory
+from .base import Memory, MemoryState
 from .latest import LatestMemory
-from .state import CountedState, TrackState
+from .similarity import SimilarityMemory, SimilarityState
 from .window import WindowMemory, WindowState
 
 __all__ = [
-    'CountedState', 'LatestMemory', 'TrackState', 'WindowMemory',
+    'LatestMemory', 'Memory', 'MemoryState', 'MomentumMemory',
+    'OccupancyMemory', 'SimilarityMemory', 'SimilarityState', 'WindowMemory',
     'WindowState'
 ]

@@ -1,107 +1,72 @@
-"""Memory of an object's last few appearances, recent and sure ones first."""
-from dataclasses import dataclass
+"""Memory of an object's last few embeddings, recent and sure ones first."""
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
 from mmdet.registry import TASK_UTILS
-from mmengine.structures import InstanceData
 from torch import Tensor
 
-from .state import CountedState, append_rows, empty_tensor
+from .base import Memory, MemoryState
 
 
-@dataclass
-class WindowState(CountedState):
-    """With the last W appearances of the M objects."""
-    recent: Tensor = empty_tensor(0, 0, 0, dtype=torch.float)  # (M, W, C),
-    # newest last, zeros before the first
-    recent_scores: Tensor = empty_tensor(0, 0, dtype=torch.float)  # (M, W)
+@dataclass(frozen=True)
+class WindowState(MemoryState):
+    """With the last W embeddings of the objects.
+
+    Attributes:
+        recent: (B, M, W, C), newest last, zeros before the first.
+        recent_weight: (B, M, W), how far each is to be trusted.
+    """
+    recent: Tensor
+    recent_weight: Tensor
 
 
 @TASK_UTILS.register_module()
-class WindowMemory:
-    """Weighted mean of an object's last appearances, as released IDOL does.
+class WindowMemory(Memory[WindowState]):
+    """Weighted mean of an object's last embeddings, as released IDOL does.
 
-    Appearance t of n, the newest being n, has the weight ``score + t / n``.
-    Label and box are the last ones.
+    Embedding t of n, the newest being n, counts ``weight + t / n``.
 
     Args:
-        length (int): W, appearances to remember. Defaults to 3.
-        max_gap (int): An object that was not seen for this many frames is
-            forgotten. Defaults to 10.
+        length (int): W, embeddings to remember; higher = steadier, and slower
+            to follow a change of appearance. Defaults to 3.
         normalize (bool): Average embeddings of length 1; for cosine
             similarities. Defaults to False.
     """
 
-    def __init__(self,
-                 length: int = 3,
-                 max_gap: int = 10,
-                 normalize: bool = False) -> None:
-        if length < 1 or max_gap < 1:
-            raise ValueError('length and max_gap must be at least 1, got '
-                             f'{length} and {max_gap}.')
+    def __init__(self, length: int = 3, normalize: bool = False) -> None:
+        if length < 1:
+            raise ValueError(f'length must be at least 1, got {length}.')
         self.length = length
-        self.max_gap = max_gap
         self.normalize = normalize
 
-    def start(self) -> WindowState:
-        """The state of a video before its first frame."""
-        return WindowState()
+    def blank(self, embeds: Tensor, size: int) -> WindowState:
+        """The state of objects that were never written."""
+        batch, _, width = embeds.shape
+        return WindowState(
+            **super().blank(embeds, size).tensors(),
+            recent=embeds.new_zeros(batch, size, self.length, width),
+            recent_weight=embeds.new_zeros(batch, size, self.length))
 
-    def update(self, state: WindowState, detections: InstanceData,
-               rows: Tensor) -> None:
-        """Remember the detections of a frame and forget the long unseen.
-
-        Args:
-            state (WindowState): Changed by new tensors, none in place.
-            detections (InstanceData): ``embeds``, ``scores``, ``bboxes``,
-                ``labels`` of n detections.
-            rows (Tensor): Shape (n,) int64. Row of the state that a detection
-                updates, each at most once; rows from ``len(state)`` on are
-                new and come in order; -1 updates nothing.
-        """
-        used = rows >= 0
-        chosen, rows = detections[used], rows[used]
-        new = rows >= len(state)
-        count = int(new.sum())
-        embeds = chosen.embeds.float()
+    def update(self, state: WindowState, embeds: Tensor, written: Tensor,
+               weight: Tensor) -> WindowState:
+        """Push into the window of what is written, and average it."""
         if self.normalize:
-            embeds = F.normalize(embeds, dim=1)
-        device, width = rows.device, embeds.shape[1]
-        state.ids = append_rows(
-            state.ids,
-            torch.arange(
-                state.next_id, state.next_id + count, device=device))
-        blank: dict[str, Tensor] = dict(
-            labels=chosen.labels[new],
-            boxes=chosen.bboxes[new],
-            last_seen=rows[new],
-            hits=torch.zeros_like(rows[new]),
-            recent=embeds.new_zeros(count, self.length, width),
-            recent_scores=embeds.new_zeros(count, self.length))
-        held = {name: append_rows(getattr(state, name), value)
-                for name, value in blank.items()}
-        held['labels'][rows] = chosen.labels
-        held['boxes'][rows] = chosen.bboxes.to(held['boxes'].dtype)
-        held['last_seen'][rows] = state.frame
-        held['hits'][rows] += 1
-        for name, value in (('recent', embeds),
-                            ('recent_scores', chosen.scores.float())):
-            held[name][rows] = torch.cat(
-                (held[name][rows, 1:], value[:, None]), dim=1)
-        kept = state.frame - held['last_seen'] < self.max_gap
-        for name, value in held.items():
-            setattr(state, name, value[kept])
-        state.ids = state.ids[kept]
-        state.embeds = self._mean(state)
-        state.next_id += count
-        state.frame += 1
-
-    def _mean(self, state: WindowState) -> Tensor:
-        """(M, C) weighted mean of what is remembered."""
-        filled = state.hits.clamp(max=self.length)[:, None]
-        slots = torch.arange(1, self.length + 1, device=state.ids.device)
+            embeds = F.normalize(embeds, dim=-1)
+        recent = torch.cat((state.recent[:, :, 1:], embeds[:, :, None]), 2)
+        weights = torch.cat((state.recent_weight[:, :, 1:],
+                             weight[:, :, None]), 2)
+        filled = (state.count + 1).clamp(max=self.length)[..., None]
+        slots = torch.arange(1, self.length + 1, device=embeds.device)
         age = slots - self.length + filled  # 1 to n where filled
-        weight = (state.recent_scores + age / filled) * (age > 0)
-        total = (weight[..., None] * state.recent).sum(1)
-        return total / weight.sum(1, keepdim=True)
+        share = (weights + age / filled) * (age > 0)  # at least 1 in all
+        mean = (share[..., None] * recent).sum(2) / share.sum(
+            2, keepdim=True)
+        held = written[..., None]
+        return replace(
+            state,
+            embeds=torch.where(held, mean, state.embeds),
+            recent=torch.where(held[..., None], recent, state.recent),
+            recent_weight=torch.where(held, weights, state.recent_weight))

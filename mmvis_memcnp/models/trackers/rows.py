@@ -1,0 +1,113 @@
+"""Tracker of queries: N of them stay N of them."""
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from mmdet.registry import MODELS, TASK_UTILS
+from mmdet.utils import ConfigType
+from torch import Tensor, nn
+
+from .memories.base import MemoryState
+
+
+@dataclass(frozen=True)
+class RowState:
+    """What is remembered of N objects in each of B videos.
+
+    Attributes:
+        memory: of the objects.
+        occupied: (B, N) bool, whether an object was ever present; None as
+            long as that is not told.
+    """
+    memory: MemoryState
+    occupied: Tensor | None = None
+
+
+@MODELS.register_module()
+class RowTracker(nn.Module):
+    """Orders the queries of each frame as the objects that are remembered.
+
+    No object starts or ends: the first frame's order holds for the video, and
+    the class scores say what is there. With :class:`LatestMemory` this is
+    MinVIS (Huang et al., NeurIPS 2022); other memories, and
+    ``occupied_first``, are rows (2) to (5) of Table 3 (a) of O2VIS. Pure and
+    differentiable; the assignment itself has no gradient and is the only
+    thing that waits for the device.
+
+    Args:
+        association (dict): Orders queries (TASK_UTILS), such as
+            :class:`HungarianAssociation`.
+        memory (dict): A :class:`~.memories.base.Memory` (TASK_UTILS).
+    """
+
+    def __init__(self, association: ConfigType, memory: ConfigType) -> None:
+        super().__init__()
+        self.association = TASK_UTILS.build(association)
+        self.memory = TASK_UTILS.build(memory)
+
+    def start(self) -> RowState:
+        """The state before the first frame."""
+        return RowState(self.memory.start())
+
+    def step(self,
+             state: RowState,
+             embeds: Tensor,
+             weight: Tensor | None = None,
+             present: Tensor | None = None) -> tuple[Tensor, RowState]:
+        """Order the queries of the next frame of B videos.
+
+        Args:
+            state (RowState): Before the frame; stays as it is.
+            embeds (Tensor): Shape (B, N, C), queries as the segmenter gives
+                them.
+            weight (Tensor, optional): Shape (B, N) in [0, 1], how far a query
+                shows an object, for memories that weight. By default 1.
+            present (Tensor, optional): Shape (B, N) bool, whether a query
+                shows an object, for ``occupied_first``. An object that was
+                once present stays occupied.
+
+        Returns:
+            tuple[Tensor, RowState]: ``order`` (B, N) int64, query
+            ``order[b, n]`` is object n (see :func:`reorder`); and the state
+            after the frame.
+
+        Raises:
+            ValueError: If the number of queries changes in a video.
+        """
+        batch, count = embeds.shape[:2]
+        held = state.memory
+        if not len(held):
+            order = torch.arange(count, device=embeds.device)
+            order = order.expand(batch, count)
+        elif held.count.shape != (batch, count):
+            raise ValueError(
+                f'{batch} videos with {count} queries came after '
+                f'{held.count.shape[0]} with {held.count.shape[1]}: start a '
+                'new state where the videos or the segmenter change.')
+        else:
+            order = self.association(
+                self.memory.read(held), embeds, state.occupied)
+        matched = None if weight is None else reorder(weight, order)
+        memory = self.memory.write(
+            held, reorder(embeds, order), weight=matched)
+        if present is not None:
+            there = reorder(present, order)
+            if state.occupied is not None:
+                there = there | state.occupied
+            state = replace(state, occupied=there)
+        return order, replace(state, memory=memory)
+
+
+def reorder(values: Tensor, order: Tensor) -> Tensor:
+    """Values of a frame's queries in the order of the objects.
+
+    Args:
+        values (Tensor): Shape (B, N, ...), by query.
+        order (Tensor): Shape (B, N) int64, the query of each object.
+
+    Returns:
+        Tensor: Shape (B, N, ...), by object.
+    """
+    index = order.view(*order.shape, *[1] * (values.dim() - 2))
+    return values.gather(1, index.expand_as(values))
