@@ -5,13 +5,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from mmdet.structures.bbox import bbox_xyxy_to_cxcywh
 from mmengine.structures import InstanceData
 from torch import Tensor
 
 from ..apis.inferencer import VISInferencer
 from ..models.layers import sides_to_boxes
 from ..models.segmenters.deformable import DecodedQueries
+from ..models.truth.ground_truth import GroundTruth
 from ..visualization import LevelSelection, draw_query_uncertainty
 from .base import MemCNPProbe, Retrieval, check_bank
 
@@ -113,27 +113,20 @@ class IDOLProbe(QueryProbe):
         """See :meth:`MemCNPProbe.select`: the host's matching, and USS, which
         takes its place with MemCNP. A query stands at its reference."""
         model = self.model
-        if model.assigner is None:
-            raise ValueError('The model of this config has no assigner, so it '
+        if model.matcher is None:
+            raise ValueError('The model of this config has no matcher, so it '
                              'selects nothing: use a config that trains.')
         decoded = self._decode([image])
-        logits = torch.cat([
-            branch(hidden) for branch, hidden in zip(
-                model.cls_branches, decoded.hidden, strict=True)
-        ])
-        size = truth.bboxes.new_tensor(image.shape[1::-1]).repeat(2)
-        boxes = bbox_xyxy_to_cxcywh(truth.bboxes / size).to(logits)[None]
-        labels = self._labels(truth, classes).to(logits.device)[None]
-        valid = torch.ones_like(labels, dtype=torch.bool)
-        layers = len(logits)
-        host = model.assigner.assign_batch(
-            logits.float().sigmoid(), decoded.boxes[:, 0],
-            boxes.expand(layers, -1, -1), labels.expand(layers, -1),
-            valid.expand(layers, -1))
-        picked = model.memcnp_training.select(decoded, boxes, valid,
-                                              host[1][:, None])
-        matched = host[0] >= 0
-        signs = dict(SimOTA=(matched, ~matched),
+        queries = model.queries(decoded)
+        labels = self._labels(truth, classes).to(queries.logits.device)[None]
+        gt = GroundTruth.of(
+            truth.bboxes.to(queries.logits)[None],
+            queries.logits.new_tensor([image.shape[1::-1]]), labels,
+            torch.arange(labels.shape[1])[None],
+            torch.ones_like(labels, dtype=torch.bool))
+        host = model.matcher.match(queries, gt)
+        picked = model.memcnp_training.select(queries, gt, host.best)
+        signs = dict(SimOTA=(host.pos[:, 0], host.neg[:, 0]),
                      USS=(picked.pos[:, 0], picked.neg[:, 0]))
         points = decoded.references[:, 0].cpu().numpy() * image.shape[1::-1]
         # Queries have no grid: as far apart as if they shared the frame out.

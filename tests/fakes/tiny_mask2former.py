@@ -23,7 +23,7 @@ def tiny_config(num_classes=3, num_queries=7, **segmenter):
                                num_groups=8, encoder=encoder),
             decoder=dict(num_classes=num_classes, num_queries=num_queries,
                          mask_dims=16, **encoder)),
-        matcher=dict(cost=dict(num_points=40)),
+        matcher=dict(costs=dict(mask=dict(num_points=40))),
         loss=dict(num_points=40))))
     cfg.model.segmenter.update(segmenter)
     return cfg.model
@@ -49,7 +49,7 @@ def truth(masks, labels, valid=None):
     masks, labels = torch.as_tensor(masks), torch.as_tensor(labels)
     valid = torch.ones_like(labels) if valid is None else valid
     valid = torch.as_tensor(valid).bool()
-    return GroundTruth(
-        boxes=torch.zeros(*labels.shape, 4), labels=labels,
-        ids=torch.arange(labels.numel()).view_as(labels).where(valid, -1),
-        valid=valid, masks=masks.bool())
+    return GroundTruth.of(
+        torch.zeros(*labels.shape, 4), torch.ones(len(labels), 2), labels,
+        torch.arange(labels.numel()).view_as(labels).where(valid, -1), valid,
+        masks.bool())

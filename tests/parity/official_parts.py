@@ -10,11 +10,13 @@ import torch.nn.functional as F
 from mmdet.registry import MODELS, TASK_UTILS
 from torch import Tensor, nn
 
+from mmvis_memcnp.models.matching import PointAssigner, PointBatch
 from mmvis_memcnp.models.matching.points.geometry import (
     PointTargets,
     as_batch,
     edge_distances,
     inside_boxes,
+    nearest_centre,
 )
 from mmvis_memcnp.models.memcnp.distribution import log_prob
 from mmvis_memcnp.models.memcnp.losses import Support
@@ -43,6 +45,39 @@ class OfficialBoxTarget:
         own = own.masked_fill(~any_box, -1)
         return PointTargets(own, edge_distances(points, boxes, own),
                             any_box.expand_as(own))
+
+
+@TASK_UTILS.register_module()
+class CentreRadiusAssigner(PointAssigner):
+    """Points near the nearest centre that lie in any box.
+
+    The default selections of the released MemCNP code: its mode 'none' is a
+    radius of 3 strides, its mode 'objbox' one of a fraction of a pixel.
+
+    Args:
+        radius (float): Largest distance to the centre, exclusive. Defaults
+            to 3.
+        unit (str): 'stride' or 'pixel'. Defaults to 'stride'.
+    """
+
+    def __init__(self, radius: float = 3., unit: str = 'stride') -> None:
+        if unit not in ('stride', 'pixel'):
+            raise ValueError(
+                f"unit must be 'stride' or 'pixel', got {unit!r}.")
+        self.radius = radius
+        self.unit = unit
+
+    def select(self, batch: PointBatch) -> tuple[Tensor, Tensor, Tensor]:
+        """See :class:`PointAssigner`."""
+        own = nearest_centre(batch.points, batch.boxes, batch.valid)
+        centres = ((batch.boxes[..., :2] + batch.boxes[..., 2:]) / 2).gather(
+            1,
+            own.clamp(min=0)[..., None].expand(-1, -1, 2))
+        distance = (batch.points - centres).norm(dim=-1)
+        if self.unit == 'stride':
+            distance = distance / batch.strides
+        pos = (distance < self.radius) & (batch.smallest >= 0)
+        return pos, ~pos, own
 
 
 @MODELS.register_module()

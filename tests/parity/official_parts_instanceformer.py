@@ -1,12 +1,12 @@
 """Parts of the released InstanceFormer that only a mistake of it explains."""
-import numpy as np
 import torch
 from mmdet.registry import MODELS
 from torch import Tensor
 
 from mmvis_memcnp.models.losses import TemporalContrastiveLoss
-from mmvis_memcnp.models.matching import ClipAssignment
+from mmvis_memcnp.models.truth import ClipTruth, Matches
 from mmvis_memcnp.models.vis import InstanceFormer
+from mmvis_memcnp.models.vis.instanceformer import FrameQueries
 
 
 @MODELS.register_module()
@@ -32,12 +32,19 @@ class OfficialInstanceFormer(InstanceFormer):
     order of the layer's own queries. Batches of one clip only.
     """
 
-    def mask_rows(self, assignment: ClipAssignment, t: int) -> np.ndarray:
+    def decode(self, encoded, state, span=None) -> FrameQueries:
+        """See the product's model; remembers which frame is the first."""
+        self._first = state is None
+        return super().decode(encoded, state, span)
+
+    def frame_losses(self, frame: FrameQueries, features: Tensor,
+                     shown: Matches, known: Matches,
+                     truth: ClipTruth) -> dict[str, Tensor]:
         """See the product's model."""
-        rows = super().mask_rows(assignment, t)
-        order = np.lexsort((rows[2], rows[0]))
-        layer, clip, query, number = rows[:, order]
-        if t > 0:
-            layers = len(assignment.query)
-            query = np.tile(np.sort(assignment.query[-1, 0]), layers)
-        return np.stack((layer, clip, query, number))
+        if not self._first:
+            assert known.best is not None
+            last = known.best[-1:].sort().values
+            mixed = torch.empty_like(known.best).scatter_(
+                -1, known.best.argsort(-1), last.expand_as(known.best))
+            known = Matches.of_objects(mixed, known.gt_index.shape[-1])
+        return super().frame_losses(frame, features, shown, known, truth)

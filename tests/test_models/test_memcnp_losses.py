@@ -11,12 +11,12 @@ from torch.distributions import (
     Normal,
 )
 
+from mmvis_memcnp.models.layers.segments import segment_logsumexp, segment_mean
 from mmvis_memcnp.models.memcnp import (
     ContrastiveTrackingLoss,
     MemCNPLoss,
     target_uncertainty,
 )
-from mmvis_memcnp.models.memcnp.segments import segment_logsumexp, segment_mean
 
 RULES = ('gmm', 'nll', 'energy')
 

@@ -4,6 +4,6 @@ _base_ = ['./idol_r50.py', './query_r18_small.py']
 model = dict(
     _base_.query_r18_small,
     # With a third of the queries, fewer can be near an object.
-    assigner=dict(topk=5),
+    matcher=dict(topk=5),
     positive_topk=5,
     ignore_topk=20)

@@ -5,17 +5,17 @@ model = dict(
     type='IDOL',
     decoder=dict(type='DeformableDecoder'),
     mask_head=dict(type='DynamicConvMaskHead', stride=8),
-    assigner=dict(
-        type='QuerySimOTAAssigner',
-        giou_weight=3.0,
+    matcher=dict(
+        type='SimOTAMatcher',
+        costs=dict(
+            cls=dict(type='FocalCost', weight=1.0, alpha=0.25, gamma=2.0),
+            giou=dict(type='GIoUCost', weight=3.0)),
         centre_radius=2.5 / 32,
         outside_centre=100.0,
         outside_any=10000.0,
-        topk=10,
-        alpha=0.25,
-        gamma=2.0),
+        topk=10),
     loss_instance=dict(
-        type='QueryInstanceLoss',
+        type='IDOLLoss',
         cls_weight=2.0,
         bbox_weight=5.0,
         giou_weight=2.0,

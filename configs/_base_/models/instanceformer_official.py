@@ -8,6 +8,6 @@ instanceformer_official = dict(
     reference_prior=dict(source='position'),
     class_prior=dict(active=False),
     memory=dict(num_frames=3, temporal_index='slot'),
-    matcher=dict(rule='first_frame', box_norm=2),
+    matcher=dict(rule='first_frame', costs=dict(bbox=dict(norm=2.0))),
     mask_way='stretch',
     ranking=dict(type='TopQuarterQuery'))

@@ -11,16 +11,14 @@ model = dict(
         type='TokenMemory', num_tokens=10, num_frames=4,
         temporal_index='age'),
     matcher=dict(
-        type='ClipQueryMatcher',
+        type='StickyMatcher',
         rule='appearance',
-        cls_weight=1.0,
-        box_weight=5.0,
-        giou_weight=2.0,
-        box_norm=1,
-        alpha=0.25,
-        gamma=2.0),
+        costs=dict(
+            cls=dict(type='FocalCost', weight=1.0, alpha=0.25, gamma=2.0),
+            bbox=dict(type='BoxCost', weight=5.0, norm=1.0),
+            giou=dict(type='GIoUCost', weight=2.0))),
     frame_loss=dict(
-        type='QueryFrameLoss',
+        type='QueryLoss',
         cls_weight=2.0,
         bbox_weight=5.0,
         giou_weight=2.0,

@@ -4,14 +4,12 @@ _base_ = './query_r50.py'
 model = dict(
     type='SeqFormer',
     decoder=dict(type='SeqFormerDecoder'),
-    assigner=dict(
-        type='ClipHungarianAssigner',
-        cls_weight=2.0,
-        bbox_weight=5.0,
-        iou_weight=2.0,
-        box_norm=2.0,
-        alpha=0.25,
-        gamma=2.0),
+    matcher=dict(
+        type='OneToOneMatcher',
+        costs=dict(
+            cls=dict(type='FocalCost', weight=2.0, alpha=0.25, gamma=2.0),
+            bbox=dict(type='BoxCost', weight=5.0, norm=2.0),
+            giou=dict(type='GIoUCost', weight=2.0))),
     loss=dict(
         type='SeqFormerLoss',
         cls_weight=2.0,

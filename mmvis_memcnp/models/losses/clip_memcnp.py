@@ -9,11 +9,12 @@ from mmdet.registry import MODELS, TASK_UTILS
 from mmdet.structures.bbox import bbox_cxcywh_to_xyxy
 from torch import Tensor, nn
 
-from ..matching import ClipMatches, QueryAssignment, QueryUSSAssigner
+from ..matching import Queries, QueryUSSAssigner
 from ..memcnp import MemCNPLoss, clip_cnp_loss, clip_contrast
 from ..segmenters.deformable import DecodedClips, MemCNPBoxBranches
 from ..truth.clip_truth import ClipTruth
-from .query_pairs import name_by_layer
+from ..truth.matches import Matches
+from .by_layer import name_by_layer
 
 
 @MODELS.register_module()
@@ -57,30 +58,22 @@ class ClipMemCNPLoss(nn.Module):
             self.loss_track = MODELS.build(
                 loss_track or dict(type='ContrastiveTrackingLoss'))
 
-    @torch.no_grad()
-    def select(self, decoded: DecodedClips, truth: ClipTruth,
-               matches: ClipMatches) -> QueryAssignment:
+    def select(self, queries: Queries, truth: ClipTruth,
+               matches: Matches) -> Matches:
         """Matched queries of all layers, and their supports.
 
         Args:
-            decoded (DecodedClips): With ``sigmas``.
+            queries (Queries): Fields (L, B, Q, T, ...), with ``sigmas``.
             truth (ClipTruth): Objects of the B clips.
-            matches (ClipMatches): Pairs of all layers, ``clip`` counting
-                through layers and clips.
+            matches (Matches): The host's, of (L, B) sets of queries.
 
         Returns:
-            QueryAssignment: Fields (L, B, ...).
+            Matches: Of the same sets.
         """
-        boxes, visible = frame_truth(truth)
-        references = torch.stack(decoded.references)
-        layers, batch = references.shape[:2]
-        return self.assigner.assign_clips(
-            references, _sigmas(decoded), boxes, visible,
-            _by_object(matches, layers * batch, truth).unflatten(
-                0, (layers, batch)))
+        return self.assigner.match(queries, truth, matched=matches.best)
 
     def forward(self, decoded: DecodedClips, logits: Tensor, boxes: Tensor,
-                matches: ClipMatches, picked: QueryAssignment,
+                matches: Matches, picked: Matches,
                 truth: ClipTruth) -> dict[str, Tensor]:
         """Losses beside those of the host.
 
@@ -88,8 +81,8 @@ class ClipMemCNPLoss(nn.Module):
             decoded (DecodedClips): With ``sigmas``.
             logits (Tensor): Shape (L, B, Q, K), of the classes.
             boxes (Tensor): Shape (L, B, Q, T, 4), cx, cy, w, h.
-            matches (ClipMatches): Pairs of all layers.
-            picked (QueryAssignment): Of :meth:`select`.
+            matches (Matches): The host's.
+            picked (Matches): Of :meth:`select`.
             truth (ClipTruth): Objects of the B clips.
 
         Returns:
@@ -97,16 +90,18 @@ class ClipMemCNPLoss(nn.Module):
             ``loss_track``; ``d<layer>.loss_cnp`` of the others.
         """
         gt_boxes, visible = frame_truth(truth)
-        layers, batch = logits.shape[:2]
+        layers = len(logits)
         out = name_by_layer('loss_cnp', clip_cnp_loss(
             self.loss_cnp,
             bbox_cxcywh_to_xyxy(boxes).transpose(2, 3).flatten(0, 1),
             _sigmas(decoded).flatten(0, 1),
-            logits.float().sigmoid().flatten(0, 1), picked.flatten(),
+            logits.float().sigmoid().flatten(0, 1),
+            picked.map(lambda x: x.flatten(0, 1)),
             gt_boxes.repeat(layers, 1, 1, 1), truth.labels.repeat(layers, 1),
             visible.repeat(layers, 1, 1), layers))
         if self.embed is not None:
-            matched = _by_object(matches, layers * batch, truth)[-batch:]
+            assert matches.best is not None
+            matched = matches.best[-1]
             objects = torch.arange(
                 matched.numel(), device=matched.device).view_as(matched)
             out['loss_track'] = clip_contrast(
@@ -130,24 +125,10 @@ class ClipMemCNPLoss(nn.Module):
                        *frame_truth(truth))
 
 
-def box_pairs(picked: QueryAssignment) -> ClipMatches:
-    """Pairs that train boxes, of all layers; see :class:`ClipMatches`."""
-    gt_index = picked.gt_index.flatten(0, 1)
-    clip, query = (gt_index >= 0).nonzero(as_tuple=True)
-    return ClipMatches(clip, query, gt_index[clip, query])
-
-
 def frame_truth(truth: ClipTruth) -> tuple[Tensor, Tensor]:
     """Boxes (B, T, G, 4), xyxy, and in which frames objects are seen."""
-    return (bbox_cxcywh_to_xyxy(truth.boxes).transpose(1, 2),
+    return (truth.xyxy.transpose(1, 2),
             truth.present.transpose(1, 2))
-
-
-def _by_object(matches: ClipMatches, clips: int, truth: ClipTruth) -> Tensor:
-    """The query of each object, (clips, G) int64, -1 for none."""
-    matched = matches.query.new_full((clips, truth.valid.shape[1]), -1)
-    matched[matches.clip, matches.gt] = matches.query
-    return matched
 
 
 def _sigmas(decoded: DecodedClips) -> Tensor:

@@ -6,9 +6,11 @@ from mmdet.utils import reduce_mean
 from torch import Tensor, nn
 
 from ..layers.points import point_sample, uncertain_points
+from ..layers.segments import segment_sum
 from ..truth.ground_truth import GroundTruth
+from ..truth.matches import Matches
+from .by_layer import name_by_layer
 from .focal_dice import dice
-from .query_pairs import QueryPairs, name_by_layer, sum_by_layer
 
 
 @MODELS.register_module()
@@ -47,7 +49,7 @@ class SampledMaskLoss(nn.Module):
         self.sampling = num_points, oversample_ratio, importance_ratio
 
     def forward(self, logits: Tensor, mask_embeds: Tensor,
-                mask_features: Tensor, pairs: QueryPairs,
+                mask_features: Tensor, matches: Matches,
                 gt: GroundTruth) -> dict[str, Tensor]:
         """Losses of L layers and B frames, in single precision.
 
@@ -55,7 +57,7 @@ class SampledMaskLoss(nn.Module):
             logits (Tensor): Shape (L, B, Q, K + 1), the last of no object.
             mask_embeds (Tensor): Shape (L, B, Q, D).
             mask_features (Tensor): Shape (B, D, h, w).
-            pairs (QueryPairs): P pairs.
+            matches (Matches): P pairs.
             gt (GroundTruth): Of the B frames, with masks of the padded input.
 
         Returns:
@@ -66,9 +68,9 @@ class SampledMaskLoss(nn.Module):
         """
         count = reduce_mean(gt.valid.sum().float()).clamp(min=1)
         with torch.autocast(logits.device.type, enabled=False):
-            classes = self.classes(logits.float(), gt.labels, pairs)
+            classes = self.classes(logits.float(), gt.labels, matches)
             mask, overlap = self.masks(
-                mask_embeds.float(), mask_features.float(), pairs, gt)
+                mask_embeds.float(), mask_features.float(), matches, gt)
         return {
             **name_by_layer('loss_cls', self.cls_weight * classes),
             **name_by_layer('loss_mask', self.mask_weight * mask / count),
@@ -76,12 +78,12 @@ class SampledMaskLoss(nn.Module):
         }
 
     def classes(self, logits: Tensor, labels: Tensor,
-                pairs: QueryPairs) -> Tensor:
+                matches: Matches) -> Tensor:
         """Weighted mean cross-entropy (L,); shapes as in the call."""
         none = logits.shape[-1] - 1
         target = labels.new_full(logits.shape[:-1], none)
-        target[pairs.layer, pairs.frame, pairs.query] = labels[
-            pairs.frame, pairs.gt]
+        target[matches.layer, matches.frame, matches.query] = labels[
+            matches.frame, matches.gt]
         weight = torch.where(target == none, self.no_object_weight, 1.)
         loss = F.cross_entropy(
             logits.flatten(0, -2), target.flatten(), reduction='none')
@@ -89,28 +91,28 @@ class SampledMaskLoss(nn.Module):
                 weight.flatten(1).sum(1))
 
     def masks(self, mask_embeds: Tensor, mask_features: Tensor,
-              pairs: QueryPairs, gt: GroundTruth) -> tuple[Tensor, Tensor]:
+              matches: Matches, gt: GroundTruth) -> tuple[Tensor, Tensor]:
         """Cross-entropy and dice loss, sums (L,); shapes as in the call."""
         layers = len(mask_embeds)
-        logits = pair_masks(mask_embeds, mask_features, pairs,
+        logits = pair_masks(mask_embeds, mask_features, matches,
                             gt.valid.shape[1])
         points = uncertain_points(logits, *self.sampling)
         found = point_sample(logits[:, None], points)[:, 0]
-        target = targets_at(points, pairs, gt, layers)
+        target = targets_at(points, matches, gt, layers)
         bce = F.binary_cross_entropy_with_logits(
             found, target, reduction='none').mean(1)
-        return (sum_by_layer(bce, pairs.layer, layers),
-                sum_by_layer(dice(found, target), pairs.layer, layers))
+        return (segment_sum(bce, matches.layer, layers),
+                segment_sum(dice(found, target), matches.layer, layers))
 
 
-def pair_masks(mask_embeds: Tensor, mask_features: Tensor, pairs: QueryPairs,
+def pair_masks(mask_embeds: Tensor, mask_features: Tensor, matches: Matches,
                num_objects: int) -> Tensor:
     """Mask logits of pairs.
 
     Args:
         mask_embeds: (L, B, Q, D).
         mask_features: (B, D, h, w).
-        pairs: P pairs, no two of an object and a layer.
+        matches: P pairs, no two of an object and a layer.
         num_objects: G, objects a frame.
 
     Returns:
@@ -119,19 +121,19 @@ def pair_masks(mask_embeds: Tensor, mask_features: Tensor, pairs: QueryPairs,
     layers, batch, _, dims = mask_embeds.shape
     # One product for all frames: a row an object and layer.
     table = mask_embeds.new_zeros(batch, layers, num_objects, dims)
-    rows = pairs.frame, pairs.layer, pairs.gt
-    table[rows] = mask_embeds[pairs.layer, pairs.frame, pairs.query]
+    rows = matches.frame, matches.layer, matches.gt
+    table[rows] = mask_embeds[matches.layer, matches.frame, matches.query]
     masks = table.flatten(1, 2) @ mask_features.flatten(2)
     return masks.view(*table.shape[:3], *mask_features.shape[2:])[rows]
 
 
-def targets_at(points: Tensor, pairs: QueryPairs, gt: GroundTruth,
+def targets_at(points: Tensor, matches: Matches, gt: GroundTruth,
                num_layers: int) -> Tensor:
     """The objects' masks at the points of their pairs.
 
     Args:
         points: (P, N, 2) x, y as fractions of the padded input.
-        pairs: P pairs, no two of an object and a layer.
+        matches: P pairs, no two of an object and a layer.
         gt: of the frames, with masks.
         num_layers: L.
 
@@ -141,7 +143,7 @@ def targets_at(points: Tensor, pairs: QueryPairs, gt: GroundTruth,
     # A mask of the input's size is read once for the points of all layers.
     masks = gt.known_masks()[gt.valid].float()
     number = gt.valid.flatten().cumsum(0).view_as(gt.valid) - 1
-    rows = number[pairs.frame, pairs.gt], pairs.layer
+    rows = number[matches.frame, matches.gt], matches.layer
     table = points.new_zeros(len(masks), num_layers, *points.shape[1:])
     table[rows] = points
     found = point_sample(masks[:, None], table.flatten(1, 2))

@@ -1,32 +1,26 @@
-"""Assigners and other registered task utilities."""
-from .clip_hungarian_assigner import ClipHungarianAssigner, ClipMatches
+"""Which prediction learns which object: costs and policies."""
+from .costs import BoxCost, CostSum, FocalCost, GIoUCost, Queries, SoftmaxCost
 from .mask_costs import SampledMaskCost
-from .one_to_one import OneToOneMatcher, one_to_one
-from .pairs import QueryPairs
-from .points.assigner import PointAssigner, PointAssignment, PointBatch
-from .points.geometry import (
-    PointTargets,
-    SmallestBoxTarget,
-    pad_boxes,
-)
-from .points.locations import (
-    CentreRadiusAssigner,
+from .one_to_one import OneToOneMatcher, hungarian
+from .points import (
     FCOSPointAssigner,
     ObjectBoxAssigner,
+    PointAssigner,
+    PointBatch,
+    PointTargets,
+    SmallestBoxTarget,
+    USSAssigner,
     YOLOCellAssigner,
+    pad_boxes,
 )
-from .points.uss import USSAssigner
-from .query_matcher import ClipAssignment, ClipQueryMatcher
-from .query_sim_ota import QuerySimOTAAssigner, SimOTAAssignment
-from .query_uss import QueryAssignment, QueryUSSAssigner
+from .sim_ota import SimOTAMatcher
+from .sticky import StickyMatcher
+from .uss import QueryUSSAssigner
 
 __all__ = [
-    'CentreRadiusAssigner', 'ClipAssignment', 'ClipHungarianAssigner',
-    'ClipMatches', 'ClipQueryMatcher',
-    'FCOSPointAssigner', 'ObjectBoxAssigner', 'OneToOneMatcher',
-    'PointAssigner', 'PointAssignment', 'PointBatch', 'PointTargets',
-    'QueryAssignment', 'QueryPairs', 'QuerySimOTAAssigner',
-    'QueryUSSAssigner',
-    'SampledMaskCost', 'SimOTAAssignment', 'SmallestBoxTarget',
-    'USSAssigner', 'YOLOCellAssigner', 'one_to_one', 'pad_boxes'
+    'BoxCost', 'CostSum', 'FCOSPointAssigner', 'FocalCost', 'GIoUCost',
+    'ObjectBoxAssigner', 'OneToOneMatcher', 'PointAssigner', 'PointBatch',
+    'PointTargets', 'Queries', 'QueryUSSAssigner', 'SampledMaskCost',
+    'SimOTAMatcher', 'SmallestBoxTarget', 'SoftmaxCost', 'StickyMatcher',
+    'USSAssigner', 'YOLOCellAssigner', 'hungarian', 'pad_boxes'
 ]

@@ -1,55 +1,67 @@
 """One query an object, one object a query."""
-from typing import Any
-
 import numpy as np
 import torch
 from mmdet.registry import TASK_UTILS
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from .pairs import QueryPairs
-
-
-def one_to_one(cost: Tensor, valid: Tensor) -> QueryPairs:
-    """The cheapest pairs of every layer and frame (Hungarian method).
-
-    Args:
-        cost: (L, B, Q, G).
-        valid: (B, G) bool, False where there is no object.
-
-    Returns:
-        A query for each object; if there are more than Q, for Q of them.
-    """
-    # Whatever is not finite is reported by the losses, not by scipy.
-    table = torch.nan_to_num(cost, 1e8, 1e8, -1e8).cpu().numpy()
-    objects = [np.flatnonzero(row) for row in valid.cpu().numpy()]
-    rows = [np.empty((4, 0), np.int64)]
-    for layer, frame in np.ndindex(*table.shape[:2]):
-        own = objects[frame]
-        query, column = linear_sum_assignment(table[layer, frame][:, own])
-        rows.append(np.stack([
-            np.full_like(query, layer), np.full_like(query, frame), query,
-            own[column]]))
-    return QueryPairs.from_host(np.concatenate(rows, 1), cost.device)
+from ..truth.matches import Matches
+from .costs import CostSum, Queries, Truth
 
 
 @TASK_UTILS.register_module()
 class OneToOneMatcher:
-    """Each layer is matched on its own, in each frame on its own.
+    """The cheapest pairs of every layer and frame (Hungarian method).
 
     Args:
-        cost (dict): Of every pair, such as :class:`SampledMaskCost`.
+        costs (dict[str, dict]): See :class:`CostSum`.
     """
 
-    def __init__(self, cost: dict) -> None:
-        self.cost = TASK_UTILS.build(cost)
+    def __init__(self, costs: dict[str, dict]) -> None:
+        self.cost = CostSum(costs)
 
     @torch.no_grad()
-    def __call__(self, *args: Any, valid: Tensor) -> QueryPairs:
-        """Match.
+    def match(self, queries: Queries, truth: Truth) -> Matches:
+        """Match the objects of B frames or clips in L layers.
 
         Args:
-            args: What the cost takes.
-            valid (Tensor): Shape (B, G) bool, False where there is no object.
+            queries (Queries): Fields (L, B, Q, ...).
+            truth (GroundTruth | ClipTruth): Of the B frames or clips.
+
+        Returns:
+            Matches: A query for each valid object; if there are more than Q
+            objects, for Q of them.
         """
-        return one_to_one(self.cost(*args), valid)
+        cost = self.cost(queries, truth)
+        best = hungarian(cost, truth.valid)
+        return Matches.of_objects(best, cost.shape[-2]).to(cost.device)
+
+
+def hungarian(cost: Tensor, wanted: Tensor,
+              free: Tensor | None = None) -> Tensor:
+    """The cheapest pairs of N tables, found on the host.
+
+    Args:
+        cost: (..., Q, G); what is not finite counts as very dear, since it
+            is the losses that report it.
+        wanted: (..., G) bool, objects to match; leading axes may be fewer.
+        free: (..., Q) bool, queries that may be taken; None for all. On the
+            host.
+
+    Returns:
+        (..., G) int64 on the host, query of each object, -1 for none.
+    """
+    # Objects that are not wanted are infinite: one table crosses over.
+    tables = cost.nan_to_num(1e8, 1e8, -1e8).masked_fill(
+        ~wanted.to(cost.device)[..., None, :], torch.inf).cpu().numpy()
+    best = np.full((*tables.shape[:-2], tables.shape[-1]), -1)
+    new = np.isfinite(tables[..., 0, :])
+    # Few; no loop over queries or objects.
+    for at in zip(*new.any(-1).nonzero(), strict=True):
+        columns = np.flatnonzero(new[at])
+        rows = np.arange(tables.shape[-2]) if free is None else \
+            np.flatnonzero(free[at].numpy())
+        row, column = linear_sum_assignment(
+            tables[at][np.ix_(rows, columns)])
+        best[(*at, columns[column])] = rows[row]
+    return torch.from_numpy(best)

@@ -6,8 +6,8 @@ import torch.nn.functional as F
 from mmdet.registry import MODELS
 from torch import Tensor, nn
 
+from ..layers.segments import segment_count, segment_logsumexp, segment_mean
 from .distribution import at_least_float32, log_prob
-from .segments import segment_count, segment_logsumexp, segment_mean
 
 PHI_EPS = 1e-9
 

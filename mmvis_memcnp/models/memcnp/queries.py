@@ -3,17 +3,19 @@
 B images or clips, T frames, Q queries, G padded ground truths, K classes.
 Boxes are xyxy, fractions of the un-padded image.
 """
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
 from ..layers import aligned_iou
-from ..matching import QueryAssignment
+from ..truth.matches import Matches
 from .contrast import ContrastiveTrackingLoss
 from .losses import MemCNPLoss, target_uncertainty
 
 
 def frame_cnp_loss(criterion: MemCNPLoss, boxes: Tensor, sigmas: Tensor,
-                   probs: Tensor, assigned: QueryAssignment, gt_boxes: Tensor,
+                   probs: Tensor, assigned: Matches, gt_boxes: Tensor,
                    labels: Tensor, layers: int = 1) -> Tensor:
     """Loss of the box distribution in decoder layers (eqs 8-14).
 
@@ -24,7 +26,7 @@ def frame_cnp_loss(criterion: MemCNPLoss, boxes: Tensor, sigmas: Tensor,
         boxes (Tensor): Shape (B, Q, 4), the predicted means mu.
         sigmas (Tensor): Shape (B, Q, 4).
         probs (Tensor): Shape (B, Q, K), the host's class probabilities.
-        assigned (QueryAssignment): Of the same.
+        assigned (Matches): Of the same.
         gt_boxes (Tensor): Shape (B, G, 4).
         labels (Tensor): Shape (B, G) int64.
         layers (int): Of which B is a multiple. Defaults to 1.
@@ -33,15 +35,16 @@ def frame_cnp_loss(criterion: MemCNPLoss, boxes: Tensor, sigmas: Tensor,
         Tensor: Shape (layers,), the mean over the ground truths with support
         in a layer; zero, with the graph attached, if there is none.
     """
+    assert assigned.centreness is not None
     return clip_cnp_loss(
         criterion, boxes[:, None], sigmas[:, None], probs,
-        assigned._replace(centreness=assigned.centreness[:, None]),
+        replace(assigned, centreness=assigned.centreness[:, None]),
         gt_boxes[:, None], labels,
         torch.ones_like(labels, dtype=torch.bool)[:, None], layers)
 
 
 def clip_cnp_loss(criterion: MemCNPLoss, boxes: Tensor, sigmas: Tensor,
-                  probs: Tensor, assigned: QueryAssignment, gt_boxes: Tensor,
+                  probs: Tensor, assigned: Matches, gt_boxes: Tensor,
                   labels: Tensor, visible: Tensor,
                   layers: int = 1) -> Tensor:
     """The same on clips: each frame of an object has its own mixture.
@@ -51,7 +54,7 @@ def clip_cnp_loss(criterion: MemCNPLoss, boxes: Tensor, sigmas: Tensor,
         boxes (Tensor): Shape (B, T, Q, 4).
         sigmas (Tensor): Shape (B, T, Q, 4).
         probs (Tensor): Shape (B, Q, K), of the whole clip.
-        assigned (QueryAssignment): Of the same.
+        assigned (Matches): Of the same.
         gt_boxes (Tensor): Shape (B, T, G, 4).
         labels (Tensor): Shape (B, G) int64.
         visible (Tensor): Shape (B, T, G) bool, False where an object is
@@ -69,6 +72,7 @@ def clip_cnp_loss(criterion: MemCNPLoss, boxes: Tensor, sigmas: Tensor,
         raise ValueError(
             'A query host averages MemCNPLoss over ground truths but '
             f"reduction={criterion.reduction!r}: set reduction='gt_mean'.")
+    assert assigned.centreness is not None
     frames, num = visible.shape[1:]
     if num == 0:  # an index into no object at all is not defined
         return ((boxes.sum() + sigmas.sum()) * 0).expand(layers)
@@ -103,7 +107,7 @@ def frame_contrast(criterion: ContrastiveTrackingLoss, key_embeds: Tensor,
     Args:
         criterion (ContrastiveTrackingLoss): Works on cosines.
         key_embeds (Tensor): Shape (B, Q, C), embeddings of the queries.
-        key_best (Tensor): Shape (B, G), ``QueryAssignment.best``.
+        key_best (Tensor): Shape (B, G), ``Matches.best``.
         key_ids (Tensor): Shape (B, G) int64, unique over the whole batch.
         ref_embeds (Tensor): Shape (B, Q, C).
         ref_best (Tensor): Shape (B, G'), of the reference frame's own

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import torch
 from mmdet.structures import TrackDataSample
+from mmdet.structures.bbox import bbox_cxcywh_to_xyxy
 from torch import Tensor
 
 from .ground_truth import collect_ground_truth
@@ -14,8 +15,9 @@ class ClipTruth(NamedTuple):
 
     Attributes:
         labels: (B, G) int64, from 0; 0 where padded.
-        boxes: (B, G, T, 4) float, cx, cy, w, h as fractions of the un-padded
-            frame.
+        cxcywh: (B, G, T, 4) float, cx, cy, w, h as fractions of the
+            un-padded frame.
+        xyxy: (B, G, T, 4) float, the same boxes as x1, y1, x2, y2.
         masks: (B, G, T, h, w) bool, sampled from the padded input; empty
             where the object is absent or padded.
         present: (B, G, T) bool, whether the object is in the frame.
@@ -24,11 +26,19 @@ class ClipTruth(NamedTuple):
             padding.
     """
     labels: Tensor
-    boxes: Tensor
+    cxcywh: Tensor
+    xyxy: Tensor
     masks: Tensor
     present: Tensor
     valid: Tensor
     sizes: Tensor
+
+    def frame(self, t: int) -> 'ClipTruth':
+        """Of one frame of each clip: no axis T any more."""
+        return ClipTruth(
+            self.labels, self.cxcywh[:, :, t], self.xyxy[:, :, t],
+            self.masks[:, :, t], self.present[:, :, t], self.valid,
+            self.sizes[:, t])
 
 
 def collect_clips(samples: Sequence[TrackDataSample],
@@ -75,14 +85,16 @@ def collect_clips(samples: Sequence[TrackDataSample],
     labels = torch.zeros_like(table)
     rows = torch.arange(len(table), device=device)[:, None]
     boxes, masks, present = [], [], []
-    for gt, size in zip(frames, sizes.unbind(1), strict=True):
+    for gt in frames:
         same = (gt.ids[:, :, None] == table[:, None]) & gt.valid[:, :, None]
         here, own = same.any(1), same.long().argmax(1)
         labels = gt.labels[rows, own].where(here, labels)
-        boxes.append(gt.fractions(size)[rows, own].where(
+        boxes.append(gt.cxcywh[rows, own].where(
             here[..., None], absent_box))
         assert gt.masks is not None
         masks.append(gt.masks[rows, own] & here[..., None, None])
         present.append(here)
-    return ClipTruth(labels, torch.stack(boxes, 2), torch.stack(masks, 2),
-                     torch.stack(present, 2), table >= 0, sizes)
+    cxcywh = torch.stack(boxes, 2)
+    return ClipTruth(labels, cxcywh, bbox_cxcywh_to_xyxy(cxcywh),
+                     torch.stack(masks, 2), torch.stack(present, 2),
+                     table >= 0, sizes)

@@ -3,7 +3,11 @@ from typing import NamedTuple
 
 import torch
 from mmdet.structures import DetDataSample, TrackDataSample
-from mmdet.structures.bbox import bbox_xyxy_to_cxcywh, get_box_tensor
+from mmdet.structures.bbox import (
+    bbox_cxcywh_to_xyxy,
+    bbox_xyxy_to_cxcywh,
+    get_box_tensor,
+)
 from torch import Tensor
 
 
@@ -12,6 +16,10 @@ class GroundTruth(NamedTuple):
 
     Attributes:
         boxes: (B, G, 4) float, x1, y1, x2, y2 in pixels of the input.
+        cxcywh: (B, G, 4) float, the same as cx, cy, w, h, fractions of the
+            frame without padding.
+        xyxy: (B, G, 4) float, the same as x1, y1, x2, y2, fractions of the
+            frame without padding.
         labels: (B, G) int64, from 0; 0 where padded.
         ids: (B, G) int64 track identities, unique over the batch; -1 where
             padded.
@@ -19,6 +27,8 @@ class GroundTruth(NamedTuple):
         masks: (B, G, h, w) bool, samples of the padded input, or None.
     """
     boxes: Tensor
+    cxcywh: Tensor
+    xyxy: Tensor
     labels: Tensor
     ids: Tensor
     valid: Tensor
@@ -35,17 +45,18 @@ class GroundTruth(NamedTuple):
                              'with masks.')
         return self.masks
 
-    def fractions(self, image_wh: Tensor) -> Tensor:
-        """Boxes as fractions of the frames before padding.
+    @classmethod
+    def of(cls, boxes: Tensor, image_wh: Tensor, labels: Tensor, ids: Tensor,
+           valid: Tensor, masks: Tensor | None = None) -> 'GroundTruth':
+        """With the boxes in all their forms.
 
         Args:
-            image_wh: (B, 2), width and height in pixels.
-
-        Returns:
-            (B, G, 4), cx, cy, w, h.
+            boxes, labels, ids, valid, masks: See the class.
+            image_wh: (B, 2), width and height without padding, in pixels.
         """
-        return bbox_xyxy_to_cxcywh(self.boxes) / torch.cat(
-            (image_wh, image_wh), 1)[:, None]
+        cxcywh = bbox_xyxy_to_cxcywh(boxes) / image_wh.repeat(1, 2)[:, None]
+        return cls(boxes, cxcywh, bbox_cxcywh_to_xyxy(cxcywh), labels, ids,
+                   valid, masks)
 
 
 def collect_ground_truth(samples: list[DetDataSample],
@@ -56,13 +67,14 @@ def collect_ground_truth(samples: list[DetDataSample],
 
     Args:
         samples: one frame of each of B different videos, with
-            ``gt_instances`` holding ``bboxes``, ``labels``,
-            ``instances_ids`` and, if wanted, ``masks``.
+            ``img_shape``, and ``gt_instances`` holding ``bboxes``,
+            ``labels``, ``instances_ids`` and, if wanted, ``masks``.
         device: where the tensors go.
         with_masks: also stack the masks.
-        mask_stride: every so-manieth pixel of the masks is taken, from the
-            middle of the first stride on. Above 1, sides end where those of
-            mask logits do that double features of twice this stride.
+        mask_stride: distance in pixels between the mask samples, the first of
+            which is in the middle of the first stride; a higher value gives
+            coarser masks. Above 1 the samples fit mask logits whose features
+            had twice this stride.
 
     Returns:
         The padded ground truth.
@@ -104,8 +116,10 @@ def collect_ground_truth(samples: list[DetDataSample],
             start = mask_stride // 2
             own = own[:, start::mask_stride, start::mask_stride]
             masks[b, :n, :own.shape[1], :own.shape[2]] = own
-    return GroundTruth(boxes, labels, ids, valid,
-                       None if masks is None else masks.to(device))
+    image_wh = torch.tensor([s.img_shape[1::-1] for s in samples],
+                            dtype=torch.float32, device=device)
+    return GroundTruth.of(boxes, image_wh, labels, ids, valid,
+                          None if masks is None else masks.to(device))
 
 
 def _sampled(side: int, stride: int) -> int:

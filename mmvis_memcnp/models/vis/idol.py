@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from ...results.frame import FrameInstances
 from ...results.pixels import MaskSource
 from ..layers.greedy_nms import class_nms, mask_nms
-from ..losses.query_pairs import QueryPairs
+from ..matching import Queries
 from ..segmenters.deformable import (
     NUM_MASK_PARAMS,
     DecodedQueries,
@@ -30,8 +30,9 @@ from ..truth.ground_truth import (
     GroundTruth,
     clip_frames,
     collect_ground_truth,
+    same_objects,
 )
-from .idol_training import embed_losses
+from ..truth.matches import Matches
 from .online import OnlineVIS
 from .query_heads import init_query_heads
 
@@ -58,9 +59,9 @@ class IDOL(OnlineVIS):
             ``build_box_branches``. Defaults to None, the plain host.
         memcnp_training (dict, optional): A ``MemCNPQueryTraining``, which
             goes with ``memcnp``.
-        assigner (dict, optional): A ``QuerySimOTAAssigner``; only training
-            needs it, and the losses.
-        loss_instance (dict, optional): A ``QueryInstanceLoss``.
+        matcher (dict, optional): A ``SimOTAMatcher``; only training needs it,
+            and the losses.
+        loss_instance (dict, optional): An ``IDOLLoss``.
         loss_embed (dict, optional): A ``ContrastiveEmbeddingLoss``. Without
             it, training needs key frames alone: instances of images.
         positive_topk (int): IoUs that are summed to the number of positives
@@ -88,7 +89,7 @@ class IDOL(OnlineVIS):
                  num_queries: int = 300,
                  memcnp: dict | None = None,
                  memcnp_training: dict | None = None,
-                 assigner: dict | None = None,
+                 matcher: dict | None = None,
                  loss_instance: dict | None = None,
                  loss_embed: dict | None = None,
                  positive_topk: int = 10,
@@ -117,7 +118,7 @@ class IDOL(OnlineVIS):
         self.mask_stride = self.mask_head.out_stride
         self.embed_head = MLP(width, width, width, 3)
         self.num_classes = num_classes
-        self.assigner: Any = TASK_UTILS.build(assigner) if assigner else None
+        self.matcher: Any = TASK_UTILS.build(matcher) if matcher else None
         self.loss_instance: Any = (
             MODELS.build(loss_instance) if loss_instance else None)
         self.loss_embed: Any = (
@@ -164,23 +165,25 @@ class IDOL(OnlineVIS):
         return encoded, decoded
 
     def mask_logits(self, features: Tensor, decoded: DecodedQueries,
-                    image_wh: Tensor, pairs: QueryPairs) -> Tensor:
+                    image_wh: Tensor,
+                    where: tuple[Tensor, Tensor, Tensor]) -> Tensor:
         """Masks of P queries, whatever layers and frames they are of.
 
         Args:
             features (Tensor): Shape (B, 8, h, w), of the mask branch.
             decoded (DecodedQueries): Of the B frames.
             image_wh (Tensor): Shape (B, 2), sizes before padding.
-            pairs (QueryPairs): Layer, frame and query of each.
+            where (tuple[Tensor, Tensor, Tensor]): Layer, frame and query of
+                each, shape (P,) int64.
 
         Returns:
             Tensor: Shape (P, 2h, 2w), logits at ``mask_stride``.
         """
-        at = pairs.layer, pairs.frame, pairs.query
-        points = decoded.references[at] * image_wh[pairs.frame]
+        frames = where[1]
+        points = decoded.references[where] * image_wh[frames]
         return self.mask_head(
-            features, self.mask_controller(decoded.hidden[at]), points,
-            pairs.frame)
+            features, self.mask_controller(decoded.hidden[where]), points,
+            frames)
 
     def _forward(self, inputs: Tensor):
         """Class logits, boxes and mask features of all frames (N * T)."""
@@ -212,9 +215,8 @@ class IDOL(OnlineVIS):
         for t, meta in enumerate(metas):
             query = self.candidates(class_scores[t], decoded.boxes[-1, t],
                                     image_wh[t])
-            where = QueryPairs(
-                torch.full_like(query, -1), torch.full_like(query, t), query,
-                query)
+            where = (torch.full_like(query, -1), torch.full_like(query, t),
+                     query)
             found = InstanceData(
                 queries=query,
                 class_scores=class_scores[t, query],
@@ -295,15 +297,15 @@ class IDOL(OnlineVIS):
                 for the contrast, ``ref_frames_inds``.
 
         Returns:
-            dict[str, Tensor]: Those of ``QueryInstanceLoss`` on the key
-            frames, ``loss_embed`` and ``loss_embed_aux``; with MemCNP also
+            dict[str, Tensor]: Those of ``IDOLLoss`` on the key frames,
+            ``loss_embed`` and ``loss_embed_aux``; with MemCNP also
             ``loss_cnp``, and ``loss_track`` in place of those two.
 
         Raises:
-            ValueError: If the config has no assigner or no losses.
+            ValueError: If the config has no matcher or no losses.
         """
-        if not (self.assigner and self.loss_instance):
-            raise ValueError('Training needs assigner and loss_instance: set '
+        if not (self.matcher and self.loss_instance):
+            raise ValueError('Training needs matcher and loss_instance: set '
                              'them in the config.')
         rows = torch.arange(len(inputs), device=inputs.device)
         at, samples = clip_frames(data_samples, 'key')
@@ -341,41 +343,79 @@ class IDOL(OnlineVIS):
         """
         batch = len(key_gt.boxes)
         key = decoded.frames(slice(None, batch))
-        logits = torch.stack([
-            branch(hidden).float()
-            for branch, hidden in zip(
-                self.cls_branches, key.hidden, strict=True)
-        ])
-        probs, sets = logits.sigmoid(), logits.shape[:2]
-        boxes = key_gt.fractions(image_wh[:batch])
-        targets = boxes, key_gt.labels, key_gt.valid
-        assigned = self.assigner.assign_batch(
-            probs.flatten(0, 1), key.boxes.flatten(0, 1),
-            *(x.repeat(sets[0], *[1] * (x.dim() - 1)) for x in targets))
-        best, gt_index = (x.unflatten(0, sets) for x in assigned[::-1])
-        picked, ignored, cnp = None, None, self.memcnp_training
+        queries = self.queries(key)
+        matches = self.matcher.match(queries, key_gt)
+        cnp = self.memcnp_training
         if cnp is not None:
-            picked = cnp.select(key, boxes, key_gt.valid, best)
-            best, gt_index = picked.best, picked.gt_index
-            ignored = ~(picked.pos | picked.neg)
-        pairs = QueryPairs.of(gt_index)
+            matches = cnp.select(queries, key_gt, matches.best)
         features = self.mask_branch(
             [level[:batch] for level in encoded.maps()])
-        masks = self.mask_logits(features, key, image_wh[:batch], pairs)
-        losses = self.loss_instance(logits, key.boxes, masks, pairs, key_gt,
-                                    image_wh[:batch], ignored)
-        if picked is not None:
-            losses.update(cnp.box_losses(
-                key, probs, picked, boxes, key_gt.labels))
-            self.box_branches.write(
-                key.hidden[-1], key.references[-1],
-                bbox_cxcywh_to_xyxy(boxes), key_gt.valid)
+        masks = self.mask_logits(features, key, image_wh[:batch],
+                                 matches.where)
+        losses = self.loss_instance(queries.logits, key.boxes, masks, matches,
+                                    key_gt)
+        if cnp is not None:
+            losses.update(cnp.box_losses(queries, matches, key_gt))
+            self.box_branches.write(key.hidden[-1], key.references[-1],
+                                    key_gt.xyxy, key_gt.valid)
         if ref_gt is not None:
-            contrast = cnp.contrast if self._cnp_contrast else embed_losses
-            ref = decoded.frames(slice(batch, None))
-            losses.update(contrast(
-                self, best[-1], key, key_gt, ref, ref_gt, image_wh[batch:]))
+            losses.update(self.embed_losses(
+                matches, key, key_gt, decoded.frames(slice(batch, None)),
+                ref_gt))
         return losses
+
+    def queries(self, decoded: DecodedQueries) -> Queries:
+        """What the layers say, as matchers and losses see it."""
+        logits = torch.stack([
+            branch(hidden).float() for branch, hidden in zip(
+                self.cls_branches, decoded.hidden, strict=True)
+        ])
+        return Queries(logits, decoded.boxes, decoded.references,
+                       decoded.sigmas)
+
+    def embed_losses(self, matches: Matches, key: DecodedQueries,
+                     key_gt: GroundTruth, ref: DecodedQueries,
+                     ref_gt: GroundTruth) -> dict[str, Tensor]:
+        """Contrast of the objects with queries of the reference frames.
+
+        Args:
+            matches (Matches): Of the N key frames.
+            key (DecodedQueries): Of the key frames.
+            key_gt (GroundTruth): The same.
+            ref (DecodedQueries): Of the N reference frames.
+            ref_gt (GroundTruth): The same.
+
+        Returns:
+            dict[str, Tensor]: Of ``loss_embed``, or of MemCNP's contrast.
+        """
+        assert matches.best is not None
+        best, hidden = matches.best[-1], key.hidden[-1]
+        ref_embeds = self.embed_head(ref.hidden[-1])
+        with torch.no_grad():
+            last = Queries(
+                self.cls_branches[-1](ref.hidden[-1]).float(), ref.boxes[-1],
+                ref.references[-1],
+                None if ref.sigmas is None else ref.sigmas[-1])
+        if self._cnp_contrast:
+            fallback = self.matcher.match(last, ref_gt).best
+            picked = self.memcnp_training.select(last, ref_gt, fallback)
+            return self.memcnp_training.contrast(
+                self.embed_head(hidden), best, key_gt.ids, ref_embeds,
+                picked.best, ref_gt.ids)
+        found, row = same_objects(key_gt, ref_gt)
+        found = found & (best >= 0)
+        # The reference frame's boxes in the order of the key frame's objects.
+        there = key_gt._replace(
+            valid=found, **{name: getattr(ref_gt, name).gather(
+                1, row[..., None].expand(-1, -1, 4))
+                            for name in ('boxes', 'cxcywh', 'xyxy')})
+        positive, possible = (
+            self.matcher.match(last, there, topk).of_each_object(
+                found.shape[1])
+            for topk in (self.positive_topk, self.ignore_topk))
+        rows = best.clamp(min=0)[..., None].expand(-1, -1, hidden.shape[-1])
+        return self.loss_embed(self.embed_head(hidden.gather(1, rows)),
+                               ref_embeds, positive, ~possible, found)
 
     @property
     def _cnp_contrast(self) -> bool:

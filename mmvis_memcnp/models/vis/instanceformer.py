@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from mmdet.models.layers import MLP
 from mmdet.registry import MODELS, TASK_UTILS
@@ -16,8 +15,7 @@ from torch import Tensor, nn
 
 from ...results.frame import FrameInstances
 from ...results.pixels import WAYS_BACK, MaskSource
-from ..losses.query_pairs import QueryPairs
-from ..matching.query_matcher import ClipAssignment
+from ..matching import Queries
 from ..segmenters.deformable import (
     NUM_MASK_PARAMS,
     ClassHistory,
@@ -29,6 +27,7 @@ from ..segmenters.deformable import (
     padding_mask,
 )
 from ..truth.clip_truth import ClipTruth, collect_clips
+from ..truth.matches import Matches
 from .base import VIS
 from .query_heads import init_query_heads
 
@@ -143,8 +142,8 @@ class InstanceFormer(VIS):
         class_offset: channels before the first class and after the last one
             that stand for no class; 1 in the released code, whose channels
             are category ids, else 0.
-        matcher: a :class:`ClipQueryMatcher`.
-        frame_loss: a :class:`QueryFrameLoss`.
+        matcher: a :class:`StickyMatcher`; only training needs it.
+        frame_loss: a :class:`QueryLoss`.
         contrast: a :class:`TemporalContrastiveLoss`, or None.
         num_proposals: (frame, query, class) scores of the first frames that
             make their queries instances of the video; a higher number gives
@@ -224,11 +223,10 @@ class InstanceFormer(VIS):
         self.mask_head = MODELS.build(
             mask_head or dict(type='DynamicConvMaskHead'))
         self.mask_stride = self.mask_head.out_stride
-        self.matcher = TASK_UTILS.build(
-            matcher or dict(type='ClipQueryMatcher'))
-        self.frame_loss = MODELS.build(
-            frame_loss or dict(type='QueryFrameLoss'))
+        self.matcher: Any = TASK_UTILS.build(matcher) if matcher else None
+        self.frame_loss = MODELS.build(frame_loss or dict(type='QueryLoss'))
         self.contrast = None if contrast is None else MODELS.build(contrast)
+
     def init_weights(self) -> None:
         """Parts start as they say; classes start at a probability of 1 %."""
         super().init_weights()
@@ -310,23 +308,24 @@ class InstanceFormer(VIS):
                                history)
 
     def mask_logits(self, features: Tensor, frame: FrameQueries,
-                    pairs: QueryPairs, sizes: Tensor) -> Tensor:
-        """Masks of some queries.
+                    where: tuple[Tensor, Tensor, Tensor],
+                    sizes: Tensor) -> Tensor:
+        """Masks of P queries.
 
         Args:
             features: (B, 8, h, w).
             frame: from :meth:`decode`.
-            pairs: which layer, clip and query.
+            where: layer, clip and query of each, (P,) int64.
             sizes: (B, 2), width and height of the frames without padding.
 
         Returns:
             (P, 2h, 2w) float32 logits.
         """
         points = torch.stack([r[..., :2] for r in frame.decoded.references])
-        where = (pairs.layer, pairs.frame, pairs.query)
+        clips = where[1]
         return self.mask_head(
             features, self.mask_controller(frame.decoded.queries[where]),
-            points[where] * sizes[pairs.frame], pairs.frame)
+            points[where] * sizes[clips], clips)
 
     # -- training ---------------------------------------------------------
     def loss(self, inputs: Tensor,
@@ -337,6 +336,9 @@ class InstanceFormer(VIS):
             inputs: (B, T, 3, H, W).
             data_samples: B clips with ground truth.
         """
+        if self.matcher is None:
+            raise ValueError('Training needs a matcher: set matcher in the '
+                             'config.')
         # An absent object is to get a box of next to no size.
         truth = collect_clips(data_samples, inputs.device, self.mask_stride,
                               absent_box=1e-6)
@@ -355,8 +357,7 @@ class InstanceFormer(VIS):
             truth: of the clips.
         """
         batch, _, length = truth.present.shape
-        layers = len(self.decoder.layers)
-        assignment = ClipAssignment(truth, layers)
+        taught, held = self.matcher.taught(truth), None
         # The mean over the ranks, as in DETR.
         count = reduce_mean(truth.valid.sum().float()).clamp(min=1)
         state = None
@@ -365,17 +366,16 @@ class InstanceFormer(VIS):
         first = torch.arange(batch, device=features.device) * length
         for t in range(length):
             frame = self.decode(encoded.select(first + t), state, span=length)
-            self.matcher.update(
-                assignment, t, frame.logits[
-                    ..., self.class_offset:self.class_offset +
-                    self.num_classes], frame.decoded.boxes,
-                truth.boxes[:, :, t], truth.labels)
-            losses = self._frame_losses(frame, features[first + t],
-                                        assignment, truth, t)
+            now = truth.frame(t)
+            held = self.matcher.match(self.queries(frame), now, taught[t],
+                                      held)
+            known = held.to(features.device)
+            losses = self.frame_losses(
+                frame, features[first + t],
+                held.only(taught[t]).to(features.device), known, now)
             for name, value in losses.items():
                 sums[name] = sums.get(name, 0.) + value / (length * count)
-            own = torch.from_numpy(assignment.objects_of_queries(
-                frame.logits.shape[2])).to(features.device)
+            own = known.gt_index[-1]
             state = self.propagate(frame, state, own >= 0)
             if self.contrast is not None and state.memory is not None:
                 index = state.memory.sources[:, -1]
@@ -388,37 +388,33 @@ class InstanceFormer(VIS):
                 torch.cat(tokens, 1), torch.cat(objects, 1))
         return out
 
-    def _frame_losses(self, frame: FrameQueries, features: Tensor,
-                      assignment: ClipAssignment, truth: ClipTruth,
-                      t: int) -> dict[str, Tensor]:
-        """Sums of the losses of frame ``t``, (L,) each."""
-        device = features.device
+    def queries(self, frame: FrameQueries) -> Queries:
+        """What the layers say, as the matcher sees it."""
+        classes = slice(self.class_offset,
+                        self.class_offset + self.num_classes)
+        return Queries(frame.logits[..., classes], frame.decoded.boxes)
+
+    def frame_losses(self, frame: FrameQueries, features: Tensor,
+                     shown: Matches, known: Matches,
+                     truth: ClipTruth) -> dict[str, Tensor]:
+        """Sums of the losses of a frame, (L,) each.
+
+        Args:
+            frame: from :meth:`decode`.
+            features: (B, 8, h, w).
+            shown: of the objects that this frame teaches.
+            known: of all objects so far. One that is out of sight has an
+                empty mask.
+            truth: of this frame; see :meth:`ClipTruth.frame`.
+        """
         layers = len(frame.logits)
-        shown = QueryPairs.from_host(
-            assignment.rows(self.matcher.wanted(assignment, t)), device)
-        known = QueryPairs.from_host(self.mask_rows(assignment, t), device)
-        blank = len(known.layer) == 0
-        if blank:  # A mask that counts nothing keeps the graph whole.
-            known = QueryPairs(*torch.zeros((4, 1), dtype=torch.long,
-                                            device=device))
-        masks = self.mask_logits(features, frame, known, truth.sizes[:, t])
+        masks = self.mask_logits(features, frame, known.where, truth.sizes)
         cls = self.frame_loss.classes(
             frame.logits, truth.labels + self.class_offset, shown)
-        bbox, giou = self.frame_loss.boxes(
-            frame.decoded.boxes, truth.boxes[:, :, t], shown)
-        mask, dice = self.frame_loss.masks(masks, truth.masks[:, :, t], known,
-                                           layers)
-        if blank:
-            mask, dice = mask * 0, dice * 0
+        bbox, giou = self.frame_loss.boxes(frame.decoded.boxes, truth, shown)
+        mask, dice = self.frame_loss.masks(masks, truth.masks, known, layers)
         return dict(loss_cls=cls, loss_bbox=bbox, loss_giou=giou,
                     loss_mask=mask, loss_dice=dice)
-
-    def mask_rows(self, assignment: ClipAssignment, t: int) -> np.ndarray:
-        """Objects and queries whose masks frame ``t`` compares, (4, P).
-
-        An object that is out of sight has an empty mask.
-        """
-        return assignment.rows(assignment.valid)
 
     # -- inference --------------------------------------------------------
     def begin(self, video_meta: Mapping[str, Any]) -> VideoState:

@@ -17,8 +17,7 @@ from mmdet.utils import reduce_mean
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
-from ..losses.clip_memcnp import box_pairs
-from ..matching import ClipMatches
+from ..matching import Queries
 from ..segmenters.deformable import (
     NUM_MASK_PARAMS,
     DecodedClips,
@@ -28,7 +27,8 @@ from ..segmenters.deformable import (
     padding_mask,
     start_points,
 )
-from ..truth.clip_truth import ClipTruth, collect_clips
+from ..truth.clip_truth import collect_clips
+from ..truth.matches import Matches
 from .clip import ClipVIS
 from .query_heads import init_query_heads
 
@@ -49,8 +49,8 @@ class SeqFormer(ClipVIS):
         mask_branch (dict): :class:`MaskBranch`.
         num_classes (int): K.
         num_queries (int): Q. Defaults to 300.
-        assigner (dict, optional): Defaults to
-            :class:`ClipHungarianAssigner`.
+        matcher (dict, optional): A :class:`OneToOneMatcher`; only training
+            needs it.
         loss (dict, optional): Defaults to :class:`SeqFormerLoss`.
         top_k (int): Queries of a clip that become instances. Defaults to 10.
         memcnp (dict, optional): Settings of MemCNP in the box branches; see
@@ -69,7 +69,7 @@ class SeqFormer(ClipVIS):
                  mask_branch: dict,
                  num_classes: int,
                  num_queries: int = 300,
-                 assigner: dict | None = None,
+                 matcher: dict | None = None,
                  loss: dict | None = None,
                  top_k: int = 10,
                  memcnp: dict | None = None,
@@ -90,8 +90,7 @@ class SeqFormer(ClipVIS):
         self.mask_controller = MLP(dims, dims, NUM_MASK_PARAMS, 3)
         self.mask_head = DynamicConvMaskHead()
         self.mask_stride = self.mask_head.out_stride
-        self.assigner = TASK_UTILS.build(
-            assigner or dict(type='ClipHungarianAssigner'))
+        self.matcher: Any = TASK_UTILS.build(matcher) if matcher else None
         self.clip_loss = MODELS.build(loss or dict(type='SeqFormerLoss'))
         self.memcnp_loss: Any = None
         if memcnp is not None:
@@ -153,60 +152,67 @@ class SeqFormer(ClipVIS):
         """
         metas = [frame.metainfo for sample in data_samples
                  for frame in sample.video_data_samples]
+        if self.matcher is None:
+            raise ValueError('Training needs a matcher: set matcher in the '
+                             'config.')
         # Before the network: what it reads back would wait for that.
         truth = collect_clips(data_samples, inputs.device,
                               self.mask_head.out_stride)
         encoded, features = self.encode_frames(inputs.flatten(0, 1), metas)
         decoded = self.decode_clips(encoded, len(inputs))
-        logits = torch.stack([
-            branch(query) for branch, query in zip(
-                self.cls_branches, decoded.instances, strict=True)
-        ])
-        boxes = torch.stack(decoded.boxes).transpose(2, 3)
-        matches = self._match(logits, boxes, truth)
+        queries = self.queries(decoded)
+        matches = self.matcher.match(queries, truth)
+        logits, boxes = queries.logits, queries.boxes
         masks = self._matched_masks(decoded, features, truth.sizes, matches)
         count = truth.valid.sum().float()
         normaliser = reduce_mean(count).clamp(min=1)
         if self.memcnp_loss is None:
             return self.clip_loss(logits, boxes, masks, matches, truth,
                                   normaliser)
-        picked = self.memcnp_loss.select(decoded, truth, matches)
+        picked = self.memcnp_loss.select(queries, truth, matches)
         losses = self.clip_loss(logits, boxes, masks, matches, truth,
-                                normaliser, box_pairs(picked))
+                                normaliser, picked)
         losses.update(
             self.memcnp_loss(decoded, logits, boxes, matches, picked, truth))
         self.memcnp_loss.remember(self.box_branches, decoded, truth)
         return losses
 
-    def _match(self, logits: Tensor, boxes: Tensor,
-               truth: ClipTruth) -> ClipMatches:
-        """Pairs of every layer, layers as further clips."""
-        layers = len(logits)
+    def queries(self, decoded: DecodedClips) -> Queries:
+        """What the layers say, as matchers and losses see it.
 
-        def repeat(value: Tensor) -> Tensor:
-            return value.repeat(layers, *[1] * (value.dim() - 1))
+        Args:
+            decoded (DecodedClips): B clips.
 
-        return self.assigner.assign_batch(
-            logits.flatten(0, 1), boxes.flatten(0, 1), repeat(truth.labels),
-            repeat(truth.boxes), repeat(truth.valid))
+        Returns:
+            Queries: Fields (L, B, Q, ...), (L, B, Q, T, ...) of boxes.
+        """
+        logits = torch.stack([
+            branch(query) for branch, query in zip(
+                self.cls_branches, decoded.instances, strict=True)
+        ])
+        known = [s for s in decoded.sigmas if s is not None]
+        return Queries(logits, *(
+            torch.stack(x).transpose(2, 3) if x else None
+            for x in (decoded.boxes, decoded.references, known)))
 
     def _matched_masks(self, decoded: DecodedClips, features: Tensor,
-                       sizes: Tensor, matches: ClipMatches) -> Tensor:
-        """Mask logits (M, T, h, w) of the pairs of all layers.
+                       sizes: Tensor, matches: Matches) -> Tensor:
+        """Mask logits (P, T, h, w) of the pairs of all layers.
 
         Args:
             decoded (DecodedClips): B clips.
             features (Tensor): Shape (B * T, 8, h, w).
             sizes (Tensor): Shape (B, T, 2), width and height in pixels.
-            matches (ClipMatches): M pairs.
+            matches (Matches): P pairs.
         """
-        batch, frames = sizes.shape[:2]
-        clip, query, _ = matches
+        frames = sizes.shape[1]
+        layer, clip, query, _ = matches.pairs
         params = self.mask_controller(
-            torch.cat(decoded.instances)[clip, query])
-        centres = torch.cat([r * sizes[:, :, None]
-                             for r in decoded.references])[clip, :, query]
-        index = (clip % batch)[:, None] * frames + torch.arange(
+            torch.stack(decoded.instances)[layer, clip, query])
+        centres = torch.stack([r * sizes[:, :, None]
+                               for r in decoded.references])[
+                                   layer, clip, :, query]
+        index = clip[:, None] * frames + torch.arange(
             frames, device=clip.device)
         return self.mask_head(
             features, params.repeat_interleave(frames, dim=0),

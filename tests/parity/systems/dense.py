@@ -250,10 +250,14 @@ def loss_batch(
         ref.append((target['ref_boxes'][b], np.zeros(len(ref_ids), int),
                     ref_ids, None))
     return (frames[[p['key_frame'] for p in pairs]],
-            frames[[p['ref_frame'] for p in pairs]], _pad(key), _pad(ref))
+            frames[[p['ref_frame'] for p in pairs]],
+            *(_pad(objects, [frames.shape[2:]] * batch)
+              for objects in (key, ref)))
 
 
-def _pad(objects: list[tuple]) -> GroundTruth:
+def _pad(objects: list[tuple], sizes: list) -> GroundTruth:
+    """Objects of each frame; sizes: height and width without padding."""
+    image_wh = torch.tensor([size[::-1] for size in sizes]).float()
     batch, most = len(objects), max(len(o[0]) for o in objects)
     boxes = torch.zeros(batch, most, 4)
     labels = torch.zeros(batch, most, dtype=torch.long)
@@ -269,7 +273,7 @@ def _pad(objects: list[tuple]) -> GroundTruth:
         valid[b, :n] = True
         if masks is not None:
             masks[b, :n] = torch.from_numpy(mask)
-    return GroundTruth(boxes, labels, ids, valid, masks)
+    return GroundTruth.of(boxes, image_wh, labels, ids, valid, masks)
 
 
 def gradient_norms(model: nn.Module, total: Tensor,

@@ -15,7 +15,6 @@ from torch import nn
 
 from mmvis_memcnp.converters import KEY_MAPS, check_against
 from mmvis_memcnp.models.layers import mask_iou
-from mmvis_memcnp.models.losses import QueryPairs
 from tests.parity.entries import ManifestError
 from tests.parity.fixture import Fixture
 from tests.parity.systems.dense import (
@@ -87,12 +86,13 @@ def build_model(fixture: Fixture, part: str) -> nn.Module:
         frame_weight=test['frame_weight'], max_gap=test['memory_max_gap'])
     cfg.tracker.memory.length = test['memory_len']
     matcher, weights = train['matcher'], train['loss_weights']
-    assert matcher['type'] == 'simOTA' and matcher['cls'] == 1
-    cfg.assigner.update(
-        giou_weight=matcher['giou'], centre_radius=matcher['center_radius'],
+    assert matcher['type'] == 'simOTA'
+    cfg.matcher.costs.cls.update(weight=matcher['cls'], **train['focal'])
+    cfg.matcher.costs.giou.update(weight=matcher['giou'])
+    cfg.matcher.update(
+        centre_radius=matcher['center_radius'],
         outside_centre=matcher['outside_center'],
-        outside_any=matcher['outside_any'], topk=matcher['top_iou'],
-        **train['focal'])
+        outside_any=matcher['outside_any'], topk=matcher['top_iou'])
     cfg.loss_instance.update(
         {f'{name}_weight': weights[official]
          for name, official in (('cls', 'ce'), ('bbox', 'bbox'),
@@ -169,10 +169,9 @@ def network(model: nn.Module, frames, metas: list[dict]) -> dict[str, Any]:
     last = decoded.hidden[-1]
     shape = (1, *last.shape[:2])
     at = torch.ones(shape).nonzero(as_tuple=True)
-    pairs = QueryPairs(
-        torch.full_like(at[0], len(decoded.hidden) - 1), at[1], at[2], at[2])
+    where = torch.full_like(at[0], len(decoded.hidden) - 1), at[1], at[2]
     size = torch.tensor([m['img_shape'][::-1] for m in metas]).float()
-    logits = model.mask_logits(features, decoded, size, pairs)
+    logits = model.mask_logits(features, decoded, size, where)
     logits = logits.unflatten(0, shape[1:])
     named.update(
         memory_stats=encoded.memory, memory_f0=encoded.memory,
@@ -326,7 +325,7 @@ def loss_batch(fixture: Fixture):
                 target['labels'][b, frame][here],
                 target['ids'][b, frame][here] * batch + b,
                 canvas[:, 2::4, 2::4]))
-        truths.append(_pad(objects))
+        truths.append(_pad(objects, sizes))
     frames = torch.stack([c[0] for c in clips] + [c[1] for c in clips])
     return frames, sizes * 2, *truths
 
@@ -343,7 +342,7 @@ def losses(fixture: Fixture) -> Results:
              if f'reid_pos_b{b}_gt{g}' in pos]
     model.loss_embed.draw = StoredDraws(fixture, items)
     spies = {name: spy(owner, name) for owner, name in (
-        (model.assigner, 'assign_batch'), (model, 'mask_logits'))}
+        (model.matcher, 'match'), (model, 'mask_logits'))}
     heard: list = []
     model.loss_embed.register_forward_hook(
         lambda _m, args, _out: heard.append(args))
@@ -361,21 +360,22 @@ def losses(fixture: Fixture) -> Results:
                 named[f'loss/loss_{official}_{layer}'] = values[
                     f'd{layer}.{ours}']
 
-    (assigned, ), (mask_logits, ) = spies.values()
-    index = assigned.gt_index.view(-1, batch, decoded.hidden.shape[2])
+    # The first is of the key frames, the others of the contrast.
+    (assigned, *_), (mask_logits, ) = spies.values()
+    index = assigned.gt_index
     for layer, frame in np.ndindex(*index.shape[:2]):
         chosen = index[layer, frame]
         rows = (chosen >= 0).nonzero()[:, 0]
         stem = f'match_l{layer}_b{frame}_'
         named[stem + 'query'], named[stem + 'gt'] = rows, chosen[rows]
     for b in range(batch):
-        named[f'matched_query_per_gt_b{b}'] = assigned.best[b - batch][
+        named[f'matched_query_per_gt_b{b}'] = assigned.best[-1, b][
             key_gt.valid[b]]
 
-    (logits, boxes, _, pairs, *_), embed = heard
+    (logits, boxes, _, matches, _), embed = heard
     named.update(embedding_items(items, embed, model.loss_embed.draw.draws))
-    last = pairs.layer == len(logits) - 1
-    rows = [mask_logits[last & (pairs.frame == b)] for b in range(batch)]
+    last = matches.layer == len(logits) - 1
+    rows = [mask_logits[last & (matches.frame == b)] for b in range(batch)]
     # The statistics of one array: repeated to the same number of masks.
     most = lcm(*map(len, rows))
     named.update(

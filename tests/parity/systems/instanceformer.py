@@ -7,13 +7,13 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from mmdet.registry import MODELS
+from mmdet.structures.bbox import bbox_cxcywh_to_xyxy
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from torch import Tensor
 
 import tests.parity.official_parts_instanceformer  # noqa: F401
 from mmvis_memcnp.converters import KEY_MAPS, check_against
-from mmvis_memcnp.models.losses import QueryPairs
 from mmvis_memcnp.models.truth.clip_truth import ClipTruth
 from mmvis_memcnp.models.vis import InstanceFormer
 from tests.parity.entries import ManifestError
@@ -82,10 +82,11 @@ def build(fixture: Fixture, part: str) -> InstanceFormer:
     matcher, weights = train['matcher'], train['loss_weights']
     if matcher['frame'] != 0:
         raise ManifestError('only a matching in frame 0 is supported')
-    cfg.matcher.update(
-        cls_weight=matcher['cls'], box_weight=matcher['bbox'],
-        giou_weight=matcher['giou'], **train['focal'],
-        box_norm={'Euclidean': 2, 'L1': 1}[matcher['bbox_norm']])
+    costs = cfg.matcher.costs
+    costs.cls.update(weight=matcher['cls'], **train['focal'])
+    costs.bbox.update(weight=matcher['bbox'],
+                      norm={'Euclidean': 2, 'L1': 1}[matcher['bbox_norm']])
+    costs.giou.update(weight=matcher['giou'])
     cfg.frame_loss.update(
         cls_weight=weights['ce'], bbox_weight=weights['bbox'],
         giou_weight=weights['giou'], mask_weight=weights['mask'],
@@ -206,9 +207,9 @@ def all_masks(model: InstanceFormer, features: Tensor, frame: Any,
     """Logits of every query of the last layer, (Q, h, w)."""
     queries = torch.arange(frame.logits.shape[2])
     zeros = torch.zeros_like(queries)
-    pairs = QueryPairs(zeros + len(frame.logits) - 1, zeros, queries, zeros)
+    where = zeros + len(frame.logits) - 1, zeros, queries
     with torch.no_grad():
-        return model.mask_logits(features, frame, pairs,
+        return model.mask_logits(features, frame, where,
                                  torch.tensor([[size[1], size[0]]]))
 
 
@@ -239,8 +240,10 @@ def clip_truth(fixture: Fixture) -> ClipTruth:
     grown = F.pad(masks, (0, width - wide, 0, height - tall))
     labels = torch.from_numpy(np.asarray(target['labels'], np.int64))[None]
     sizes = torch.tensor([wide, tall]).expand(1, masks.shape[1], 2).float()
+    cxcywh = boxes.transpose(1, 2)
     return ClipTruth(
-        labels, boxes.transpose(1, 2), grown[..., 2::4, 2::4].transpose(1, 2),
+        labels, cxcywh, bbox_cxcywh_to_xyxy(cxcywh),
+        grown[..., 2::4, 2::4].transpose(1, 2),
         masks.flatten(3).any(-1).transpose(1, 2),
         torch.ones_like(labels, dtype=torch.bool), sizes)
 
@@ -254,15 +257,15 @@ def training(fixture: Fixture) -> Results:
     length = truth.present.shape[2]
     decoded: list[Any] = []
     states: list[Any] = []
-    assignments: list[Any] = []
+    matched_by_frame: list[Any] = []
     masks: list[Tensor] = []
     decode, propagate = model.decode, model.propagate
-    update, mask_logits = model.matcher.update, model.mask_logits
+    match, mask_logits = model.matcher.match, model.mask_logits
     model.decode = lambda *a, **k: decoded.append(
         decode(*a, **k)) or decoded[-1]
     model.propagate = lambda *a: states.append(propagate(*a)) or states[-1]
-    model.matcher.update = lambda assignment, *a: assignments.append(
-        assignment) or update(assignment, *a)
+    model.matcher.match = lambda *a: matched_by_frame.append(
+        match(*a)) or matched_by_frame[-1]
     model.mask_logits = lambda *a: masks.append(mask_logits(*a)) or masks[-1]
     sizes = [tuple(int(x) for x in truth.sizes[0, 0].flip(0))] * length
     encoded, features = model.encode_frames(torch.from_numpy(frames), sizes)
@@ -283,7 +286,7 @@ def training(fixture: Fixture) -> Results:
             for f in decoded])
         out[part, file, f'loss/cardinality_error{suffix}'] = to_numpy(
             (found - count).abs().float().mean())
-        query = assignments[-1].query[layer, 0]
+        query = matched_by_frame[-1].best[layer, 0].numpy()
         order = query.argsort()
         out[part, file, f'train/match_layer{layer}'] = np.stack(
             (query[order], order))
@@ -297,7 +300,7 @@ def training(fixture: Fixture) -> Results:
     if model.contrast is not None:
         out[part, file, 'loss/supcon'] = to_numpy(
             losses['loss_contrast'] / weights['supcon'])
-        matched = np.sort(assignments[-1].query[-1, 0])
+        matched = np.sort(matched_by_frame[-1].best[-1, 0].numpy())
         other = model.query_embed.num_embeddings + 1
         index = []
         for state in states:

@@ -9,6 +9,7 @@ from mmengine.registry import init_default_scope
 from torch import Tensor, nn
 
 from mmvis_memcnp.converters import KEY_MAPS, check_against, guess_system
+from mmvis_memcnp.models.matching import Queries
 from mmvis_memcnp.models.segmenters.mask2former import (
     FrameQueries,
     Mask2FormerSegmenter,
@@ -74,9 +75,10 @@ def model_config(fixture: Fixture) -> Config:
         num_layers=arch['dec_layers'], mask_dims=arch['d'],
         feedforward_channels=arch['ffn'], **common)
     matcher, points = train['matcher'], train['points']
-    cfg.matcher.cost.update(
-        cls_weight=matcher['cls'], mask_weight=matcher['mask'],
-        dice_weight=matcher['dice'], num_points=points['match'])
+    cfg.matcher.costs.cls.update(weight=matcher['cls'])
+    cfg.matcher.costs.mask.update(
+        mask_weight=matcher['mask'], dice_weight=matcher['dice'],
+        num_points=points['match'])
     cfg.loss.update(
         **{f'{ours[5:]}_weight': train['loss_weights'][theirs]
            for ours, theirs in LOSSES.items()},
@@ -152,7 +154,9 @@ def losses(fixture: Fixture, part: str) -> dict[str, np.ndarray]:
     truth = ground_truth(fixture, part)
     args = found.logits, found.mask_embeds, found.mask_features
     with mock.patch('torch.rand', pinned_points):
-        pairs = TASK_UTILS.build(cfg.matcher)(*args, truth, valid=truth.valid)
+        pairs = TASK_UTILS.build(cfg.matcher).match(
+            Queries(found.logits, mask_embeds=found.mask_embeds,
+                    mask_features=found.mask_features), truth)
         values = MODELS.build(cfg.loss)(*args, pairs, truth)
     layers = len(found.logits)
     named: dict[str, Tensor] = {}
@@ -207,7 +211,7 @@ def ground_truth(fixture: Fixture, part: str) -> GroundTruth:
             target['labels'][b] - fixture.run['targets']['label_base'], 0)
         h, w = target['masks'][b].shape[2:]
         masks[rows, :own, :h, :w] = target['masks'][b]
-    return GroundTruth(
-        boxes=torch.zeros(count, most, 4), labels=torch.from_numpy(labels),
-        ids=torch.from_numpy(ids), valid=torch.from_numpy(ids >= 0),
-        masks=torch.from_numpy(masks))
+    return GroundTruth.of(
+        torch.zeros(count, most, 4), torch.ones(count, 2),
+        torch.from_numpy(labels), torch.from_numpy(ids),
+        torch.from_numpy(ids >= 0), torch.from_numpy(masks))

@@ -116,13 +116,13 @@ def _losses(fixture: Fixture, case: str, model: nn.Module, feats: tuple,
     key_gt, ref_gt = batch[2:]
     head = model.bbox_head
     seen: dict = {}
-    assign = head.assigner.assign_batch
+    assign = head.assigner.match
 
     def spy(*args, **kwargs):
         seen['picked'] = assign(*args, **kwargs)
         return seen['picked']
 
-    head.assigner.assign_batch = spy
+    head.assigner.match = spy
     hook = head.loss_cnp.register_forward_pre_hook(
         lambda _m, _a, kwargs: seen.update(cnp=kwargs), with_kwargs=True)
     losses = head.loss(*feats, key_gt, ref_gt)

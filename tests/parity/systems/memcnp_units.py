@@ -9,17 +9,14 @@ from mmengine.structures import InstanceData
 from torch import Tensor
 
 from mmvis_memcnp.models.layers import fast_nms
-from mmvis_memcnp.models.matching import (
-    CentreRadiusAssigner,
-    SmallestBoxTarget,
-    USSAssigner,
-)
+from mmvis_memcnp.models.matching import SmallestBoxTarget, USSAssigner
 from mmvis_memcnp.models.memcnp import MemCNP, MemCNPLoss, distances_to_boxes
 from mmvis_memcnp.models.memcnp.losses import Support
 from mmvis_memcnp.models.trackers import CueTracker, TrackResult
 from mmvis_memcnp.ops import crop_split, crop_split_gt
 from tests.parity.fixture import Fixture
 from tests.parity.official_parts import (
+    CentreRadiusAssigner,
     OfficialBoxTarget,
     official_energy_score,
     official_ratio_rule,
@@ -151,7 +148,7 @@ def _assigners(fixture: Fixture, arrays: Dict) -> Dict[str, Any]:
             2 * train['objbox_radius_half_res_px'], unit='pixel'))
     found = {}
     for mode, assigner in modes.items():
-        result = assigner.assign_batch(priors, levels, boxes, valid, sigmas,
+        result = assigner.match(priors, levels, boxes, valid, sigmas,
                                        centre)
         found[f'as_{mode}_pos'] = result.pos[0]
         found[f'as_{mode}_neg'] = result.neg[0]

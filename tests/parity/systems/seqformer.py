@@ -80,10 +80,10 @@ def build_model(fixture: Fixture, part: str, **overrides):
                            out_channels=arch['mask_feat_channels'])
     focal, matcher = train['focal'], train['matcher']
     norms = {'Euclidean over the flattened T*4 vector': 2.}
-    cfg.assigner.update(
-        cls_weight=matcher['cls'], bbox_weight=matcher['bbox'],
-        iou_weight=matcher['giou'], box_norm=norms[matcher['bbox_norm']],
-        **focal)
+    costs = cfg.matcher.costs
+    costs.cls.update(focal, weight=matcher['cls'])
+    costs.bbox.update(weight=matcher['bbox'], norm=norms[matcher['bbox_norm']])
+    costs.giou.update(weight=matcher['giou'])
     cfg.loss.update(
         **{f'{ours[5:]}_weight': train['loss_weights'][theirs]
            for ours, theirs in LOSSES.items()}, **focal)
@@ -225,10 +225,10 @@ def losses(fixture: Fixture, out: Results) -> None:
     samples = [clip_sample(fixture, b, inputs.shape[-2:])
                for b in range(len(clips))]
     seen: dict = {}
-    assign, loss = model.assigner.assign_batch, model.clip_loss.forward
+    match, loss = model.matcher.match, model.clip_loss.forward
 
     def keep_matches(*args):
-        seen['matches'] = assign(*args)
+        seen['matches'] = match(*args)
         return seen['matches']
 
     def keep_inputs(*args):
@@ -236,7 +236,7 @@ def losses(fixture: Fixture, out: Results) -> None:
         seen['truth'] = args[4]
         return loss(*args)
 
-    model.assigner.assign_batch = keep_matches
+    model.matcher.match = keep_matches
     model.clip_loss.forward = keep_inputs
     values = model.loss(inputs, samples)
     total = sum(v for k, v in values.items() if 'loss' in k)
@@ -251,14 +251,14 @@ def losses(fixture: Fixture, out: Results) -> None:
     last = []
     for i in range(layers):
         for b in range(batch):
-            mine = matches.clip == i * batch + b
+            mine = (matches.layer == i) & (matches.frame == b)
             named[f'match_l{i}_b{b}_query'] = matches.query[mine]
             named[f'match_l{i}_b{b}_gt'] = matches.gt[mine]
             if i == layers - 1:
                 last.append(seen['masks'][mine].detach().double())
     for b in range(batch):
         named[f'target{b}_labels'] = truth.labels[b, truth.valid[b]]
-        named[f'target{b}_boxes'] = truth.boxes[b, truth.valid[b]]
+        named[f'target{b}_boxes'] = truth.cxcywh[b, truth.valid[b]]
     named.update(train_pred_logits=seen['logits'][-1],
                  train_pred_boxes=seen['boxes'][-1].transpose(1, 2))
     total.backward()

@@ -1,15 +1,11 @@
-"""Focal and dice loss, and the focal cost, on numbers worked out by hand."""
+"""Focal and dice loss, on numbers worked out by hand."""
 import math
 
 import pytest
 import torch
 from mmdet.models.losses.focal_loss import py_sigmoid_focal_loss
 
-from mmvis_memcnp.models.losses.focal_dice import (
-    focal_and_dice,
-    sigmoid_focal,
-)
-from mmvis_memcnp.models.matching.focal_cost import focal_cost
+from mmvis_memcnp.models.losses.focal_dice import focal_and_dice, sigmoid_focal
 
 
 def test_focal_loss_at_one_half():
@@ -44,15 +40,3 @@ def test_masks_by_instance():
     assert dice.tolist() == pytest.approx([1 - 3 / 5, 0.])
     none = focal_and_dice(logits[:0], target[:0], 0.25, 2.)
     assert [x.shape for x in none] == [(0, ), (0, )]
-
-
-def test_focal_cost():
-    """Labels of two sets, for three layers of one query."""
-    probs = torch.tensor([0.5, 0.9]).expand(3, 2, 1, 2)
-    cost = focal_cost(probs, torch.tensor([[[0, 1]], [[1, 1]]])[:, 0][None],
-                      0.25, 2.)
-    half = (1 - 3) * math.log(2) / 16
-    likely = (0.25 * 0.01 * -math.log(0.9) + 0.75 * 0.81 * math.log(0.1))
-    assert cost.shape == (3, 2, 1, 2)
-    expected = torch.tensor([[[half, likely]], [[likely, likely]]])
-    torch.testing.assert_close(cost, expected.expand(3, 2, 1, 2))

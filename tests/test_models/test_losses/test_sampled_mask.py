@@ -6,8 +6,9 @@ import torch
 import torch.nn.functional as F
 
 from mmvis_memcnp.models.layers.points import point_sample, uncertain_points
-from mmvis_memcnp.models.losses import QueryPairs, SampledMaskLoss
-from mmvis_memcnp.models.matching import one_to_one
+from mmvis_memcnp.models.losses import SampledMaskLoss
+from mmvis_memcnp.models.matching import hungarian
+from mmvis_memcnp.models.truth import Matches
 from tests.fakes.tiny_mask2former import truth
 from tests.test_models.test_matching.test_mask_costs import (
     objects,
@@ -20,9 +21,9 @@ POINTS = dict(num_points=40)
 
 def pairs_of(layers, gt, queries=5):
     g = torch.Generator().manual_seed(7)
-    return one_to_one(
-        torch.rand(layers, *gt.valid.shape[:1], queries, gt.valid.shape[1],
-                   generator=g), gt.valid)
+    cost = torch.rand(layers, *gt.valid.shape[:1], queries,
+                      gt.valid.shape[1], generator=g)
+    return Matches.of_objects(hungarian(cost, gt.valid), queries)
 
 
 def compute(args, gt, **settings):
@@ -35,7 +36,7 @@ def by_hand(args, pairs, gt):
     """A pair at a time: sums over the pairs of each layer."""
     _, embeds, features = args
     sums = torch.zeros(2, len(embeds))
-    for layer, frame, query, own in zip(*map(torch.Tensor.tolist, pairs),
+    for layer, frame, query, own in zip(*map(torch.Tensor.tolist, pairs.pairs),
                                         strict=True):
         logits = torch.einsum('d,dhw->hw', embeds[layer, frame, query],
                               features[frame])[None]
@@ -79,7 +80,7 @@ def test_classes_as_torch_weights_them(classes):
     for layer, name in enumerate(('d0.loss_cls', 'loss_cls')):
         target = torch.full((3, 5), classes)
         own = pairs.layer == layer
-        frame, query, number = (x[own] for x in pairs[1:])
+        frame, query, number = (x[own] for x in pairs.pairs[1:])
         target[frame, query] = gt.labels[frame, number]
         assert (target < classes).sum() == 3
         torch.testing.assert_close(found[name], 2 * F.cross_entropy(
@@ -94,7 +95,8 @@ def test_padding_of_the_objects_changes_nothing():
     loss = SampledMaskLoss(**POINTS)
     with mock.patch('torch.rand', pinned):
         expected = loss(*args, pairs, gt)
-        found = loss(*args, pairs._replace(gt=pairs.gt + 1), more)
+        index = torch.where(pairs.pos, pairs.gt_index + 1, -1)
+        found = loss(*args, Matches(index), more)
     assert found.keys() == expected.keys() and len(found) == 6
     for name in found:
         torch.testing.assert_close(found[name], expected[name])
@@ -135,9 +137,7 @@ def test_perfect_masks_cost_next_to_nothing():
     features = masks * 40 - 20
     embeds = torch.eye(2).expand(1, 3, 2, 2)
     logits = 40 * F.one_hot(gt.labels, 5).float()[None]
-    every = torch.arange(2).repeat(3)
-    pairs = QueryPairs(torch.zeros_like(every),
-                       torch.arange(3).repeat_interleave(2), every, every)
+    pairs = Matches(torch.arange(2).expand(1, 3, 2))
     loss = SampledMaskLoss(importance_ratio=0.)
     right = loss(logits, embeds, features, pairs, gt)
     wrong = loss(logits, embeds.flip(-1), features, pairs, gt)

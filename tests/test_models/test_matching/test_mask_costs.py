@@ -7,15 +7,14 @@ import torch
 import torch.nn.functional as F
 
 from mmvis_memcnp.models.matching import (
+    CostSum,
     OneToOneMatcher,
+    Queries,
     SampledMaskCost,
-    one_to_one,
+    hungarian,
 )
-from mmvis_memcnp.models.matching.mask_costs import (
-    bce_cost,
-    dice_cost,
-    softmax_class_cost,
-)
+from mmvis_memcnp.models.matching.mask_costs import bce_cost, dice_cost
+from mmvis_memcnp.models.truth import Matches
 from tests.fakes.tiny_mask2former import truth
 
 NAN = float('nan')
@@ -26,6 +25,22 @@ def predictions(layers=2, frames=3, queries=5, classes=4, seed=0):
     return (torch.randn(layers, frames, queries, classes + 1, generator=g),
             torch.randn(layers, frames, queries, 6, generator=g),
             torch.randn(frames, 6, 8, 12, generator=g))
+
+
+def costs(cls=2., mask=5., dice=5., num_points=50):
+    """Of all terms, with other weights."""
+    return dict(
+        cls=dict(type='SoftmaxCost', weight=cls),
+        mask=dict(type='SampledMaskCost', mask_weight=mask,
+                  dice_weight=dice, num_points=num_points))
+
+
+def queries(logits, embeds, features):
+    return Queries(logits, mask_embeds=embeds, mask_features=features)
+
+
+def one_to_one(cost, valid):
+    return Matches.of_objects(hungarian(cost, valid), cost.shape[-2])
 
 
 def objects(frames=3, count=2, seed=1):
@@ -54,20 +69,12 @@ def test_every_pair_costs_what_its_loss_is():
             1 - (2 * (p * t).sum() + 1) / (p.sum() + t.sum() + 1))
 
 
-def test_the_class_costs_minus_its_probability():
-    logits = torch.tensor([[0., 0., 0.], [5., 0., 0.]])
-    found = softmax_class_cost(logits, torch.tensor([1, 0]))
-    torch.testing.assert_close(
-        found, -torch.tensor([[1 / 3, 1 / 3], [.006648, .986703]]),
-        rtol=0, atol=1e-5)
-
-
 def test_weights_and_terms():
-    args, gt = predictions(), objects()
+    args, gt = queries(*predictions()), objects()
     with mock.patch('torch.rand', pinned):
-        alone = [SampledMaskCost(*w, num_points=50)(*args, gt)
+        alone = [CostSum(costs(*w))(args, gt)
                  for w in ((1, 0, 0), (0, 1, 0), (0, 0, 1))]
-        total = SampledMaskCost(num_points=50)(*args, gt)
+        total = CostSum(costs())(args, gt)
     assert total.shape == (2, 3, 5, 2)
     torch.testing.assert_close(
         total, 2 * alone[0] + 5 * alone[1] + 5 * alone[2])
@@ -76,13 +83,14 @@ def test_weights_and_terms():
 
 def test_frames_and_layers_do_not_touch_each_other():
     (logits, embeds, features), gt = predictions(), objects()
-    cost = SampledMaskCost(num_points=50)
+    cost = CostSum(costs())
     with mock.patch('torch.rand', pinned):
-        together = cost(logits, embeds, features, gt)
+        together = cost(queries(logits, embeds, features), gt)
         for layer, b in ((0, 0), (1, 2)):
             own = slice(b, b + 1)
-            alone = cost(logits[layer:layer + 1, own],
-                         embeds[layer:layer + 1, own], features[own],
+            alone = cost(queries(logits[layer:layer + 1, own],
+                                 embeds[layer:layer + 1, own],
+                                 features[own]),
                          truth(gt.masks[own], gt.labels[own]))
             torch.testing.assert_close(together[layer, b], alone[0, 0])
 
@@ -95,8 +103,8 @@ def test_a_query_that_is_an_object_gets_it():
     # Features are the objects' masks, each query wants one of them.
     embeds = 9 * torch.eye(3)[order][None, None]
     logits = 4 * F.one_hot(gt.labels[0, order], 5).float()[None, None]
-    pairs = OneToOneMatcher(dict(type='SampledMaskCost'))(
-        logits, embeds, masks, gt, valid=gt.valid)
+    pairs = OneToOneMatcher(costs(num_points=12544)).match(
+        queries(logits, embeds, masks), gt)
     assert pairs.query.tolist() == [0, 1, 2]
     assert pairs.gt.tolist() == order.tolist()
 
@@ -105,13 +113,13 @@ def test_padding_of_the_objects_changes_nothing():
     args, gt = predictions(), objects()
     more = truth(F.pad(gt.masks, (0, 0, 0, 0, 1, 2)),
                  F.pad(gt.labels, (1, 2)), F.pad(gt.valid, (1, 2)))
-    matcher = OneToOneMatcher(dict(type='SampledMaskCost', num_points=50))
+    matcher = OneToOneMatcher(costs())
     with mock.patch('torch.rand', pinned):
-        expected = matcher(*args, gt, valid=gt.valid)
-        found = matcher(*args, more, valid=more.valid)
+        expected = matcher.match(queries(*args), gt)
+        found = matcher.match(queries(*args), more)
     assert len(expected.gt) == 12
     assert torch.equal(found.gt - 1, expected.gt)
-    for a, b in zip(found[:3], expected[:3], strict=True):
+    for a, b in zip(found.pairs[:3], expected.pairs[:3], strict=True):
         assert torch.equal(a, b)
 
 
@@ -129,7 +137,7 @@ def test_padding_of_the_objects_changes_nothing():
 ])
 def test_one_to_one(cost, valid, expected):
     pairs = one_to_one(torch.tensor([[cost]]), torch.tensor([valid]).bool())
-    assert all(x.dtype == torch.int64 for x in pairs)
+    assert all(x.dtype == torch.int64 for x in pairs.pairs)
     assert list(zip(pairs.query.tolist(), pairs.gt.tolist(),
                     strict=True)) == expected
     assert not pairs.layer.any() and not pairs.frame.any()
@@ -150,14 +158,14 @@ def test_layers_and_frames_of_pairs():
 def test_masks_are_needed():
     gt = objects()._replace(masks=None)
     with pytest.raises(ValueError, match='need masks'):
-        SampledMaskCost(num_points=9)(*predictions(), gt)
+        SampledMaskCost(num_points=9)(queries(*predictions()), gt)
 
 
 @torch.no_grad()
 def test_mixed_precision_costs_the_same():
     args, gt = predictions(), objects()
-    cost = SampledMaskCost(num_points=50)
+    cost = CostSum(costs())
     with mock.patch('torch.rand', pinned):
-        expected = cost(*args, gt)
+        expected = cost(queries(*args), gt)
         with torch.autocast('cpu', dtype=torch.bfloat16):
-            assert torch.equal(cost(*args, gt), expected)
+            assert torch.equal(cost(queries(*args), gt), expected)

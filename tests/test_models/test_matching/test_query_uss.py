@@ -1,20 +1,29 @@
 """Uncertainty sample selection among queries."""
-import pytest
 import torch
 from mmdet.registry import TASK_UTILS
-from mmengine.structures import InstanceData
 
-from mmvis_memcnp.models.matching import (
-    QueryAssignment,
-    QueryUSSAssigner,
-    USSAssigner,
-)
+from mmvis_memcnp.models.matching import Queries, USSAssigner
+
+from .objects import clips_of, frames_of
 
 BOXES = torch.tensor([[0., 0, .8, .8], [.1, .1, .5, .5]])
 
 
-def assigner(**options):
-    return TASK_UTILS.build(dict(type='QueryUSSAssigner', **options))
+def select(references, sigmas, boxes, valid, topk=5, **given):
+    """Queries of frames: boxes (..., G, 4) and valid (..., G)."""
+    assigner = TASK_UTILS.build(dict(type='QueryUSSAssigner', topk=topk))
+    queries = Queries(references, references=references, sigmas=sigmas)
+    return assigner.match(queries, frames_of(boxes, valid), **given)
+
+
+def select_in_clips(references, sigmas, boxes, visible, topk=5, **given):
+    """Queries of clips: (..., T, Q, .), (..., T, G, 4) and (..., T, G)."""
+    assigner = TASK_UTILS.build(dict(type='QueryUSSAssigner', topk=topk))
+    queries = Queries(references, references=references.transpose(-3, -2),
+                      sigmas=sigmas.transpose(-3, -2))
+    return assigner.match(
+        queries, clips_of(boxes.transpose(-3, -2), visible.transpose(-2, -1)),
+        **given)
 
 
 def sigma(values):
@@ -26,9 +35,9 @@ def frames(references, sigmas, boxes=BOXES, topk=1, fallback=None, valid=None):
     """One image."""
     valid = torch.ones(len(boxes), dtype=torch.bool) if valid is None else \
         torch.tensor(valid)
-    return assigner(topk=topk).assign_frames(
-        torch.tensor(references), sigma(sigmas), boxes, valid,
-        None if fallback is None else torch.tensor(fallback))
+    return select(
+        torch.tensor(references), sigma(sigmas), boxes, valid, topk,
+        fallback=None if fallback is None else torch.tensor(fallback))
 
 
 def test_by_hand():
@@ -61,19 +70,17 @@ def test_a_layer_and_an_image_are_groups_of_their_own():
     corner = torch.rand(2, 4, 2, generator=generator) * .5
     boxes = torch.cat((corner, corner + .4), -1)
     valid = torch.tensor([[True] * 4, [True, True, False, False]])
-    both = assigner(topk=2).assign_frames(points, sigmas, boxes, valid)
+    both = select(points, sigmas, boxes, valid, topk=2)
     assert both.pos.shape == (3, 2, 20) and both.best.shape == (3, 2, 4)
     for layer in range(3):
         for image, num in enumerate((4, 2)):
-            one = assigner(topk=2).assign_frames(points[layer, image],
-                                                 sigmas[layer, image],
-                                                 boxes[image, :num],
-                                                 valid[image, :num])
-            own = QueryAssignment(*(x[layer, image] for x in both))
+            one = select(points[layer, image], sigmas[layer, image],
+                         boxes[image, :num], valid[image, :num], topk=2)
+            own = both.map(lambda x, at=(layer, image): x[at])
             assert torch.equal(own.best[:num], one.best)
             assert (own.best[num:] == -1).all()
-            for a, b in zip(own[:4], one[:4], strict=True):
-                assert torch.equal(a, b)
+            for name in ('gt_index', 'ignored', 'centreness'):
+                assert torch.equal(getattr(own, name), getattr(one, name))
 
 
 def test_equals_the_selection_of_points():
@@ -84,9 +91,9 @@ def test_equals_the_selection_of_points():
     corner = torch.rand(2, 3, 2, generator=generator) * .5
     boxes = torch.cat((corner, corner + .3), -1)
     valid = torch.tensor([[True] * 3, [True, True, False]])
-    ours = assigner(topk=3).assign_frames(points, sigmas, boxes, valid)
+    ours = select(points, sigmas, boxes, valid, topk=3)
     priors = torch.cat((points, torch.ones_like(points)), -1)
-    theirs = USSAssigner(topk=3).assign_batch(
+    theirs = USSAssigner(topk=3).match(
         priors, torch.zeros(50, dtype=torch.long), boxes, valid, sigmas)
     assert torch.equal(ours.pos, theirs.pos)
     assert torch.equal(ours.neg, theirs.neg)
@@ -122,14 +129,28 @@ def test_padded_objects_claim_nothing():
     assert found.best.tolist() == [-1, -1]
 
 
-@pytest.mark.parametrize('num', [0, 1])
-def test_no_ground_truth(num):
-    found = assigner().assign_frames(
-        torch.rand(2, 3, 6, 4), torch.rand(2, 3, 6, 4), torch.zeros(3, num, 4),
-        torch.zeros(3, num, dtype=torch.bool),
-        torch.zeros(3, num, dtype=torch.long))
+def test_no_ground_truth():
+    found = select(
+        torch.rand(2, 3, 6, 4), torch.rand(2, 3, 6, 4), torch.zeros(3, 1, 4),
+        torch.zeros(3, 1, dtype=torch.bool),
+        fallback=torch.zeros(2, 3, 1, dtype=torch.long))
     assert not found.pos.any() and found.neg.all()
-    assert found.best.shape == (2, 3, num) and (found.best == -1).all()
+    assert found.best.shape == (2, 3, 1) and (found.best == -1).all()
+
+
+def test_the_order_of_the_objects_does_not_matter():
+    generator = torch.Generator().manual_seed(3)
+    points = torch.rand(2, 40, 2, generator=generator)
+    sigmas = torch.rand(2, 40, 4, generator=generator)
+    corner = torch.rand(2, 5, 2, generator=generator) * .5
+    boxes = torch.cat((corner, corner + .3), -1)
+    valid, order = torch.ones(2, 5, dtype=torch.bool), torch.tensor(
+        [3, 0, 4, 2, 1])
+    one = select(points, sigmas, boxes, valid)
+    two = select(points, sigmas, boxes[:, order], valid)
+    assert torch.equal(one.pos, two.pos) and torch.equal(one.neg, two.neg)
+    assert torch.equal(one.best[:, order], two.best)
+    assert torch.equal(one.gt_index[one.pos], order[two.gt_index[two.pos]])
 
 
 # -- clips ----------------------------------------------------------------
@@ -139,9 +160,9 @@ def test_a_clip_of_one_frame_is_a_frame():
     sigmas = torch.rand(2, 30, 4, generator=generator)
     valid = torch.ones(2, 2, dtype=torch.bool)
     boxes = BOXES.expand(2, 2, 4)
-    one = assigner().assign_frames(points, sigmas, boxes, valid)
-    clip = assigner().assign_clips(points[:, None], sigmas[:, None],
-                                   boxes[:, None], valid[:, None])
+    one = select(points, sigmas, boxes, valid)
+    clip = select_in_clips(points[:, None], sigmas[:, None], boxes[:, None],
+                           valid[:, None])
     assert torch.equal(one.pos, clip.pos)
     assert torch.equal(one.centreness, clip.centreness[:, 0])
 
@@ -159,7 +180,7 @@ def test_candidates_lie_in_half_of_the_frames_that_show_the_object():
                            [[.9, .9], [.1, .1], [.9, .9]],
                            [[.7, .1], [.1, .1], [.4, .05]]])
     sigmas = sigma([[.2, .1, .1]] * 4)
-    found = assigner(topk=5).assign_clips(points, sigmas, boxes, visible)
+    found = select_in_clips(points, sigmas, boxes, visible, topk=5)
     assert found.gt_index.tolist() == [0, -1, 0]
     assert found.best.tolist() == [0]
     # tau of query 2: .5 * (2 / 3 * sqrt(1 / 3) - .1), of 0: .5 * (1 - .2).
@@ -169,7 +190,7 @@ def test_candidates_lie_in_half_of_the_frames_that_show_the_object():
     sigmas = sigmas.clone()
     sigmas[2, 2] = 0.
     sigmas[[0, 1, 3], 0] = 1.
-    again = assigner(topk=1).assign_clips(points, sigmas, boxes, visible)
+    again = select_in_clips(points, sigmas, boxes, visible, topk=1)
     assert again.best.tolist() == [2]
 
 
@@ -177,20 +198,8 @@ def test_a_matched_query_stays_with_its_object():
     points = torch.tensor([[[.3, .3], [.32, .3], [.6, .6], [.95, .95]]])
     boxes, visible = BOXES[None], torch.ones(1, 2, dtype=torch.bool)
     sigmas = sigma([[.1, .1, .1, .1]])
-    found = assigner(topk=1).assign_clips(points, sigmas, boxes, visible,
-                                          torch.tensor([0, 3]))
+    found = select_in_clips(points, sigmas, boxes, visible, topk=1,
+                            matched=torch.tensor([0, 3]))
     assert found.gt_index.tolist() == [0, 1, -1, 1]
     assert found.pos.tolist() == [True, True, False, True]
     assert found.centreness[0, 3] == 0
-
-
-# -- mmdet's interface ----------------------------------------------------
-def test_assign_as_mmdet_does():
-    found = QueryUSSAssigner(topk=1).assign(
-        InstanceData(
-            references=torch.tensor([[.3, .3], [.31, .3], [.9, .9]]),
-            sigmas=torch.full((3, 4), .1)),
-        InstanceData(bboxes=BOXES, labels=torch.tensor([7, 3])))
-    assert found.gt_inds.tolist() == [2, -1, 0]
-    assert found.labels.tolist() == [3, -1, -1]
-    assert found.num_gts == 2

@@ -9,7 +9,6 @@ from mmengine.structures import InstanceData
 
 from mmvis_memcnp.models.layers import centreness
 from mmvis_memcnp.models.matching import (
-    CentreRadiusAssigner,
     FCOSPointAssigner,
     ObjectBoxAssigner,
     SmallestBoxTarget,
@@ -26,8 +25,6 @@ ASSIGNERS = [
     ObjectBoxAssigner(),
     FCOSPointAssigner(),
     FCOSPointAssigner(center_sampling=True),
-    CentreRadiusAssigner(),
-    CentreRadiusAssigner(5., 'pixel')
 ]
 
 
@@ -41,7 +38,7 @@ def grid(*sizes, strides=(8, 16, 32, 64)):
 
 def one_image(assigner, priors, levels, boxes, sigma=0.5, **kwargs):
     boxes = torch.as_tensor(boxes, dtype=torch.float).view(1, -1, 4)
-    return assigner.assign_batch(
+    return assigner.match(
         priors, levels, boxes, torch.ones(boxes.shape[:2], dtype=torch.bool),
         torch.as_tensor(sigma).expand(1, len(priors), 4), **kwargs)
 
@@ -173,8 +170,8 @@ def test_released_candidates_may_lie_outside_their_box():
 def test_uss_needs_sigma():
     priors, levels = grid((2, 2))
     with pytest.raises(ValueError, match='sigmas'):
-        USSAssigner().assign_batch(priors, levels, torch.zeros(1, 1, 4),
-                                   torch.ones(1, 1, dtype=torch.bool))
+        USSAssigner().match(priors, levels, torch.zeros(1, 1, 4),
+                            torch.ones(1, 1, dtype=torch.bool))
     with pytest.raises(ValueError, match='candidates'):
         USSAssigner(candidates='outside')
 
@@ -242,31 +239,17 @@ def test_fcos_centre_sampling():
     assert one_image(near, priors, levels, box).pos.sum() == 4
 
 
-def test_radius_in_strides_and_pixels():
-    priors, levels = grid((4, 4), (2, 2))
-    box = [0, 0, 32, 32]  # centre 16: points at 12, 20 / 8, 24
-    strides = one_image(CentreRadiusAssigner(0.8), priors, levels, box)
-    # sqrt(32) = 5.7 < 6.4; sqrt(128) = 11.3 < 12.8
-    assert chosen(strides, levels, 0) == [5, 6, 9, 10]
-    assert chosen(strides, levels, 1) == [0, 1, 2, 3]
-    pixels = one_image(
-        CentreRadiusAssigner(6., 'pixel'), priors, levels, box)
-    assert chosen(pixels, levels, 0) == [5, 6, 9, 10]
-    assert chosen(pixels, levels, 1) == []
-    with pytest.raises(ValueError, match='unit'):
-        CentreRadiusAssigner(unit='cell')
-
-
 # -- what holds for all ---------------------------------------------------
 @pytest.mark.parametrize('assigner', ASSIGNERS)
 def test_a_batch_is_its_images_one_by_one(assigner):
     priors, levels, boxes, sigmas = random_batch()
     padded, valid = pad_boxes(boxes)
-    batch = assigner.assign_batch(priors, levels, padded, valid, sigmas)
+    batch = assigner.match(priors, levels, padded, valid, sigmas)
     for i, image in enumerate(boxes):
         single = one_image(assigner, priors, levels, image, sigmas[i])
-        for whole, part in zip(batch, single, strict=True):
-            assert torch.equal(whole[i], part[0])
+        for name in ('gt_index', 'ignored', 'centreness'):
+            assert torch.equal(getattr(batch, name)[i],
+                               getattr(single, name)[0])
 
 
 @pytest.mark.parametrize('assigner', ASSIGNERS)
@@ -283,7 +266,7 @@ def test_order_of_ground_truths_does_not_matter(assigner):
 @pytest.mark.parametrize('assigner', ASSIGNERS)
 def test_positives_and_negatives_exclude_each_other(assigner):
     priors, levels, boxes, sigmas = random_batch(seed=2)
-    result = assigner.assign_batch(priors, levels, *pad_boxes(boxes), sigmas)
+    result = assigner.match(priors, levels, *pad_boxes(boxes), sigmas)
     assert not (result.pos & result.neg).any() and result.pos.any()
     assert torch.equal(result.gt_index >= 0, result.pos)
     assert result.neg[-1].all()  # the image without ground truth
@@ -292,9 +275,8 @@ def test_positives_and_negatives_exclude_each_other(assigner):
 @pytest.mark.parametrize('assigner', ASSIGNERS)
 def test_no_ground_truth_in_the_whole_batch(assigner):
     priors, levels, _, sigmas = random_batch()
-    result = assigner.assign_batch(priors, levels, torch.zeros(4, 0, 4),
-                                   torch.zeros(4, 0, dtype=torch.bool),
-                                   sigmas)
+    result = assigner.match(priors, levels, torch.zeros(4, 0, 4),
+                            torch.zeros(4, 0, dtype=torch.bool), sigmas)
     assert not result.pos.any() and result.neg.all()
     assert not result.centreness.any()
 
@@ -330,7 +312,7 @@ def test_each_image_may_have_its_own_points():
     own[1, :, :2] += 3
     padded, valid = pad_boxes(boxes[:2])
     level = torch.zeros_like(levels)
-    batch = USSAssigner().assign_batch(own, level, padded, valid, sigmas[:2])
+    batch = USSAssigner().match(own, level, padded, valid, sigmas[:2])
     single = one_image(USSAssigner(), own[1], level, boxes[1], sigmas[1])
     assert torch.equal(batch.pos[1], single.pos[0])
     assert torch.equal(batch.gt_index[1], single.gt_index[0])

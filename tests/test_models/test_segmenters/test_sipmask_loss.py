@@ -16,7 +16,8 @@ from tests.fakes.tiny_sipmask import tiny_model
 def truth(boxes, masks):
     boxes = torch.tensor([boxes]).float()
     zeros = torch.zeros(boxes.shape[:2], dtype=torch.long)
-    return GroundTruth(boxes, zeros, zeros, zeros == 0, masks[None])
+    return GroundTruth.of(boxes, torch.full((1, 2), 64.), zeros, zeros,
+                          zeros == 0, masks[None])
 
 
 def test_targets_by_hand():
@@ -27,8 +28,7 @@ def test_targets_by_hand():
     points = head.points([torch.zeros(1, 1, s, s) for s in (8, 4, 2, 1)])
     gt = truth([[10, 10, 50, 50], [20, 20, 40, 40]],
                torch.zeros(2, 64, 64, dtype=torch.bool))
-    picked = head.assigner.assign_batch(*head.priors(points), gt.boxes,
-                                        gt.valid)
+    picked = head.assigner.match(*head.priors(points), gt.boxes, gt.valid)
     xy = torch.cat(points)[picked.pos[0]].int().tolist()
     index = picked.gt_index[picked.pos].tolist()
     found = dict(zip(map(tuple, xy), index, strict=True))

@@ -1,6 +1,7 @@
 """Objects of a clip, lined up by identity."""
 import torch
 from mmdet.structures import TrackDataSample
+from mmdet.structures.bbox import bbox_cxcywh_to_xyxy
 
 from mmvis_memcnp.models.truth.clip_truth import collect_clips
 from tests.fakes.tiny_sipmask import frame
@@ -31,19 +32,30 @@ def test_objects_are_lined_up():
         [[True, True, False], [True, False, False]],
         [[False, True, True], [False, False, False]]]
     assert gt.labels.tolist() == [[0, 1], [1, 0]]
-    assert torch.allclose(gt.boxes[0, :, 0], torch.tensor(
+    assert torch.allclose(gt.cxcywh[0, :, 0], torch.tensor(
         [[.5, .75, .5, .5], [.25, .25, .5, .5]]))
-    assert (gt.boxes[0, :, 2] == 1e-6).all()
-    assert (gt.boxes[1, 1] == 1e-6).all()
+    assert (gt.cxcywh[0, :, 2] == 1e-6).all()
+    assert (gt.cxcywh[1, 1] == 1e-6).all()
     assert gt.masks.shape == (2, 2, 3, 4, 8)
     assert gt.masks[0, :, 0].flatten(1).sum(1).tolist() == [8, 8]
     assert not gt.masks[0, :, 2].any() and not gt.masks[1, 1].any()
     assert (gt.sizes == torch.tensor([32., 16.])).all()
 
 
+def test_both_forms_of_a_box_agree_and_frames_are_slices():
+    gt = collect(clip([A, B], [B], []), clip([], [A], [A]), absent_box=1e-6)
+    assert gt.xyxy[0, 1, 0].tolist() == [0, 0, .5, .5]
+    torch.testing.assert_close(gt.xyxy, bbox_cxcywh_to_xyxy(gt.cxcywh))
+    one = gt.frame(1)
+    assert torch.equal(one.xyxy, gt.xyxy[:, :, 1])
+    assert one.present.tolist() == [[True, False], [True, False]]
+    assert one.masks.shape == (2, 2, 4, 8) and one.sizes.shape == (2, 2)
+    assert one.labels is gt.labels and one.valid is gt.valid
+
+
 def test_boxes_of_the_absent_are_zeros_by_default():
     gt = collect(clip([A], []))
-    assert (gt.boxes[0, 0, 1] == 0).all() and (gt.boxes[0, 0, 0] > 0).all()
+    assert (gt.cxcywh[0, 0, 1] == 0).all() and (gt.cxcywh[0, 0, 0] > 0).all()
 
 
 def test_no_object_at_all():
@@ -56,7 +68,7 @@ def test_what_has_no_area_is_absent():
     gt = collect(clip([GONE, B], [A, B]))
     assert gt.present.tolist() == [[[True, True], [False, True]]]
     assert gt.labels.tolist() == [[0, 1]]
-    assert (gt.boxes[0, 1, 0] == 0).all()
+    assert (gt.cxcywh[0, 1, 0] == 0).all()
 
 
 def test_what_never_has_an_area_is_no_object():

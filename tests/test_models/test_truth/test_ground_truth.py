@@ -80,10 +80,13 @@ def test_key_and_reference_frames():
 
 
 def test_fractions_are_of_the_frame_without_padding():
-    gt = collect_ground_truth(frames(KEY), torch.device('cpu'))
-    found = gt.fractions(torch.tensor([[64., 50.]]))
-    expected = torch.tensor([17 / 64, 23 / 50, 26 / 64, 34 / 50])
-    torch.testing.assert_close(found[0, 0], expected)
+    samples = frames(KEY)
+    samples[0].set_metainfo(dict(img_shape=(50, 64)))
+    gt = collect_ground_truth(samples, torch.device('cpu'))
+    torch.testing.assert_close(
+        gt.cxcywh[0, 0], torch.tensor([17 / 64, 23 / 50, 26 / 64, 34 / 50]))
+    torch.testing.assert_close(
+        gt.xyxy[0, 0], torch.tensor([4 / 64, 6 / 50, 30 / 64, 40 / 50]))
 
 
 def test_masks_are_sampled_from_the_middle_of_a_stride_on():

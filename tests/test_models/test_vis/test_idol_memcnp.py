@@ -6,6 +6,7 @@ from mmengine.config import Config
 
 from mmvis_memcnp.models.memcnp import ContrastiveTrackingLoss
 from mmvis_memcnp.models.segmenters.deformable import MemCNPBoxBranches
+from tests.fakes.gradients import TRUNK, heads_of, parts_reached
 from tests.fakes.tiny_idol import CONFIGS, tiny_model
 from tests.fakes.tiny_sipmask import KEY, REF, batch, clip, losses, video
 
@@ -127,36 +128,41 @@ def test_absent_objects(key, ref, boxes, track):
         assert torch.equal(items(model), before)
 
 
-def test_positives_are_central_and_ignored_queries_learn_no_class(trained):
-    seen = {}
-    forward = trained.loss_instance.forward
-    select = trained.memcnp_training.select
+def test_positives_are_central_and_ignored_queries_learn_no_class():
+    model, seen = memcnp_model(), {}
+    # So that central queries are certain enough and yet not the best.
+    model.memcnp_training.assigner.topk = 1
+    model.memcnp_training.assigner.lambda_tau = .1
+    forward = model.loss_instance.forward
 
     def keep(*args):
         seen['args'] = args
         return forward(*args)
 
-    def picked(*args):
-        seen.setdefault('picked', select(*args))
-        return seen['picked'] if len(args[0].hidden) == 2 else select(*args)
-
-    trained.loss_instance.forward = keep
-    trained.memcnp_training.select = picked
-    try:
-        out = losses(trained, clip())
-    finally:
-        del trained.loss_instance.forward, trained.memcnp_training.select
-    chosen, ignored = seen['picked'], seen['args'][-1]
-    assert chosen.pos.any(-1).all() and not (ignored & chosen.neg).any()
-    assert torch.equal(ignored, ~chosen.pos & ~chosen.neg)
-    pairs = seen['args'][3]
-    assert len(pairs.query) == chosen.pos.sum()
+    model.loss_instance.forward = keep
+    out = losses(model, clip())
+    chosen = seen['args'][3]
+    ignored = chosen.ignored
+    assert chosen.pos.any(-1).all() and ignored.any(-1).all()
+    assert not (ignored & (chosen.pos | chosen.neg)).any()
+    assert (chosen.pos | chosen.neg | ignored).all()
+    assert (chosen.centreness[chosen.pos] > 0).all()
+    assert len(chosen.query) == chosen.pos.sum()
     logits = seen['args'][0].detach().requires_grad_()
     again = forward(logits, *seen['args'][1:])
     again['loss_cls'].backward()
     grad = logits.grad[-1].abs().sum(-1)
     assert (grad[ignored[-1]] == 0).all() and (grad[~ignored[-1]] > 0).all()
     assert torch.equal(again['loss_cls'].detach(), out['loss_cls'].detach())
+
+
+def test_every_loss_reaches_its_heads_and_the_trunk(trained):
+    """The memory, here a buffer, is no parameter."""
+    out = losses(trained, clip())
+    for name, value in out.items():
+        heads = {'embed_head'} if name == 'loss_track' else heads_of(
+            name.replace('loss_cnp', 'loss_bbox'))
+        assert parts_reached(trained, value) == TRUNK | heads, name
 
 
 def test_bfloat16(trained):

@@ -4,6 +4,7 @@ import copy
 import pytest
 import torch
 
+from tests.fakes.gradients import TRUNK, heads_of, parts_reached
 from tests.fakes.tiny_instanceformer import (
     OBJECTS,
     batch,
@@ -20,7 +21,7 @@ OFFICIAL = dict(
     reference_prior=dict(source='position'),
     class_prior=dict(active=False),
     memory=dict(temporal_index='slot'),
-    matcher=dict(rule='first_frame', box_norm=2),
+    matcher=dict(rule='first_frame', costs=dict(bbox=dict(norm=2.))),
     mask_way='stretch',
     ranking=dict(type='TopQuarterQuery'))
 HOSTS = {
@@ -277,6 +278,18 @@ def test_every_parameter_is_trained_in_the_paper_model():
     sum(losses(model, clip(OBJECTS, OBJECTS, OBJECTS)).values()).backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0
                for p in model.parameters() if p.requires_grad)
+
+
+def test_every_loss_reaches_its_heads_and_the_trunk():
+    """By way of the frames before also the memory and, of classes, the prior
+    with the last layer's scores."""
+    model = tiny_model()
+    for name, value in losses(model, clip()).items():
+        heads = set() if name == 'loss_contrast' else heads_of(name)
+        if name.endswith('cls'):
+            heads = heads | {'class_prior', 'cls_branches.1'}
+        assert parts_reached(
+            model, value) == TRUNK | heads | {'memory'}, name
 
 
 def test_gradients_run_through_the_clip():

@@ -107,11 +107,11 @@ def test_order_of_the_objects_does_not_matter(model):
 def positives(model, *clips):
     """Number of positives of a batch."""
     seen = []
-    assign = model.bbox_head.assigner.assign_batch
-    model.bbox_head.assigner.assign_batch = lambda *a, **k: seen.append(
+    assign = model.bbox_head.assigner.match
+    model.bbox_head.assigner.match = lambda *a, **k: seen.append(
         assign(*a, **k)) or seen[-1]
     found = losses(model, *clips)
-    model.bbox_head.assigner.assign_batch = assign
+    model.bbox_head.assigner.match = assign
     return found, int(seen[0].pos.sum())
 
 

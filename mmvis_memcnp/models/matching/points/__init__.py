@@ -1,8 +1,7 @@
 """Selection of the points of dense heads."""
-from .assigner import PointAssigner, PointAssignment, PointBatch
+from .assigner import PointAssigner, PointBatch
 from .geometry import PointTargets, SmallestBoxTarget, pad_boxes
 from .locations import (
-    CentreRadiusAssigner,
     FCOSPointAssigner,
     ObjectBoxAssigner,
     YOLOCellAssigner,
@@ -10,7 +9,7 @@ from .locations import (
 from .uss import USSAssigner
 
 __all__ = [
-    'CentreRadiusAssigner', 'FCOSPointAssigner', 'ObjectBoxAssigner',
-    'PointAssigner', 'PointAssignment', 'PointBatch', 'PointTargets',
-    'SmallestBoxTarget', 'USSAssigner', 'YOLOCellAssigner', 'pad_boxes'
+    'FCOSPointAssigner', 'ObjectBoxAssigner', 'PointAssigner', 'PointBatch',
+    'PointTargets', 'SmallestBoxTarget', 'USSAssigner', 'YOLOCellAssigner',
+    'pad_boxes'
 ]

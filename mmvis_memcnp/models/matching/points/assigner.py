@@ -1,6 +1,6 @@
-"""Base of the assigners that select points (or queries) for training."""
+"""Base of the assigners that select points for training."""
 from abc import abstractmethod
-from typing import NamedTuple, Optional, Tuple
+from typing import NamedTuple
 
 import torch
 from mmdet.models.task_modules.assigners import AssignResult, BaseAssigner
@@ -8,21 +8,13 @@ from mmengine.structures import InstanceData
 from torch import Tensor
 
 from ...layers import centreness
+from ...truth.matches import Matches
 from .geometry import (
     as_batch,
     edge_distances,
     inside_boxes,
     smallest_of,
 )
-
-
-class PointAssignment(NamedTuple):
-    """Selection of B x N points; what is neither pos nor neg is ignored."""
-    pos: Tensor  # (B, N) bool
-    neg: Tensor  # (B, N) bool
-    gt_index: Tensor  # (B, N) int64, ground truth of a positive, else -1
-    centreness: Tensor  # (B, N) in its ground truth if positive, else in the
-    # smallest box that contains it, 0 outside all boxes
 
 
 class PointBatch(NamedTuple):
@@ -35,26 +27,25 @@ class PointBatch(NamedTuple):
     contains: Tensor  # (B, N, G) bool, the point lies in that valid box,
     # edges included
     smallest: Tensor  # (B, N) int64, smallest containing box, -1 outside all
-    sigmas: Optional[Tensor]  # (B, N, 4)
-    centreness: Optional[Tensor]  # (B, N), given by the host
+    sigmas: Tensor | None  # (B, N, 4)
+    centreness: Tensor | None  # (B, N), given by the host
 
 
 class PointAssigner(BaseAssigner):
     """Selects positives and negatives among points, batched over images.
 
-    A subclass implements :meth:`select`. :meth:`assign_batch` is the core on
-    padded batches; :meth:`assign` is mmdet's interface for one image.
+    A subclass implements :meth:`select`. :meth:`match` is the core on padded
+    batches; :meth:`assign` is mmdet's interface for one image.
     """
 
     @torch.no_grad()
-    def assign_batch(self,
-                     priors: Tensor,
-                     levels: Tensor,
-                     boxes: Tensor,
-                     valid: Tensor,
-                     sigmas: Optional[Tensor] = None,
-                     centreness_map: Optional[Tensor] = None
-                     ) -> PointAssignment:
+    def match(self,
+              priors: Tensor,
+              levels: Tensor,
+              boxes: Tensor,
+              valid: Tensor,
+              sigmas: Tensor | None = None,
+              centreness_map: Tensor | None = None) -> Matches:
         """Select the points of a batch.
 
         Args:
@@ -70,7 +61,9 @@ class PointAssigner(BaseAssigner):
                 in place of that of the point in its box.
 
         Returns:
-            PointAssignment: Masks, ground truths and centreness.
+            Matches: Of B x N points. ``centreness`` of a positive is that
+            in its ground truth, else that in the smallest box that contains
+            the point, 0 outside all boxes.
         """
         points, boxes, valid = as_batch(priors[..., :2], boxes, valid)
         strides = priors[..., 2].reshape(len(points), -1)
@@ -83,22 +76,23 @@ class PointAssigner(BaseAssigner):
         if centreness_map is None:
             box = torch.where(pos, gt_index, batch.smallest)
             centreness_map = centreness(edge_distances(points, boxes, box))
-        return PointAssignment(pos, neg, gt_index, centreness_map)
+        return Matches(gt_index, ignored=~(pos | neg),
+                       centreness=centreness_map)
 
     @abstractmethod
-    def select(self, batch: PointBatch) -> Tuple[Tensor, Tensor, Tensor]:
+    def select(self, batch: PointBatch) -> tuple[Tensor, Tensor, Tensor]:
         """Positives (B, N), negatives (B, N), ground truth of each (B, N)."""
 
     def assign(self,
                pred_instances: InstanceData,
                gt_instances: InstanceData,
-               gt_instances_ignore: Optional[InstanceData] = None,
+               gt_instances_ignore: InstanceData | None = None,
                **kwargs) -> AssignResult:
         """Assign the points of one image.
 
         Args:
             pred_instances (InstanceData): ``priors`` (N, 4) as in
-                :meth:`assign_batch`; optionally ``levels`` (N,), else points
+                :meth:`match`; optionally ``levels`` (N,), else points
                 of one stride are one level; ``sigmas`` (N, 4) for rules that
                 use them.
             gt_instances (InstanceData): ``bboxes`` (G, 4) xyxy pixels (tensor
@@ -117,10 +111,11 @@ class PointAssigner(BaseAssigner):
         else:
             levels = priors[:, 2].unique(return_inverse=True)[1]
         sigmas = pred_instances.get('sigmas', None)
-        result = self.assign_batch(
+        result = self.match(
             priors, levels, boxes[None],
             torch.ones_like(boxes[None, :, 0], dtype=torch.bool),
             None if sigmas is None else sigmas[None])
+        assert result.centreness is not None
         pos, gt_index = result.pos[0], result.gt_index[0]
         gt_inds = torch.where(pos, gt_index + 1, -1)
         gt_inds = gt_inds.masked_fill(result.neg[0], 0)

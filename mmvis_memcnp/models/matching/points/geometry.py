@@ -1,5 +1,6 @@
 """Where points lie in ground-truth boxes, batched over images."""
-from typing import NamedTuple, Sequence, Tuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from mmdet.registry import TASK_UTILS
@@ -121,7 +122,7 @@ class SmallestBoxTarget:
 
 
 def as_batch(points: Tensor, boxes: Tensor,
-             valid: Tensor) -> Tuple[Tensor, Tensor, Tensor]:
+             valid: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Points (1 or B, N, 2) and at least one, perhaps invalid, box an image.
 
     Reductions over no box at all are not defined; one that counts for nothing
@@ -135,7 +136,7 @@ def as_batch(points: Tensor, boxes: Tensor,
     return points, boxes.to(points.dtype), valid
 
 
-def pad_boxes(boxes_list: Sequence[Tensor]) -> Tuple[Tensor, Tensor]:
+def pad_boxes(boxes_list: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     """Stack the boxes of several images.
 
     Args:

@@ -1,15 +1,15 @@
 """Selections by location alone: the alternatives of the paper's Table 9."""
-from typing import Sequence, Tuple
+from collections.abc import Sequence
 
 from mmdet.registry import TASK_UTILS
 from torch import Tensor
 
 from ...layers import distances_to_sides
 from .assigner import PointAssigner, PointBatch
-from .geometry import nearest_centre, smallest_of
+from .geometry import smallest_of
 
 
-def centre_offsets(batch: PointBatch) -> Tuple[Tensor, Tensor]:
+def centre_offsets(batch: PointBatch) -> tuple[Tensor, Tensor]:
     """x and y offset from each box centre to each point, (B, N, G) pixels."""
     centres = (batch.boxes[..., :2] + batch.boxes[..., 2:]) / 2
     return (batch.points[..., None, 0] - centres[:, None, :, 0],
@@ -26,7 +26,7 @@ class LocationAssigner(PointAssigner):
     #: Added to the sides of boxes whose areas are compared.
     box_offset = 0.
 
-    def select(self, batch: PointBatch) -> Tuple[Tensor, Tensor, Tensor]:
+    def select(self, batch: PointBatch) -> tuple[Tensor, Tensor, Tensor]:
         """See :class:`PointAssigner`."""
         allowed = self.allowed(batch) & batch.valid[:, None]
         own = smallest_of(allowed, batch.boxes, self.box_offset)
@@ -87,7 +87,7 @@ class FCOSPointAssigner(LocationAssigner):
     """
 
     def __init__(self,
-                 regress_ranges: Sequence[Tuple[float, float]] = (
+                 regress_ranges: Sequence[tuple[float, float]] = (
                      (-1, 64), (64, 128), (128, 256), (256, 1e8)),
                  center_sampling: bool = False,
                  radius: float = 1.5,
@@ -110,36 +110,3 @@ class FCOSPointAssigner(LocationAssigner):
             reach = self.radius * batch.strides[..., None]
             allowed &= (dx.abs() < reach) & (dy.abs() < reach)
         return allowed
-
-
-@TASK_UTILS.register_module()
-class CentreRadiusAssigner(PointAssigner):
-    """Points near the nearest centre that lie in any box.
-
-    The default selections of the released MemCNP code: its mode 'none' is a
-    radius of 3 strides, its mode 'objbox' one of a fraction of a pixel.
-
-    Args:
-        radius (float): Largest distance to the centre, exclusive. Defaults
-            to 3.
-        unit (str): 'stride' or 'pixel'. Defaults to 'stride'.
-    """
-
-    def __init__(self, radius: float = 3., unit: str = 'stride') -> None:
-        if unit not in ('stride', 'pixel'):
-            raise ValueError(
-                f"unit must be 'stride' or 'pixel', got {unit!r}.")
-        self.radius = radius
-        self.unit = unit
-
-    def select(self, batch: PointBatch) -> Tuple[Tensor, Tensor, Tensor]:
-        """See :class:`PointAssigner`."""
-        own = nearest_centre(batch.points, batch.boxes, batch.valid)
-        centres = ((batch.boxes[..., :2] + batch.boxes[..., 2:]) / 2).gather(
-            1,
-            own.clamp(min=0)[..., None].expand(-1, -1, 2))
-        distance = (batch.points - centres).norm(dim=-1)
-        if self.unit == 'stride':
-            distance = distance / batch.strides
-        pos = (distance < self.radius) & (batch.smallest >= 0)
-        return pos, ~pos, own

@@ -1,6 +1,4 @@
 """Uncertainty sample selection (eq 15)."""
-from typing import Tuple
-
 import torch
 from mmdet.registry import TASK_UTILS
 from torch import Tensor
@@ -63,7 +61,7 @@ class USSAssigner(PointAssigner):
         self.lambda_tau = lambda_tau
         self.candidates = candidates
 
-    def select(self, batch: PointBatch) -> Tuple[Tensor, Tensor, Tensor]:
+    def select(self, batch: PointBatch) -> tuple[Tensor, Tensor, Tensor]:
         """See :class:`PointAssigner`."""
         own = batch.smallest
         if self.candidates == 'nearest':

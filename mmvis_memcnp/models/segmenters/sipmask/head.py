@@ -148,7 +148,7 @@ class SipMaskHead(DenseHead):
         """
         outs = self(key_feats)
         ref_track = self(ref_feats).track_map
-        picked = self.assigner.assign_batch(
+        picked = self.assigner.match(
             *self.priors(self.points(outs.cls_scores)), key_gt.boxes,
             key_gt.valid)
         cls = torch.cat([flatten_level(x) for x in outs.cls_scores], 1)
@@ -158,8 +158,8 @@ class SipMaskHead(DenseHead):
         cofs = torch.cat([flatten_level(x) for x in outs.coefficients], 1)
 
         batch = len(cls)
-        image, point = picked.pos.nonzero(as_tuple=True)
-        gt = picked.gt_index[image, point]
+        image, point, gt = picked.pairs
+        assert picked.centreness is not None
         target = torch.full_like(picked.gt_index, self.num_classes)
         target[image, point] = key_gt.labels[image, gt]
         loss_cls = self.loss_cls(

@@ -236,7 +236,7 @@ class MemCNPSipMaskHead(DenseHead):
                         1)[..., 0].float()
 
         inside, ctr_target = self._centreness(points, sizes, key_gt)
-        picked = self.assigner.assign_batch(
+        picked = self.assigner.match(
             *self.priors(levels),
             key_gt.boxes,
             key_gt.valid,

@@ -1,18 +1,26 @@
-"""What the losses of systems with query decoders share."""
+"""Class, box and mask losses of the queries of a decoder."""
 import torch
-from mmdet.structures.bbox import bbox_cxcywh_to_xyxy, bbox_overlaps
+from mmdet.registry import MODELS
+from mmdet.structures.bbox import bbox_cxcywh_to_xyxy
 from torch import Tensor, nn
 
+from ..layers.boxes import aligned_giou
+from ..layers.segments import segment_sum
+from ..truth.clip_truth import ClipTruth
+from ..truth.ground_truth import GroundTruth
+from ..truth.matches import Matches
+from .by_layer import name_by_layer
 from .focal_dice import focal_and_dice, sigmoid_focal
-from .query_pairs import QueryPairs, name_by_layer, sum_by_layer
 
 
+@MODELS.register_module()
 class QueryLoss(nn.Module):
-    """Weights of five losses, and their sums in every decoder layer.
+    """Five weights, and the sums of the losses in every decoder layer.
 
     The losses are those of Deformable DETR and, of the masks, focal and dice
     loss; the default weights are those of IDOL, SeqFormer and InstanceFormer
-    alike, as released.
+    alike, as released. What the sums are divided by is up to the host
+    (InstanceFormer) or to a subclass.
 
     Args:
         cls_weight (float): Of the focal loss of the classes. Defaults to 2.
@@ -23,9 +31,6 @@ class QueryLoss(nn.Module):
         alpha (float): Of both focal losses. Defaults to 0.25.
         gamma (float): Of both focal losses. Defaults to 2.
     """
-
-    #: Least area by which the IoU of two boxes is divided.
-    giou_eps = 1e-7
 
     def __init__(self,
                  cls_weight: float = 2.,
@@ -45,82 +50,67 @@ class QueryLoss(nn.Module):
         self.alpha = alpha
         self.gamma = gamma
 
-    def classes(self, logits: Tensor, labels: Tensor, pairs: QueryPairs,
-                ignored: Tensor | None = None) -> Tensor:
+    def classes(self, logits: Tensor, labels: Tensor,
+                matches: Matches) -> Tensor:
         """Focal loss of every query, summed in each layer.
 
         Args:
             logits (Tensor): Shape (L, B, Q, K).
             labels (Tensor): Shape (B, G) int64, channels of the objects.
-            pairs (QueryPairs): Queries that stand for an object.
-            ignored (Tensor, optional): Shape (L, B, Q) bool, queries whose
-                class is not learnt.
+            matches (Matches): Queries that stand for an object; the
+                class of ignored ones is not learnt.
 
         Returns:
             Tensor: Shape (L,).
         """
         target = torch.zeros_like(logits, dtype=torch.float32)
-        target[pairs.layer, pairs.frame, pairs.query,
-               labels[pairs.frame, pairs.gt]] = 1.
+        target[matches.layer, matches.frame, matches.query,
+               labels[matches.frame, matches.gt]] = 1.
         loss = sigmoid_focal(logits, target, self.alpha, self.gamma)
-        if ignored is not None:
-            loss = loss.masked_fill(ignored[..., None], 0.)
+        if matches.ignored is not None:
+            loss = loss.masked_fill(matches.ignored[..., None], 0.)
         return loss.flatten(1).sum(1)
 
-    def boxes(self, boxes: Tensor, target: Tensor,
-              pairs: QueryPairs) -> tuple[Tensor, Tensor]:
+    def boxes(self, boxes: Tensor, truth: GroundTruth | ClipTruth,
+              matches: Matches) -> tuple[Tensor, Tensor]:
         """L1 and GIoU losses, summed in each layer.
 
         Args:
-            boxes (Tensor): Shape (L, B, Q, ..., 4), cx, cy, w, h as
+            boxes (Tensor): Shape (L, B, Q, [T,] 4), cx, cy, w, h as
                 fractions.
-            target (Tensor): Shape (B, G, ..., 4), the same.
-            pairs (QueryPairs): Pairs whose box is known.
+            truth (GroundTruth | ClipTruth): Of the B frames or clips.
+            matches (Matches): Pairs whose box is known.
 
         Returns:
-            tuple[Tensor, Tensor]: Shape (L,) each.
+            tuple[Tensor, Tensor]: Shape (L,) each; of a clip's pair, the
+            means over its frames count.
         """
-        own = boxes[pairs.layer, pairs.frame, pairs.query].float()
-        distance, giou = self.compare_boxes(
-            own, target[pairs.frame, pairs.gt])
-        return (sum_by_layer(distance, pairs.layer, len(boxes)),
-                sum_by_layer(giou, pairs.layer, len(boxes)))
+        own = boxes[matches.layer, matches.frame, matches.query].float()
+        rows = matches.frame, matches.gt
+        distance = (own - truth.cxcywh[rows]).abs().sum(-1)
+        giou = 1 - aligned_giou(bbox_cxcywh_to_xyxy(own), truth.xyxy[rows])
+        if own.dim() > 2:
+            distance, giou = distance.mean(1), giou.mean(1)
+        return (segment_sum(distance, matches.layer, len(boxes)),
+                segment_sum(giou, matches.layer, len(boxes)))
 
-    def compare_boxes(self, boxes: Tensor,
-                      target: Tensor) -> tuple[Tensor, Tensor]:
-        """L1 and GIoU loss of each pair.
-
-        Args:
-            boxes (Tensor): Shape (P, 4), cx, cy, w, h as fractions.
-            target (Tensor): The same.
-
-        Returns:
-            tuple[Tensor, Tensor]: Shape (P,) each.
-        """
-        distance = (boxes - target).abs().sum(-1)
-        giou = 1 - bbox_overlaps(
-            bbox_cxcywh_to_xyxy(boxes), bbox_cxcywh_to_xyxy(target),
-            mode='giou', is_aligned=True, eps=self.giou_eps)
-        # mmdet's overlap of no boxes has no graph.
-        return distance, giou + 0 * distance
-
-    def masks(self, logits: Tensor, target: Tensor, pairs: QueryPairs,
+    def masks(self, logits: Tensor, target: Tensor, matches: Matches,
               num_layers: int) -> tuple[Tensor, Tensor]:
         """Focal and dice losses of masks, summed in each layer.
 
         Args:
             logits (Tensor): Shape (P, ..., h, w), of the pairs.
             target (Tensor): Shape (B, G, ..., h, w) bool.
-            pairs (QueryPairs): P pairs.
+            matches (Matches): P pairs.
             num_layers (int): L.
 
         Returns:
             tuple[Tensor, Tensor]: Shape (L,) each.
         """
         focal, dice = focal_and_dice(
-            logits, target[pairs.frame, pairs.gt], self.alpha, self.gamma)
-        return (sum_by_layer(focal, pairs.layer, num_layers),
-                sum_by_layer(dice, pairs.layer, num_layers))
+            logits, target[matches.frame, matches.gt], self.alpha, self.gamma)
+        return (segment_sum(focal, matches.layer, num_layers),
+                segment_sum(dice, matches.layer, num_layers))
 
     def weighted(self, sums: dict[str, Tensor],
                  divisor: Tensor | float = 1.) -> dict[str, Tensor]:

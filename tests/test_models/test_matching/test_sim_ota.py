@@ -3,8 +3,21 @@ import math
 
 import pytest
 import torch
+from mmdet.structures.bbox import bbox_cxcywh_to_xyxy
 
-from mmvis_memcnp.models.matching import QuerySimOTAAssigner
+from mmvis_memcnp.models.matching import Queries, SimOTAMatcher
+
+from .objects import frames_of
+
+COSTS = dict(cls=dict(type='FocalCost', weight=1.),
+             giou=dict(type='GIoUCost', weight=3.))
+
+
+def match(probs, boxes, gts, labels, valid, topk=None):
+    """Boxes as cx, cy, w, h."""
+    return SimOTAMatcher(COSTS).match(
+        Queries(probs.logit(), boxes),
+        frames_of(bbox_cxcywh_to_xyxy(gts), valid, labels), topk)
 
 
 def corners(box):
@@ -104,7 +117,7 @@ def test_equals_a_loop(seed, options):
     frames, count = labels.shape
     valid = torch.arange(count) < torch.tensor(
         [[count], [max(1, count // 2)], [0]])
-    out = QuerySimOTAAssigner().assign_batch(probs, boxes, gts, labels, valid)
+    out = match(probs, boxes, gts, labels, valid)
     for b in range(frames):
         n = int(valid[b].sum())
         if n == 0:
@@ -121,33 +134,57 @@ def test_two_losers_that_want_one_query():
     cost = torch.tensor([[[1., 2., 3.], [9., 1., 0.5], [9., 3., 4.]]])
     matched = torch.zeros(1, 3, 3, dtype=torch.bool)
     matched[0, 0, 0] = True
-    out = QuerySimOTAAssigner.resolve(matched, cost)
+    out = SimOTAMatcher.resolve(matched, cost)
     assert out[0].nonzero().tolist() == [[0, 0], [1, 2], [2, 1]]
 
 
 def test_more_objects_than_queries():
     probs, boxes, gts, labels = draw(7, queries=3, gts=8, frames=2)
-    out = QuerySimOTAAssigner().assign_batch(
-        probs, boxes, gts, labels, torch.ones(2, 8, dtype=torch.bool))
+    out = match(probs, boxes, gts, labels,
+                torch.ones(2, 8, dtype=torch.bool))
     assert (out.gt_index >= 0).all()
     assert out.best.max() < 3
+
+
+def test_layers_are_matched_one_by_one():
+    """(L, B, Q, .) against (B, G, .), and the order of the objects."""
+    draws = [draw(seed) for seed in (10, 11)]
+    probs, boxes = (torch.stack([d[i] for d in draws]) for i in (0, 1))
+    gts, labels = draws[0][2:]
+    valid = torch.ones(3, 4, dtype=torch.bool)
+    both = match(probs, boxes, gts, labels, valid)
+    order = torch.tensor([2, 0, 3, 1])
+    turned = match(probs, boxes, gts[:, order], labels[:, order], valid)
+    for layer in range(2):
+        one = match(probs[layer], boxes[layer], gts, labels, valid)
+        assert torch.equal(both.gt_index[layer], one.gt_index)
+        assert torch.equal(both.best[layer], one.best)
+    assert torch.equal(both.best[..., order], turned.best)
+    assert torch.equal(both.pos, turned.pos)
+    assert torch.equal(both.gt_index[both.pos],
+                       order[turned.gt_index[turned.pos]])
 
 
 def test_wider_candidates_hold_the_narrow_ones():
     probs, boxes, gts, labels = draw(8, gts=2, near=.02)
     valid = torch.ones(3, 2, dtype=torch.bool)
-    narrow, wide = QuerySimOTAAssigner().candidates(
-        probs, boxes, gts, labels, valid, 10, 100)
+    narrow, wide = (
+        match(probs, boxes, gts, labels, valid, topk).of_each_object(2)
+        for topk in (10, 100))
     assert (narrow <= wide).all() and narrow.sum() < wide.sum()
-    assert (wide.sum(2) <= 1).all()
+    assert (wide.sum(1) <= 1).all()
 
 
 def test_half_precision_decides_as_single():
     probs, boxes, gts, labels = (
         x.bfloat16().float() if x.is_floating_point() else x for x in draw(9))
-    valid = torch.ones(3, 4, dtype=torch.bool)
-    assign = QuerySimOTAAssigner().assign_batch
+    truth = frames_of(bbox_cxcywh_to_xyxy(gts),
+                      torch.ones(3, 4, dtype=torch.bool), labels)
+    logits = probs.logit().bfloat16()
     with torch.autocast('cpu', torch.bfloat16):
-        half = assign(probs.bfloat16(), boxes, gts, labels, valid)
-    assert torch.equal(
-        half.gt_index, assign(probs, boxes, gts, labels, valid).gt_index)
+        half = SimOTAMatcher(COSTS).match(
+            Queries(logits, boxes.bfloat16()), truth)
+    single = SimOTAMatcher(COSTS).match(
+        Queries(logits.float(), boxes), truth)
+    assert single.pos.any()
+    assert torch.equal(half.gt_index, single.gt_index)

@@ -1,15 +1,15 @@
-"""Class, box and mask losses of all layers of a query decoder at once."""
+"""Losses of IDOL's queries, of all decoder layers at once."""
 import torch
 from mmdet.registry import MODELS
 from torch import Tensor
 
 from ..truth.ground_truth import GroundTruth
-from .query_loss import QueryLoss
-from .query_pairs import QueryPairs
+from ..truth.matches import Matches
+from .query import QueryLoss
 
 
 @MODELS.register_module()
-class QueryInstanceLoss(QueryLoss):
+class IDOLLoss(QueryLoss):
     """Focal loss of all queries; L1, GIoU, focal and dice loss of the pairs.
 
     Each layer's sums are divided by its own number of pairs on this device.
@@ -17,19 +17,16 @@ class QueryInstanceLoss(QueryLoss):
     """
 
     def forward(self, logits: Tensor, boxes: Tensor, mask_logits: Tensor,
-                pairs: QueryPairs, gt: GroundTruth, image_wh: Tensor,
-                ignored: Tensor | None = None) -> dict[str, Tensor]:
+                matches: Matches, gt: GroundTruth) -> dict[str, Tensor]:
         """Losses of L layers and B frames.
 
         Args:
             logits (Tensor): Shape (L, B, Q, K), class logits.
             boxes (Tensor): Shape (L, B, Q, 4), cx, cy, w, h as fractions.
             mask_logits (Tensor): Shape (P, h, w), of the pairs.
-            pairs (QueryPairs): P pairs.
+            matches (Matches): P pairs; the class of ignored queries is not
+                learnt.
             gt (GroundTruth): Of the B frames, with masks of h x w.
-            image_wh (Tensor): Shape (B, 2), width and height before padding.
-            ignored (Tensor, optional): Shape (L, B, Q) bool, queries whose
-                class is not learnt.
 
         Returns:
             dict[str, Tensor]: ``loss_cls``, ``loss_bbox``, ``loss_giou``,
@@ -41,16 +38,16 @@ class QueryInstanceLoss(QueryLoss):
         """
         layers = len(logits)
         masks = _masks_like(gt, mask_logits)
-        bbox, giou = self.boxes(boxes, gt.fractions(image_wh), pairs)
-        mask, dice = self.masks(mask_logits, masks, pairs, layers)
+        bbox, giou = self.boxes(boxes, gt, matches)
+        mask, dice = self.masks(mask_logits, masks, matches, layers)
         return self.weighted(
             dict(
-                loss_cls=self.classes(logits, gt.labels, pairs, ignored),
+                loss_cls=self.classes(logits, gt.labels, matches),
                 loss_bbox=bbox,
                 loss_giou=giou,
                 loss_mask=mask,
                 loss_dice=dice),
-            torch.bincount(pairs.layer, minlength=layers).clamp(min=1))
+            torch.bincount(matches.layer, minlength=layers).clamp(min=1))
 
 
 def _masks_like(gt: GroundTruth, logits: Tensor) -> Tensor:

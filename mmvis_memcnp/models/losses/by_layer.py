@@ -1,16 +1,7 @@
-"""Pairs of queries and objects, and losses that are kept by layer."""
+"""The names of losses that every decoder layer has."""
 from collections.abc import Iterable
 
 from torch import Tensor
-
-from ..matching.pairs import QueryPairs
-
-__all__ = ['QueryPairs', 'name_by_layer', 'sum_by_layer']
-
-
-def sum_by_layer(values: Tensor, layer: Tensor, num_layers: int) -> Tensor:
-    """Sums (L,) of values (P,) whose layers are (P,) int64."""
-    return values.new_zeros(num_layers).index_add(0, layer, values)
 
 
 def name_by_layer(name: str, values: Iterable[Tensor]) -> dict[str, Tensor]:

@@ -1,11 +1,11 @@
-"""Losses of query pairs against mmdet's, layer by layer."""
+"""Losses of matched queries against mmdet's, layer by layer."""
 import pytest
 import torch
 from mmdet.models.losses import DiceLoss, FocalLoss, GIoULoss
 from mmdet.structures.bbox import bbox_cxcywh_to_xyxy
 
-from mmvis_memcnp.models.losses import QueryInstanceLoss, QueryPairs
-from mmvis_memcnp.models.truth.ground_truth import GroundTruth
+from mmvis_memcnp.models.losses import IDOLLoss
+from mmvis_memcnp.models.truth import GroundTruth, Matches
 
 LAYERS, BATCH, QUERIES, CLASSES = 3, 2, 7, 4
 WH = torch.tensor([[64., 32.], [48., 24.]])
@@ -21,9 +21,9 @@ def truth(masks=True):
             x1, y1, x2, y2 = boxes[b, g].int().tolist()
             drawn[b, g, y1:y2, x1:x2] = True
     valid = torch.tensor([[True, True], [True, False]])
-    return GroundTruth(boxes, torch.tensor([[1, 3], [0, 0]]),
-                       torch.arange(4).view(2, 2), valid,
-                       drawn[..., 2::4, 2::4] if masks else None)
+    return GroundTruth.of(boxes, WH, torch.tensor([[1, 3], [0, 0]]),
+                          torch.arange(4).view(2, 2), valid,
+                          drawn[..., 2::4, 2::4] if masks else None)
 
 
 def predictions(seed=0):
@@ -33,22 +33,22 @@ def predictions(seed=0):
     index[1, 0, [1, 4]] = torch.tensor([1, 0])
     index[1, 1, 6] = 0
     index[2, 1, [0, 3]] = 0
-    pairs = QueryPairs.of(index)
+    matches = Matches(index)
     logits = torch.randn(LAYERS, BATCH, QUERIES, CLASSES, generator=g)
     boxes = torch.rand(LAYERS, BATCH, QUERIES, 4, generator=g) * .5 + .2
-    masks = torch.randn(len(pairs.gt), 8, 16, generator=g)
-    return logits, boxes, masks, pairs
+    masks = torch.randn(len(matches.gt), 8, 16, generator=g)
+    return logits, boxes, masks, matches
 
 
 def test_equals_mmdet_layer_by_layer():
     gt = truth()
-    logits, boxes, masks, pairs = predictions()
-    out = QueryInstanceLoss()(logits, boxes, masks, pairs, gt, WH)
+    logits, boxes, masks, matches = predictions()
+    out = IDOLLoss()(logits, boxes, masks, matches, gt)
     assert len(out) == 5 * LAYERS
     for layer in range(LAYERS):
         prefix = '' if layer == LAYERS - 1 else f'd{layer}.'
-        here = pairs.layer == layer
-        frame, query, index = (x[here] for x in pairs[1:])
+        here = matches.layer == layer
+        frame, query, index = (x[here] for x in matches.pairs[1:])
         n = int(here.sum())
         target = torch.full((BATCH, QUERIES), CLASSES)
         target[frame, query] = gt.labels[frame, index]
@@ -79,17 +79,17 @@ def test_no_pair_at_all():
     logits, boxes, _, _ = predictions()
     logits.requires_grad_()
     masks = torch.zeros(0, 8, 16, requires_grad=True)
-    pairs = QueryPairs.of(torch.full((LAYERS, BATCH, QUERIES), -1))
-    out = QueryInstanceLoss()(logits, boxes, masks, pairs, truth(), WH)
+    matches = Matches(torch.full((LAYERS, BATCH, QUERIES), -1))
+    out = IDOLLoss()(logits, boxes, masks, matches, truth())
     sum(out.values()).backward()
     assert out['loss_cls'] > 0 and out['loss_dice'] == out['loss_bbox'] == 0
     assert logits.grad.isfinite().all() and masks.grad is not None
 
 
 def test_bad_masks_are_refused():
-    logits, boxes, masks, pairs = predictions()
-    loss = QueryInstanceLoss()
+    logits, boxes, masks, matches = predictions()
+    loss = IDOLLoss()
     with pytest.raises(ValueError, match='mask_stride'):
-        loss(logits, boxes, masks[:, 1:], pairs, truth(), WH)
+        loss(logits, boxes, masks[:, 1:], matches, truth())
     with pytest.raises(ValueError, match='need masks'):
-        loss(logits, boxes, masks, pairs, truth(masks=False), WH)
+        loss(logits, boxes, masks, matches, truth(masks=False))
