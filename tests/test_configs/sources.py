@@ -4,7 +4,7 @@ A file has these parts; configs/_base_/sources.yml has ``settings`` and
 ``no_numbers`` that hold in every folder.
 
 ``sources``: what the short names of the sources stand for.
-``configs``: patterns of the configs that ``settings`` documents value by value.
+``configs``: patterns of the configs whose values ``settings`` gives, all.
 ``words``: word to patterns of configs; a value may hold for some words alone.
 ``settings``: dotted key to ``value``, ``source`` and perhaps ``what`` (the
     name of it in the paper). ``value`` is the value for all of the configs, or
@@ -13,7 +13,8 @@ A file has these parts; configs/_base_/sources.yml has ``settings`` and
 ``places``: first word of such a key to the places that it stands for; a config
     has at least one of them.
 ``no_numbers``: patterns of keys that no source gives, and why.
-``variants``: configs that are another one (``of``) with ``changes``; ``source``
+``variants``: configs that are another one (``of``) with ``changes``: key to
+    value, or to ``value``, the value that it ``was``, and ``why``. ``source``
     says where from, ``ap`` is the AP that the paper prints for it.
 ``own``: patterns of configs whose numbers are this project's, and why.
 ``parameters``: config to the numbers of its parameters.

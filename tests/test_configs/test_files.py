@@ -62,7 +62,8 @@ def test_missing_data_is_said():
 @pytest.mark.parametrize('name, file', [
     (RESNET, 'checkpoints/resnet50_caffe.pth'),
     (RESNET.replace('r50', 'vit-b'), 'checkpoints/mae_pretrain_vit_base.pth'),
-    ('sipmask/sipmask_r50_fpn_8xb8-12e_ovis', 'checkpoints/resnet50_caffe.pth'),
+    ('sipmask/sipmask_r50_fpn_8xb8-12e_ovis',
+     'checkpoints/resnet50_caffe.pth'),
 ])
 def test_missing_initial_weights(name, file, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -1,4 +1,4 @@
-"""The `_official` configs: classes of their data, heads of their checkpoints."""
+"""The `_official` configs: classes of their data, heads of the checkpoints."""
 import pytest
 
 from mmvis_memcnp.datasets.classes import (

@@ -79,11 +79,13 @@ def shrink_queries(cfg: ConfigDict) -> None:
         cfg.tracker.update(init_score_thr=0., new_score_thr=0.)
 
 
+@cache
 def signature(name: str) -> str:
     """Equal for configs of the same scaled-down model."""
     return repr(sorted(leaves(small(name).to_dict())))
 
 
+@cache
 def structure(name: str) -> str:
     """Equal for configs that differ in numbers and options alone."""
     return repr(sorted(

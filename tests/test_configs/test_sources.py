@@ -174,7 +174,8 @@ def test_right_sources_have_no_problems():
     ('model.size', dict(value=2.0), 'model.size is 2, not 2.0'),
     # a number without a source, and one for other configs alone
     ('model.thr', None, 'model.thr = 0.5 has no source'),
-    ('model.thr', dict(value={'Swin-L': 0.5}), 'model.thr = 0.5 has no source'),
+    ('model.thr', dict(value={'Swin-L': 0.5}),
+     'model.thr = 0.5 has no source'),
     # None is a value too
     ('load_from', None, 'load_from = None has no source'),
     # a key that is not there, in the config or in any of its places
