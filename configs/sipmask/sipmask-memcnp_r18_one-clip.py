@@ -2,7 +2,8 @@
 # tools/benchmark/overfit_clip.py. The same frames are trained on and tested.
 _base_ = [
     '../_base_/models/sipmask-memcnp_r18_small.py',
-    '../_base_/schedules/small_cpu.py', '../_base_/default_runtime.py'
+    '../_base_/datasets/vis_data.py', '../_base_/schedules/small_cpu.py',
+    '../_base_/default_runtime.py'
 ]
 data_root = 'data/one_clip/'
 classes = ('person', 'backpack')
@@ -25,15 +26,14 @@ model = dict(
 train_dataloader = dict(
     batch_size=1,
     num_workers=1,
-    persistent_workers=True,
-    sampler=dict(type='ResumableSampler'),
+    sampler=dict(_delete_=True, type='ResumableSampler'),
     dataset=dict(
         type='VISDataset',
         metainfo=dict(classes=classes),
         data_root=data_root,
         ann_file='instances.json',
         data_prefix=dict(img_path='JPEGImages'),
-        clip_sampler=dict(type='KeyRefSampler', frame_range=10),
+        clip_sampler=dict(frame_range=10),
         pipeline=[
             dict(
                 type='TransformBroadcaster',
@@ -46,18 +46,13 @@ train_dataloader = dict(
             dict(type='PackTrackInputs')
         ]))
 val_dataloader = dict(
-    batch_size=1,
     num_workers=1,
-    persistent_workers=True,
-    drop_last=False,
-    sampler=dict(type='VideoFrameSampler'),
     dataset=dict(
         type='VISDataset',
         metainfo=dict(classes=classes),
         data_root=data_root,
         ann_file='instances.json',
         data_prefix=dict(img_path='JPEGImages'),
-        test_mode=True,
         pipeline=[
             dict(
                 type='TransformBroadcaster',
@@ -68,10 +63,8 @@ val_dataloader = dict(
             dict(type='PackTrackInputs')
         ]))
 test_dataloader = val_dataloader
-val_evaluator = dict(type='VISMetric', ann_file=f'{data_root}instances.json')
+val_evaluator = dict(ann_file=f'{data_root}instances.json')
 test_evaluator = val_evaluator
-val_cfg = dict(type='VideoValLoop')
-test_cfg = dict(type='VideoTestLoop')
 
 optim_wrapper = dict(optimizer=dict(lr=7e-4))
 default_hooks = dict(

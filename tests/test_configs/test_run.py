@@ -1,36 +1,58 @@
-"""Every config trains and predicts, scaled down."""
+"""Every config's model trains and predicts, scaled down.
+
+Configs whose scaled-down model is the same share a run. The suite runs one of
+each structure (the types of its parts, and which of them are left out), `-m
+slow` all of them.
+"""
+import logging
+import re
+from functools import cache
+
 import numpy as np
 import pytest
 import torch
 from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample, TrackDataSample
 from mmdet.structures.mask import BitmapMasks
+from mmengine.config import ConfigDict
 from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
 
-from .trees import NAMES, config_of
+from .trees import NAMES, config_of, leaves
 
-WIDTH = 32
+WIDTH, FRAMES = 32, 3
 RESNET = dict(
     type='ResNet', depth=18, base_channels=8, num_stages=4,
-    out_indices=(0, 1, 2, 3), norm_cfg=dict(type='BN'))
+    norm_cfg=dict(type='BN'), norm_eval=True)
 VIT = dict(
     embed_dims=WIDTH, num_heads=2, depth=3, out_blocks=(0, 1, 2),
     reset_cls_after=(0, 1, 2), init_cfg=None)
+LAYERS = dict(
+    num_layers=2, embed_dims=WIDTH, num_heads=2, feedforward_channels=32)
 
 
-def small_model(name: str):
+@cache
+def small(name: str) -> ConfigDict:
     """The model of a config with few channels; all else as it says."""
-    init_default_scope('mmdet')
     cfg = config_of(name).model
     if cfg.backbone.type == 'MAEViT':
         cfg.backbone.update(VIT)
         cfg.neck.in_channels = [WIDTH] * 3
     else:
-        cfg.backbone = RESNET
-        cfg.neck.in_channels = [8, 16, 32, 64]
+        # A Swin or a ResNeXt is a tested part of mmdet: test_backbones.py.
+        stages = cfg.backbone.out_indices[-len(cfg.neck.in_channels):]
+        cfg.backbone = dict(RESNET, out_indices=stages)
+        cfg.neck.in_channels = [8 * 2**i for i in stages]
     cfg.neck.out_channels = WIDTH
-    head = cfg.bbox_head
+    if 'bbox_head' in cfg:
+        shrink_dense(cfg.bbox_head)
+    else:
+        shrink_queries(cfg)
+    return cfg
+
+
+def shrink_dense(head: ConfigDict) -> None:
+    """A SipMask head; no detection is too weak."""
     head.update(
         in_channels=WIDTH, feat_channels=WIDTH,
         norm_cfg=dict(type='GN', num_groups=8))
@@ -39,12 +61,69 @@ def small_model(name: str):
         head.update(basis_channels=8, track_channels=16)
     elif head.get('memcnp'):
         head.memcnp.update(feat_dims=WIDTH, hidden_dims=WIDTH)
+
+
+def shrink_queries(cfg: ConfigDict) -> None:
+    """A Deformable DETR of 24 queries; no instance is too weak."""
+    cfg.neck.norm_cfg.num_groups = 8
+    cfg.encoder.update(LAYERS)
+    cfg.decoder.update(LAYERS)
+    cfg.mask_branch.update(in_channels=WIDTH, hidden_channels=16)
+    cfg.num_queries = 24
+    if 'embed_dims' in cfg:
+        cfg.embed_dims = WIDTH
+    for part in (cfg, cfg.get('test_cfg', {})):
+        for key in part.keys() & {'score_thr', 'class_thr'}:
+            part[key] = 0.
+    if 'tracker' in cfg:
+        cfg.tracker.update(init_score_thr=0., new_score_thr=0.)
+
+
+@cache
+def signature(name: str) -> str:
+    """Equal for configs of the same scaled-down model."""
+    return repr(sorted(leaves(small(name).to_dict())))
+
+
+@cache
+def structure(name: str) -> str:
+    """Equal for configs that differ in numbers and options alone."""
+    return repr(sorted(
+        (key, value) for key, value in leaves(small(name).to_dict())
+        if key.endswith('type') or value is None))
+
+
+def runs() -> list:
+    """A config of each model; those of a structure met before are slow."""
+    models, structures, found = set(), set(), []
+    for name in NAMES:
+        model, kind = signature(name), structure(name)
+        if model not in models:
+            marks = [pytest.mark.slow] if kind in structures else []
+            found.append(pytest.param(name, marks=marks))
+        models.add(model)
+        structures.add(kind)
+    return found
+
+
+def build(name: str) -> torch.nn.Module:
+    """Weights with which boxes, masks and classes differ."""
+    init_default_scope('mmdet')
     torch.manual_seed(0)
-    model = MODELS.build(cfg)
+    model = MODELS.build(small(name))
+    logging.disable(logging.INFO)  # a line a parameter
     model.init_weights()
-    if head.type == 'SipMaskHead':
-        # Boxes large enough for a mask; they start empty.
-        torch.nn.init.constant_(model.bbox_head.fcos_reg.bias, 3.)
+    logging.disable(logging.NOTSET)
+    if hasattr(model, 'bbox_head'):
+        if type(model.bbox_head).__name__ == 'SipMaskHead':
+            # Boxes large enough for a mask; they start empty.
+            torch.nn.init.constant_(model.bbox_head.fcos_reg.bias, 3.)
+        return model
+    for branch in model.cls_branches:
+        torch.nn.init.normal_(branch.weight, std=.3)
+        torch.nn.init.zeros_(branch.bias)
+    for branch in model.box_branches:
+        torch.nn.init.normal_(branch.last.weight, std=.1)
     return model
 
 
@@ -65,45 +144,69 @@ def frame(shift: int) -> DetDataSample:
     return sample
 
 
-def clips() -> dict:
-    """Two clips of a key and a reference frame, as a loader gives them."""
+def clips(length: int) -> dict:
+    """Two clips, as a loader gives them; the first frame is the key frame."""
     torch.manual_seed(0)
     samples = [
         TrackDataSample(
-            metainfo=dict(key_frames_inds=[0], ref_frames_inds=[1]),
-            video_data_samples=[frame(0), frame(4)]) for _ in range(2)
+            metainfo=dict(key_frames_inds=[0],
+                          ref_frames_inds=list(range(1, length))),
+            video_data_samples=[frame(4 * t) for t in range(length)])
+        for _ in range(2)
     ]
-    inputs = torch.randint(0, 256, (2, 2, 3, 112, 150), dtype=torch.uint8)
+    inputs = torch.randint(0, 256, (2, length, 3, 112, 150), dtype=torch.uint8)
     return dict(inputs=list(inputs), data_samples=samples)
 
 
-@pytest.mark.parametrize('name', NAMES)
+def clip_length(name: str) -> int:
+    """Frames of a training clip of a config, at most three."""
+    data = config_of(name).train_dataloader.dataset
+    sampler = [d.clip_sampler for d in data.get('datasets', [data])
+               if 'clip_sampler' in d]
+    if not sampler:
+        return 1
+    return min(sampler[0].get('num_frames', 2), FRAMES)
+
+
+def memory_of(model: torch.nn.Module) -> dict:
+    """Parameters of the read-outs of MemCNP's memory, by name."""
+    return {n: p for n, p in model.named_parameters()
+            if re.search(r'(memcnp.*\.mlp|readout)\.fc1\.weight$', n)}
+
+
+@pytest.mark.parametrize('name', runs())
 def test_trains_and_predicts(name):
-    model = small_model(name)
-    head = model.bbox_head
+    model = build(name)
+    cfg = small(name)
+    head = cfg.get('bbox_head', cfg)
+    memcnp = head.get('memcnp') is not None
     losses = model(
-        **model.data_preprocessor(clips(), training=True), mode='loss')
-    plain = type(head).__name__ == 'SipMaskHead'
-    memory = getattr(head, 'memcnp', None)
-    assert losses.keys() == {
-        'loss_cls', 'loss_bbox', 'loss_centerness', 'loss_match', 'match_acc',
-        'loss_mask' if plain else 'loss_seg'
-    } | ({'loss_cnp'} if memory is not None else set())
-    parts = [v for k, v in losses.items() if k.startswith('loss')]
-    assert all(torch.isfinite(v) and v > 0 for v in parts)
-    sum(parts).backward()
+        **model.data_preprocessor(clips(clip_length(name)), training=True),
+        mode='loss')
+    parts = {k: v for k, v in losses.items() if 'loss' in k}
+    assert len(parts) > 3
+    assert all(torch.isfinite(v) and v > 0 for v in parts.values())
+    sum(parts.values()).backward()
     assert next(model.neck.parameters()).grad.abs().sum() > 0
-    if memory is not None:
-        read_out = memory.bank.mlp.fc1.weight.grad
-        assert read_out.abs().sum() > 0
+    readouts = memory_of(model)
+    assert bool(readouts) == memcnp
+    assert all(p.grad.abs().sum() > 0 for p in readouts.values())
 
     model.eval()
     result = model(
-        **model.data_preprocessor(clips(), training=False),
+        **model.data_preprocessor(clips(FRAMES), training=False),
         mode='predict')[0].pred_tracks
-    assert result.num_frames == 2 and len(result.tracks) > 0
-    has_sigma = {s is not None for t in result.tracks
-                 for s, mask in zip(t.sigmas, t.segmentations, strict=True)
-                 if mask is not None}
-    assert has_sigma == {memory is not None}
-    assert all(t.label < head.num_classes for t in result.tracks)
+    assert result.num_frames == FRAMES and len(result.tracks) > 0
+    seen = [sigmas for track in result.tracks for sigmas, mask in zip(
+        track.sigmas, track.segmentations, strict=True) if mask is not None]
+    assert {sigmas is not None for sigmas in seen} == {memcnp}
+    assert all(track.label < head.num_classes for track in result.tracks)
+
+
+def test_every_config_is_run():
+    """All by `-m slow`, and every structure, with and without MemCNP, of
+    every system in the fast suite."""
+    fast = {p.values[0] for p in runs() if not p.marks}
+    every = {p.values[0] for p in runs()}
+    assert {signature(n) for n in every} == set(map(signature, NAMES))
+    assert {structure(n) for n in fast} == set(map(structure, NAMES))

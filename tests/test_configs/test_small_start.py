@@ -13,7 +13,7 @@ from mmvis_memcnp.engine.checkpoint_check import (
     compare_keys,
 )
 
-from .trees import FOLDER, config_of
+from .trees import config_of
 
 #: Names of what single frames cannot teach.
 OWN = dict(
@@ -26,8 +26,7 @@ OWN = dict(
     ('idol', ''), ('idol', '-memcnp'), ('seqformer', ''),
     ('seqformer', '-memcnp'), ('instanceformer', '')])
 def test_all_of_it_is_used(host, variant):
-    cfg = config_of(f'{host}{variant}_r18_movingshapes',
-                    FOLDER.parent / host)
+    cfg = config_of(f'{host}/{host}{variant}_r18_movingshapes')
     init_default_scope('mmdet')
     model = MODELS.build(cfg.model)
     checkpoint = load_checkpoint_file(cfg.load_from)

@@ -17,9 +17,8 @@ from mmvis_memcnp.datasets.coco_classes import (
     TARGET_CLASSES,
 )
 
-from .trees import FOLDER, config_of
+from .trees import NAMES, config_of
 
-CONFIGS = FOLDER.parent
 HEIGHT, WIDTH, LENGTH = 150, 260, 8
 #: What images are labelled for beside the videos of a type.
 MAPS = dict(YouTubeVIS2019='ytvis2019', YouTubeVIS2021='ytvis2021',
@@ -30,16 +29,10 @@ MAPS = dict(YouTubeVIS2019='ytvis2019', YouTubeVIS2021='ytvis2021',
 def data_sets() -> dict[str, tuple[str, dict]]:
     """Every different data set of all configs, by its text."""
     found = {}
-    for path in sorted(CONFIGS.rglob('*.py')):
-        name = path.relative_to(CONFIGS)
-        if '_base_' in name.parts or 'official' in name.stem:
-            continue
-        cfg = config_of(str(name.with_suffix('')), CONFIGS)
-        if 'train_dataloader' not in cfg:
-            continue
-        whole = cfg.train_dataloader.dataset.to_dict()
+    for name in NAMES:
+        whole = config_of(name).train_dataloader.dataset.to_dict()
         for one in whole.get('datasets', [whole]):
-            found.setdefault(repr(one), (str(name), one))
+            found.setdefault(repr(one), (name, one))
     return found
 
 
@@ -127,13 +120,9 @@ def test_training_data_loads(dataset, tmp_path):
 def test_images_beside_videos_have_the_labels_of_these():
     """Same classes, and only those that mean the same; never by chance."""
     joint = 0
-    for path in sorted(CONFIGS.rglob('*.py')):
-        if '_base_' in path.parts or 'official' in path.stem:
-            continue
-        name = str(path.relative_to(CONFIGS).with_suffix(''))
-        cfg = config_of(name, CONFIGS)
-        for one in cfg.get('train_dataloader', {}).get('dataset', {}).get(
-                'datasets', []):
+    for name in NAMES:
+        cfg = config_of(name)
+        for one in cfg.train_dataloader.dataset.get('datasets', []):
             if one.type == 'CocoPseudoVideo':
                 video, = (o.type for o in cfg.train_dataloader.dataset.datasets
                           if o.type != 'CocoPseudoVideo')

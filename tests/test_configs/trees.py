@@ -1,10 +1,9 @@
-"""Configs as flat tables, and the tables of a README.
+"""Configs as flat tables, and their models.
 
 A file is read once a session, a model is built once however many configs
 have it.
 """
 import ast
-import re
 from collections.abc import Iterator
 from copy import deepcopy
 from functools import cache
@@ -18,36 +17,47 @@ from mmengine.config import Config, ConfigDict
 from mmengine.registry import init_default_scope
 from torch import nn
 
-FOLDER = Path(__file__).parents[2] / 'configs' / 'sipmask'
+ROOT = Path(__file__).parents[2]
+CONFIGS = ROOT / 'configs'
 ABSENT = '-'
+#: Every config, by its path in ``configs`` without suffix; parts that configs
+#: are made of are none.
 NAMES = sorted(
-    str(p.relative_to(FOLDER).with_suffix('')) for p in FOLDER.rglob('*.py'))
+    str(p.relative_to(CONFIGS).with_suffix(''))
+    for p in CONFIGS.rglob('*.py') if '_base_' not in p.parts)
+#: Every folder of configs; those of a system are ``configs_of(system)``.
+SYSTEMS = sorted({n.split('/')[0] for n in NAMES})
+
+
+def configs_of(system: str) -> list[str]:
+    """The configs of a folder, in the form of ``NAMES``."""
+    return [n for n in NAMES if n.startswith(f'{system}/')]
 
 
 @cache
-def _read(name: str, folder: Path) -> Config:
-    read = Config.fromfile(folder / f'{name}.py')
+def _read(name: str) -> Config:
+    read = Config.fromfile(CONFIGS / f'{name}.py')
     # Only texts meant for people need yapf, which takes most of the time.
     return Config(read.to_dict(), filename=read.filename,
                   format_python_code=False)
 
 
-def config_of(name: str, folder: Path = FOLDER) -> Config:
-    """A config of a folder, by its path there without suffix."""
-    return deepcopy(_read(name, folder))
+def config_of(name: str) -> Config:
+    """A config by its name in ``NAMES``."""
+    return deepcopy(_read(name))
 
 
-def load(name: str, folder: Path = FOLDER) -> dict:
+def load(name: str) -> dict:
     """The same as plain containers."""
-    return config_of(name, folder).to_dict()
+    return config_of(name).to_dict()
 
 
-def build(name: str, folder: Path = FOLDER) -> nn.Module:
+def build(name: str) -> nn.Module:
     """The model of a config on no device: shapes without numbers.
 
     Configs of the same model share it; change nothing in it.
     """
-    return _build(repr(config_of(name, folder).model.to_dict()))
+    return _build(repr(config_of(name).model.to_dict()))
 
 
 @cache
@@ -69,16 +79,17 @@ def plain(value: Any) -> Any:
     return value
 
 
+def _has_dict(node: Any) -> bool:
+    return isinstance(node, dict) or (
+        isinstance(node, (list, tuple)) and any(map(_has_dict, node)))
+
+
 def leaves(node: Any, path: str = '') -> Iterator[tuple[str, Any]]:
     """Dotted key and value of everything that holds no dict."""
-    if isinstance(node, dict):
-        children = list(node.items())
-    elif isinstance(node, (list, tuple)) and any(
-            isinstance(v, dict) for v in node):
-        children = list(enumerate(node))
-    else:
+    if not _has_dict(node):
         yield path, plain(node)
         return
+    children = node.items() if isinstance(node, dict) else enumerate(node)
     for key, value in children:
         yield from leaves(value, f'{path}.{key}' if path else str(key))
 
@@ -95,36 +106,3 @@ def changes(before: Any, after: Any,
         yield from changes(
             before.get(key, ABSENT), after.get(key, ABSENT),
             f'{path}.{key}' if path else key)
-
-
-@cache
-def tables(first: str, folder: Path = FOLDER) -> list[list[list[str]]]:
-    """Tables of the README whose first head is ``first``, head included."""
-    found, rows = [], []
-    for line in [*(folder / 'README.md').read_text().splitlines(), '']:
-        if line.startswith('|'):
-            rows.append([c.strip() for c in line.strip('|').split('|')])
-        elif rows:
-            if rows[0][0] == first:
-                found.append([rows[0], *rows[2:]])
-            rows = []
-    return found
-
-
-def literal(cell: str) -> Any:
-    """The value of a cell: a Python literal in backticks, or absent."""
-    if cell == ABSENT:
-        return ABSENT
-    match = re.fullmatch(r'`(.+)`', cell)
-    assert match, f'{cell!r} is no value in backticks'
-    return value_of(match.group(1))
-
-
-def value_of(text: str) -> Any:
-    """A literal, or ``dict(key=literal, ...)``."""
-    node = ast.parse(text, mode='eval').body
-    if isinstance(node, ast.Call):
-        assert ast.unparse(node.func) == 'dict' and not node.args
-        return {k.arg: plain(ast.literal_eval(k.value))
-                for k in node.keywords}
-    return plain(ast.literal_eval(node))

@@ -19,7 +19,7 @@ masks, embeddings and all that MemCNP adds to the box branches, which is also
 ``memcnp`` there. The MLP of a contrast that only training uses is
 ``trainable``, not ``total``. A memory that moving averages alone write is a
 buffer, which is not counted. The paper's Swin-L column has the input
-projection in the neck: configs/idol/README.md.
+projection in the neck: configs/idol/sources.yml.
 """
 import argparse
 import json

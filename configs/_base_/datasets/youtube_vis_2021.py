@@ -1,41 +1,25 @@
 # YouTubeVIS2021. The layout is that of the released archives; the released
 # valid/instances.json has no annotations, so that testing writes a
 # submission.
-_base_ = './clip_pipelines.py'
+_base_ = ['./vis_data.py', './clip_pipelines.py']
 
 dataset_type = 'YouTubeVIS2021'
 data_root = 'data/youtube_vis_2021/'
 
 train_dataloader = dict(
-    batch_size=8,
-    num_workers=4,
-    persistent_workers=True,
-    sampler=dict(type='ResumableSampler', shuffle=True),
     dataset=dict(
         type=dataset_type,
         data_root=data_root,
         ann_file='train/instances.json',
         data_prefix=dict(img_path='train/JPEGImages'),
-        # The reference is at most 5 frames away from the key frame.
-        clip_sampler=dict(type='KeyRefSampler', frame_range=5),
         pipeline=_base_.train_pipeline))
 val_dataloader = dict(
-    batch_size=1,
-    num_workers=2,
-    persistent_workers=True,
-    drop_last=False,
-    sampler=dict(type='VideoFrameSampler'),
     dataset=dict(
         type=dataset_type,
         data_root=data_root,
         ann_file='valid/instances.json',
         data_prefix=dict(img_path='valid/JPEGImages'),
-        test_mode=True,
         pipeline=_base_.test_pipeline))
 test_dataloader = val_dataloader
-
-val_evaluator = dict(
-    type='VISMetric', ann_file=f'{data_root}valid/instances.json')
+val_evaluator = dict(ann_file=f'{data_root}valid/instances.json')
 test_evaluator = val_evaluator
-val_cfg = dict(type='VideoValLoop')
-test_cfg = dict(type='VideoTestLoop')

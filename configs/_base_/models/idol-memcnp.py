@@ -1,4 +1,4 @@
-# What MemCNP changes in IDOL: configs/idol/README.md gives the source of
+# What MemCNP changes in IDOL: configs/idol/sources.yml gives the source of
 # every number.
 idol_memcnp = dict(
     memcnp=dict(

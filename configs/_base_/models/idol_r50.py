@@ -1,4 +1,4 @@
-# IDOL: configs/idol/README.md gives the source of every number.
+# IDOL: configs/idol/sources.yml gives the source of every number.
 _base_ = './query_r50.py'
 
 model = dict(

@@ -1,5 +1,5 @@
 # What a checkpoint of the released InstanceFormer needs to give its own
-# output; configs/instanceformer/README.md says why each option differs. Use:
+# output; configs/instanceformer/sources.yml says why each option differs. Use:
 # model = _base_.instanceformer_official.
 instanceformer_official = dict(
     data_preprocessor=dict(pad_size_divisor=1),

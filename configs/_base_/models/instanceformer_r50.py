@@ -1,4 +1,5 @@
-# InstanceFormer with a ResNet-50, as the paper describes it.
+# InstanceFormer with a ResNet-50, as the paper describes it:
+# configs/instanceformer/sources.yml gives the source of every number.
 _base_ = './query_r50.py'
 
 model = dict(

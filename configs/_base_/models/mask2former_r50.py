@@ -1,5 +1,5 @@
 # Mask2Former on a ResNet-50 as the segmenter of MinVIS and of what followed
-# it. The README of each system gives the source of every number.
+# it. The sources.yml of each system gives the source of every number.
 model = dict(
     data_preprocessor=dict(
         type='TrackDataPreprocessor',

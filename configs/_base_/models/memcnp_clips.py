@@ -1,4 +1,4 @@
-# MemCNP on a host with queries of clips: configs/seqformer/README.md gives
+# MemCNP on a host with queries of clips: configs/seqformer/sources.yml gives
 # the source of every number.
 memcnp_clips = dict(
     memcnp=dict(

@@ -1,5 +1,5 @@
 # What a checkpoint of the released MemCNP code needs to give its own output
-# and losses; configs/sipmask/README.md says why each differs from the paper.
+# and losses; configs/sipmask/sources.yml says why each differs from the paper.
 official_head = dict(
     clip_boxes='input',
     vector_rounding='round',

@@ -1,6 +1,6 @@
 # What IDOL, SeqFormer and InstanceFormer share: a Deformable DETR on a
-# ResNet-50, with a mask branch. The README of each gives the source of every
-# number.
+# ResNet-50, with a mask branch. The sources.yml of each gives the source of
+# every number.
 model = dict(
     data_preprocessor=dict(
         type='TrackDataPreprocessor',

@@ -1,4 +1,4 @@
-# SeqFormer: configs/seqformer/README.md gives the source of every number.
+# SeqFormer: configs/seqformer/sources.yml gives the source of every number.
 _base_ = './query_r50.py'
 
 model = dict(

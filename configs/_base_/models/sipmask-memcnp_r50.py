@@ -1,4 +1,4 @@
-# SipMask with MemCNP: configs/sipmask/README.md gives the source of every
+# SipMask with MemCNP: configs/sipmask/sources.yml gives the source of every
 # number. Only the head and the tracker's similarity differ from the host.
 _base_ = './sipmask_r50.py'
 

@@ -1,4 +1,4 @@
-# SipMask-VIS: configs/sipmask/README.md gives the source of every number.
+# SipMask-VIS: configs/sipmask/sources.yml gives the source of every number.
 model = dict(
     type='SipMaskVIS',
     data_preprocessor=dict(

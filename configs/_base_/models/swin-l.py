@@ -1,4 +1,4 @@
-# Swin-L of 384x384 pre-training; configs/idol/README.md.
+# Swin-L of 384x384 pre-training; configs/idol/sources.yml.
 swin_l = dict(
     type='SwinTransformer',
     pretrain_img_size=384,

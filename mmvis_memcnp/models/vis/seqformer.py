@@ -258,8 +258,7 @@ class SeqFormer(ClipVIS):
     def bytes_per_frame(self, input_hw: tuple[int, int]) -> int:
         """See :meth:`ClipVIS.bytes_per_frame`: encoder memory and its
         padding in single precision, and mask features. Decoding takes
-        several times as much on top; configs/seqformer/README.md has
-        figures."""
+        several times as much on top; docs/long_videos.md has figures."""
         levels, channels = self.encoder.level_embed.shape
         areas = [
             math.prod(-(-side // 2**(3 + level)) for side in input_hw)

@@ -1,0 +1,62 @@
+"""What MemCNP changes in the config of its host, and what it costs."""
+import pytest
+
+from .sources import READ
+from .trees import build, changes, load
+
+
+def differences(host: str, ours: str) -> set[str]:
+    before, after = (
+        {k: v for k, v in load(name).items() if k in READ}
+        for name in (host, ours))
+    return {key for key, _ in changes(before, after)}
+
+
+@pytest.mark.parametrize('end', [
+    'r50_8xb4-12k_youtubevis2021', 'r50_8xb2-12k_ovis',
+    'swin-l_8xb4-12k_youtubevis2021', 'swin-l_8xb2-12k_ovis'])
+def test_idol(end):
+    assert differences(f'idol/idol_{end}', f'idol/idol-memcnp_{end}') == {
+        'model.memcnp', 'model.memcnp_training', 'model.loss_embed',
+        'model.tracker.association.similarity',
+        'model.tracker.association.temperature',
+        'model.tracker.memory.normalize'}
+
+
+@pytest.mark.parametrize('net', ['r50', 'swin-l'])
+def test_seqformer(net):
+    end = f'{net}_8xb2-12k_youtubevis2021'
+    assert differences(
+        f'seqformer/seqformer_{end}', f'seqformer/seqformer-memcnp_{end}') == {
+            'model.memcnp', 'model.memcnp_loss'}
+
+
+@pytest.mark.parametrize('host, ours', [
+    ('idol/idol_r50_8xb4-12k_youtubevis2021',
+     'idol/idol-memcnp_r50_8xb4-12k_youtubevis2021'),
+    ('idol/idol_swin-l_8xb4-12k_youtubevis2021',
+     'idol/idol-memcnp_swin-l_8xb4-12k_youtubevis2021'),
+    ('seqformer/seqformer_r50_8xb2-12k_youtubevis2021',
+     'seqformer/seqformer-memcnp_r50_8xb2-12k_youtubevis2021')])
+def test_it_adds_a_million_parameters_to_a_host_with_queries(host, ours):
+    plain, memcnp = (
+        sum(p.numel() for p in build(name).parameters() if p.requires_grad)
+        for name in (host, ours))
+    assert 0.9e6 < memcnp - plain < 1.4e6
+
+
+def test_idol_differs_between_networks_in_backbone_and_projection_alone():
+    """What idol/sources.yml says of the two totals in Table 1, either of
+    which asks for an addition of MemCNP that the other excludes."""
+    shapes, counts = [], []
+    for net in ('r50', 'swin-l'):
+        model = build(f'idol/idol_{net}_8xb4-12k_youtubevis2021')
+        shapes.append({n: p.shape for n, p in model.named_parameters()
+                       if not n.startswith(('backbone.', 'neck.'))})
+        counts.append(sum(p.numel() for p in model.parameters()
+                          if p.requires_grad))
+    assert shapes[0] == shapes[1]
+    r50, swin = counts
+    assert swin - r50 == 170_559_284
+    added = 44.0e6 - 0.05e6 - r50, 214.4e6 + 0.05e6 - swin
+    assert added[0] > added[1]
