@@ -7,6 +7,7 @@ from mmengine.runner import Runner
 
 from mmvis_memcnp.cli import preflight
 from mmvis_memcnp.cli.run import run_tool
+from mmvis_memcnp.datasets.class_counts import sync_classes
 
 
 def parse_args() -> argparse.Namespace:
@@ -84,7 +85,7 @@ def main() -> None:
         preflight.enable_amp(cfg)
     preflight.set_randomness(cfg, args.seed, args.deterministic)
     preflight.check_annotations(cfg, 'train_dataloader', 'val_dataloader')
-    preflight.apply_classes(cfg, 'train_dataloader')
+    sync_classes(cfg)
     choose_start(cfg, args.resume)
     preflight.prepare_initial_weights(cfg)
     preflight.add_hook(cfg, 'CheckpointCheckHook',

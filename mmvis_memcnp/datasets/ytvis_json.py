@@ -85,6 +85,35 @@ def read_ytvis_json(path: str | Path) -> dict:
         has_annotations=bool(annotations))
 
 
+def category_names(categories: list[dict], path: str) -> tuple[str, ...]:
+    """The classes of a json, in the order of their ids.
+
+    Args:
+        categories (list[dict]): ``categories`` of the json.
+        path (str): The json, for the message.
+
+    Returns:
+        tuple[str]: Names.
+
+    Raises:
+        ValueError: If there are none, or one has no id or name.
+    """
+    if not categories:
+        raise ValueError(
+            f'{path} has no categories and the data set no class list; set '
+            'metainfo=dict(classes=(...)).')
+    _check_categories(categories, path)
+    return tuple(category['name'] for category in sorted(
+        categories, key=lambda category: category['id']))
+
+
+def _check_categories(categories: list[dict], path: str) -> None:
+    for category in categories:
+        if category.get('id') is None or not category.get('name'):
+            raise ValueError(f'The category {category} of {path} needs an id '
+                             'and a name.')
+
+
 def match_categories(categories: list[dict],
                      classes: Sequence[str],
                      path: str,
@@ -104,10 +133,7 @@ def match_categories(categories: list[dict],
         ValueError: If the json has a category that the config does not know,
             or one without id or name.
     """
-    for category in categories:
-        if category.get('id') is None or not category.get('name'):
-            raise ValueError(f'The category {category} of {path} needs an id '
-                             'and a name.')
+    _check_categories(categories, path)
     aliases = aliases or {}
     labels = {name: label for label, name in enumerate(classes)}
     mapping: dict[int, int] = {}

@@ -38,7 +38,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from mmvis_memcnp.apis import load_config
 from mmvis_memcnp.cli.options import add_config_options
 from mmvis_memcnp.cli.run import run_tool
-from mmvis_memcnp.datasets.classes import sync_num_classes
+from mmvis_memcnp.datasets.class_counts import sync_classes
 from mmvis_memcnp.errors import UserError
 from mmvis_memcnp.models.segmenters.deformable import build_box_branches
 
@@ -50,7 +50,7 @@ def build_model(path: str | Path, options: dict | None = None) -> nn.Module:
     """The model of a config, with random weights; needs no network."""
     cfg = load_config(path, options)
     init_default_scope(cfg.get('default_scope', 'mmdet'))
-    sync_num_classes(cfg)
+    sync_classes(cfg)
     return MODELS.build(cfg.model).eval()
 
 
