@@ -91,6 +91,7 @@ def main() -> None:
     preflight.add_hook(cfg, 'CheckpointCheckHook',
                        strict=bool(cfg.get('resume')))
     preflight.add_hook(cfg, 'NaNStopHook')
+    preflight.add_hook(cfg, 'ProgressHook')
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     Runner.from_cfg(cfg).train()
 
