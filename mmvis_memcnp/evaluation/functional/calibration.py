@@ -10,6 +10,7 @@ from typing import Dict, Optional, Sequence
 
 import numpy as np
 from scipy.special import ndtri
+from scipy.stats import rankdata
 
 LEVELS = tuple(np.round(np.linspace(.05, .95, 19), 2))
 
@@ -124,6 +125,28 @@ def sparsification(errors: np.ndarray,
         shares, curves['uncertainty'], curves['error'],
         _area(curves['uncertainty'] - curves['error'], shares) / scale,
         _area(errors.mean() - curves['error'], shares) / scale)
+
+
+def auroc(uncertainties: np.ndarray, failed: np.ndarray) -> float:
+    """Area under the ROC curve: does uncertainty tell failures?
+
+    Args:
+        uncertainties (np.ndarray): (N,) one number each, without NaN.
+        failed (np.ndarray): bool (N,).
+
+    Returns:
+        float: Chance that a failure is less certain than a success, ties
+        counting one half; .5 = uninformative, NaN without a failure or
+        without a success.
+    """
+    failed = np.asarray(failed, bool)
+    failures = int(failed.sum())
+    pairs = failures * (len(failed) - failures)
+    if not pairs:
+        return float('nan')
+    ranks = rankdata(np.asarray(uncertainties, float))
+    wins = ranks[failed].sum() - failures * (failures + 1) / 2
+    return float(wins / pairs)
 
 
 def _area(heights: np.ndarray, at: np.ndarray) -> float:

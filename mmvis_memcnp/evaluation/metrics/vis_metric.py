@@ -11,13 +11,17 @@ from mmengine.logging import print_log
 from ..functional import (
     Cell,
     GroundTruth,
+    GTTrack,
+    Pairs,
     TrackingCounts,
     average_precision,
     count_tracks,
     format_table,
     headline,
+    pair_video,
     read_video_ids,
     reduce_video,
+    reliability,
 )
 from .results_writer import (
     Piece,
@@ -37,6 +41,7 @@ class _VideoRecord:
     cells: Optional[Dict[int, Cell]] = None
     tracking: Optional[TrackingCounts] = None
     piece: Optional[Piece] = None
+    pairs: Optional[Pairs] = None
 
 
 @METRICS.register_module()
@@ -58,6 +63,11 @@ class VISMetric(BaseMetric):
             a json of these videos}``; the five numbers are also reported on
             each, as ``AP_<name>``.  Read only where there is something to
             score.
+        reliability_thr: also report what scores and predicted standard
+            deviations say about boxes that fail (see
+            :func:`~mmvis_memcnp.evaluation.functional.reliability`), of
+            instances with at least this score; None: not. About 100 bytes of
+            memory an instance.
         outfile_prefix: write ``<prefix>.json`` (results.json of the
             servers).  ``<work_dir>/vis_results`` if None and needed.
         format_only: write ``<prefix>.json`` and ``<prefix>.zip`` (exactly
@@ -65,6 +75,10 @@ class VISMetric(BaseMetric):
         work_dir: folder of the run, which tools/train.py and tools/test.py
             fill in.
         collect_device, prefix, collect_dir: see ``BaseMetric``.
+
+    Attributes:
+        pairs: with ``reliability_thr``, on the first rank and once scored:
+            every instance with its truth.
     """
 
     def __init__(self,
@@ -72,6 +86,7 @@ class VISMetric(BaseMetric):
                  classwise: bool = False,
                  score_thr: float = .3,
                  subsets: Optional[Mapping[str, VideoIds]] = None,
+                 reliability_thr: Optional[float] = None,
                  outfile_prefix: Optional[str] = None,
                  format_only: bool = False,
                  work_dir: str = 'work_dirs',
@@ -82,6 +97,8 @@ class VISMetric(BaseMetric):
         self.gt = GroundTruth.load(ann_file)
         self.classwise = classwise
         self.score_thr = score_thr
+        self.reliability_thr = reliability_thr
+        self.pairs: Optional[Pairs] = None
         self.scoring = self.gt.has_annotations and not format_only
         self.subsets = {
             name: read_video_ids(ids, self.gt)
@@ -153,7 +170,25 @@ class VISMetric(BaseMetric):
                 _LazyTrack(self.cat_ids[t.label], float(t.score), t)
                 for t in tracks
             ])
+            if self.reliability_thr is not None:
+                record.pairs = self._pair(video_id, tracks)
         return record
+
+    def _pair(self, video_id: int, tracks: Sequence[Any]) -> Pairs:
+        # An identity that is ranked under several labels is one box a frame.
+        best: Dict[int, Any] = {}
+        for track in tracks:
+            if track.id not in best or track.score > best[track.id].score:
+                best[track.id] = track
+        video = self.gt.videos[video_id]
+        return pair_video(
+            ((self.cat_ids[t.label], t.records()) for t in best.values()),
+            self._truth(video_id), (video['height'], video['width']),
+            self.gt.length(video_id), self.reliability_thr or 0.)
+
+    def _truth(self, video_id: int) -> List[GTTrack]:
+        return [g for g in self.gt.tracks(video_id)
+                if g.category_id in self.cat_ids]
 
     def _check(self, video_id: int, num_frames: int,
                tracks: Sequence[Any]) -> None:
@@ -175,10 +210,7 @@ class VISMetric(BaseMetric):
 
     def _score(self, record: _VideoRecord,
                predictions: Sequence['_LazyTrack']) -> None:
-        truth = [
-            g for g in self.gt.tracks(record.video_id)
-            if g.category_id in self.cat_ids
-        ]
+        truth = self._truth(record.video_id)
         record.cells = reduce_video(predictions, truth)
         record.tracking = count_tracks(
             [g for g in truth if not g.crowd],
@@ -208,7 +240,8 @@ class VISMetric(BaseMetric):
         Returns:
             ``AP``, ``AP50``, ``AP75``, ``AR1``, ``AR10``, the same with
             ``_<subset>``, ``IDF1``, ``id_switches`` and, classwise,
-            ``AP_class/<name>``; empty if nothing can be scored.
+            ``AP_class/<name>``, and those of ``reliability_thr`` as
+            ``reliability/<name>``; empty if nothing can be scored.
         """
         records = {r.video_id: r for r in reversed(results)}
         if self.outfile_prefix is not None:
@@ -257,6 +290,11 @@ class VISMetric(BaseMetric):
             f'IDF1 {tracking["idf1"] * 100:.1f}, identity switches '
             f'{tracking["num_switches"]:.0f} (score >= {self.score_thr})',
             'current')
+        if self.reliability_thr is not None:
+            self.pairs = Pairs.join(
+                records[v].pairs or Pairs.join([]) for v in sorted(records))
+            metrics.update({f'reliability/{name}': number for name, number in
+                            reliability(self.pairs).items()})
         return metrics
 
 
