@@ -7,8 +7,8 @@ import torch
 from mmengine.structures import InstanceData
 from pycocotools import mask as coco_mask
 
-from ..datasets.ytvis_json import parse_track, parse_videos, read_ytvis_json
 from ..results import frame_result
+from .ytvis_json import parse_track, parse_videos, read_ytvis_json
 
 
 class AnnotatedVideo:

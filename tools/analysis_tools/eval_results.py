@@ -11,7 +11,7 @@ from typing import Any, Dict, Iterable, List, Optional
 from tqdm import tqdm
 
 from mmvis_memcnp.evaluation.functional import (
-    GroundTruth,
+    AnnotationFile,
     ResultTrack,
     TrackingCounts,
     average_precision,
@@ -49,7 +49,7 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def tracking_scores(gt: GroundTruth, results: Iterable[ResultTrack],
+def tracking_scores(gt: AnnotationFile, results: Iterable[ResultTrack],
                     videos: Iterable[int],
                     score_thr: float) -> Dict[str, float]:
     """Tracking scores over videos; classes are not told apart."""
@@ -65,7 +65,7 @@ def tracking_scores(gt: GroundTruth, results: Iterable[ResultTrack],
 
 def report(args: argparse.Namespace) -> Dict[str, Any]:
     """Print the tables and return all numbers."""
-    gt = GroundTruth.load(args.ground_truth)
+    gt = AnnotationFile.load(args.ground_truth)
     if not gt.has_annotations:
         raise ValueError(f'{gt.name} has no annotations: there is nothing to '
                          'score against.')

@@ -12,9 +12,9 @@ import numpy as np
 
 from mmvis_memcnp.apis import read_frames
 from mmvis_memcnp.cli.run import run_tool
+from mmvis_memcnp.datasets.annotated_video import AnnotatedVideo
 from mmvis_memcnp.errors import UserError
 from mmvis_memcnp.visualization import draw_comparison, write_image
-from mmvis_memcnp.visualization.annotations import AnnotatedVideo
 
 
 def parse_args() -> argparse.Namespace:

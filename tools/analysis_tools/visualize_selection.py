@@ -13,10 +13,10 @@ from pathlib import Path
 from mmvis_memcnp.apis import VISInferencer, read_frames
 from mmvis_memcnp.cli.options import add_model_options
 from mmvis_memcnp.cli.run import run_tool
+from mmvis_memcnp.datasets.annotated_video import AnnotatedVideo
 from mmvis_memcnp.errors import UserError
 from mmvis_memcnp.probes import memcnp_probe
 from mmvis_memcnp.visualization import draw_selections, write_image
-from mmvis_memcnp.visualization.annotations import AnnotatedVideo
 
 
 def parse_args() -> argparse.Namespace:

@@ -1,4 +1,6 @@
 """Ground truth of a YouTube-VIS style json, as the scores need it."""
+from __future__ import annotations
+
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,7 +31,7 @@ class GTTrack:
 
 
 @dataclass
-class GroundTruth:
+class AnnotationFile:
     """A whole json file.
 
     Attributes:
@@ -49,7 +51,7 @@ class GroundTruth:
         return bool(self.annotations)
 
     @classmethod
-    def load(cls, source: Union[str, Path, Dict[str, Any]]) -> 'GroundTruth':
+    def load(cls, source: str | Path | dict[str, Any]) -> AnnotationFile:
         """Read a YouTube-VIS / OVIS json.
 
         Args:
@@ -130,7 +132,7 @@ class GroundTruth:
 
 
 def read_video_ids(source: Union[str, Path, Sequence[int]],
-                   gt: GroundTruth) -> List[int]:
+                   gt: AnnotationFile) -> List[int]:
     """Video ids of a subset.
 
     Args:
@@ -147,7 +149,7 @@ def read_video_ids(source: Union[str, Path, Sequence[int]],
             f'There is no list of videos at {source}: correct the path in '
             'subsets of the evaluator, or set subsets to None.')
     if str(source).endswith('.json'):
-        source = list(GroundTruth.load(str(source)).videos)
+        source = list(AnnotationFile.load(str(source)).videos)
     elif isinstance(source, (str, Path)):
         words = Path(source).read_text().split()
         wrong = [w for w in words if not w.isdigit()]

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Dict, Iterable, List, Optional, Sequence, Union
 
 from ...results.rle import RLE, to_rle
-from .ground_truth import GroundTruth
+from .ground_truth import AnnotationFile
 from .track_iou import Cell, reduce_video
 
 
@@ -78,7 +78,7 @@ def _read(entry: Dict[str, Any], where: str) -> ResultTrack:
                        float(entry['score']), segmentations)
 
 
-def check_results(gt: GroundTruth, results: Iterable[ResultTrack]) -> None:
+def check_results(gt: AnnotationFile, results: Iterable[ResultTrack]) -> None:
     """Compare results with the videos and categories of the ground truth.
 
     Raises:
@@ -104,7 +104,7 @@ def check_results(gt: GroundTruth, results: Iterable[ResultTrack]) -> None:
 
 
 def reduce_results(
-        gt: GroundTruth,
+        gt: AnnotationFile,
         results: Iterable[ResultTrack],
         videos: Optional[Iterable[int]] = None) -> Dict[int, Dict[int, Cell]]:
     """Reduce the videos of the ground truth, see `reduce_video`.

@@ -76,7 +76,8 @@ def _mean(values: np.ndarray) -> float:
     return float(valid.mean()) if valid.size else -1.
 
 
-def match(cell: Cell) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
+def match_at_thresholds(
+        cell: Cell) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Greedy matching of one video and category.
 
     Predictions take, best score first, the free ground truth with the
@@ -136,7 +137,7 @@ def average_precision(videos: Mapping[int, Mapping[int, Cell]],
     for k, category in enumerate(ids):
         cells = [videos[v][category] for v in sorted(videos)
                  if category in videos[v]]
-        matches = [match(cell) for cell in cells]
+        matches = [match_at_thresholds(cell) for cell in cells]
         for m, limit in enumerate(MAX_DET_LIMITS):
             _accumulate(cells, matches, limit, precision[:, :, k, :, m],
                         recall[:, k, :, m], scores[:, :, k, :, m])

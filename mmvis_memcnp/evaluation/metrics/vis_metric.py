@@ -9,8 +9,8 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 
 from ..functional import (
+    AnnotationFile,
     Cell,
-    GroundTruth,
     GTTrack,
     Pairs,
     TrackingCounts,
@@ -94,7 +94,7 @@ class VISMetric(BaseMetric):
                  prefix: Optional[str] = None,
                  collect_dir: Optional[str] = None) -> None:
         super().__init__(collect_device, prefix, collect_dir)
-        self.gt = GroundTruth.load(ann_file)
+        self.gt = AnnotationFile.load(ann_file)
         self.classwise = classwise
         self.score_thr = score_thr
         self.reliability_thr = reliability_thr
