@@ -2,7 +2,7 @@
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
@@ -17,6 +17,7 @@ from ..results import (
     encode_masks,
     rle_to_json,
 )
+from ..results.results_json import write_entries
 from ..visualization.files import VideoWriter, write_image
 from ..visualization.overlay import draw_frame
 from ..visualization.uncertainty import plot_uncertainty
@@ -122,8 +123,9 @@ class VideoOutputs:
             labels = [track.label for track in video.tracks]
             cat_ids = range(1, max(labels, default=0) + 2)
         made = {}
-        with open(self._work / 'results.json', 'w') as file:
-            write_results(file, video.iter_ytvis(1, cat_ids))
+        with open(self._work / 'results.json', 'wb') as file:
+            write_entries(file, ([json.dumps(entry).encode()] for entry in
+                                 video.iter_ytvis(1, cat_ids)))
         made['results'] = self._work / 'results.json', '.json'
         plot = self._work / 'uncertainty.png'
         if plot_uncertainty(video, plot, self.classes):
@@ -209,15 +211,6 @@ class VideoOutputs:
 def _first_frames(video: VideoResult) -> dict[int, int]:
     """Where each identity of the result begins; earlier ones were noise."""
     return {track.id: track.first_frame for track in video.tracks}
-
-
-def write_results(file: TextIO, entries: Iterator[dict]) -> None:
-    """Write results.json an entry at a time."""
-    file.write('[')
-    for number, entry in enumerate(entries):
-        file.write(',\n' if number else '\n')
-        json.dump(entry, file)
-    file.write('\n]\n')
 
 
 def separate_masks(masks: np.ndarray, scores: np.ndarray) -> np.ndarray:

@@ -13,9 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, Dict, Iterable, Iterator, NamedTuple, Union
 
-from ...results import rle_to_json
-
-_SEPARATOR = b',\n'
+from ...results.results_json import SEPARATOR, write_entries
 
 
 class Piece(NamedTuple):
@@ -29,6 +27,25 @@ class Piece(NamedTuple):
     path: str
     start: int
     size: int
+
+    def blocks(self) -> Iterator[bytes]:
+        """The bytes, at most a megabyte at a time.
+
+        Raises:
+            ValueError: If the spool file has become shorter.
+        """
+        left = self.size
+        if not left:
+            return
+        with open(self.path, 'rb') as source:
+            source.seek(self.start)
+            while left:
+                block = source.read(min(left, 1 << 20))
+                if not block:
+                    raise ValueError(f'{self.path} ends early: was it changed '
+                                     'while the results were collected?')
+                left -= len(block)
+                yield block
 
 
 class ResultsSpool:
@@ -49,7 +66,7 @@ class ResultsSpool:
         start = self._file.tell()
         for entry in entries:
             if self._file.tell() > start:
-                self._file.write(_SEPARATOR)
+                self._file.write(SEPARATOR)
             self._file.write(json.dumps(entry).encode())
         self._file.flush()
         return Piece(self._file.name, start, self._file.tell() - start)
@@ -57,25 +74,6 @@ class ResultsSpool:
     def close(self) -> None:
         """Delete the file."""
         self._file.close()
-
-
-def result_entry(video_id: int, category_id: int,
-                 track: Any) -> Dict[str, Any]:
-    """One entry of results.json.
-
-    Args:
-        video_id: id in the ground truth's json.
-        category_id: category id of the json (not a class index).
-        track: has ``score`` and ``segmentations`` (run-length codes with
-            bytes or str, or None, one a frame).
-    """
-    return dict(
-        video_id=int(video_id),
-        category_id=int(category_id),
-        score=float(track.score),
-        segmentations=[
-            rle and rle_to_json(rle) for rle in track.segmentations
-        ])
 
 
 def write_results(pieces: Iterable[Piece], path: Union[str, Path]) -> None:
@@ -86,18 +84,7 @@ def write_results(pieces: Iterable[Piece], path: Union[str, Path]) -> None:
         path: the file; replaced as a whole.
     """
     with _replacing(path) as target:
-        target.write(b'[')
-        first = True
-        for piece in pieces:
-            if not piece.size:
-                continue
-            if not first:
-                target.write(_SEPARATOR)
-            first = False
-            with open(piece.path, 'rb') as source:
-                source.seek(piece.start)
-                _copy(source, target, piece.size)
-        target.write(b']')
+        write_entries(target, (piece.blocks() for piece in pieces))
 
 
 def write_submission(results: Union[str, Path],
@@ -111,16 +98,6 @@ def write_submission(results: Union[str, Path],
     with _replacing(path) as target, zipfile.ZipFile(
             target, 'w', zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
         archive.write(results, 'results.json')
-
-
-def _copy(source: BinaryIO, target: BinaryIO, size: int) -> None:
-    while size:
-        block = source.read(min(size, 1 << 20))
-        if not block:
-            raise ValueError(f'{source.name} ends early: was it changed '
-                             'while the results were collected?')
-        target.write(block)
-        size -= len(block)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from mmdet.registry import METRICS
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 
+from ...results.results_json import result_entry
 from ..functional import (
     AnnotationFile,
     Cell,
@@ -26,7 +27,6 @@ from ..functional import (
 from .results_writer import (
     Piece,
     ResultsSpool,
-    result_entry,
     write_results,
     write_submission,
 )
