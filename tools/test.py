@@ -7,8 +7,6 @@ from mmengine.runner import Runner
 
 from mmvis_memcnp.cli import preflight
 from mmvis_memcnp.cli.run import run_tool
-from mmvis_memcnp.compat.checkpoint import load_checkpoint_file
-from mmvis_memcnp.datasets.class_counts import saved_classes, sync_classes
 from mmvis_memcnp.errors import UserError
 
 
@@ -70,13 +68,6 @@ def apply_options(cfg: Config, args: argparse.Namespace) -> None:
             metric['classwise'] = True
 
 
-def trained_classes(checkpoint: str) -> tuple[str, ...] | None:
-    """Class names that a local checkpoint brings along, if it does."""
-    if '://' in checkpoint:
-        return None
-    return saved_classes(load_checkpoint_file(os.path.expanduser(checkpoint)))
-
-
 def main() -> None:
     """Test."""
     args = parse_args()
@@ -87,11 +78,7 @@ def main() -> None:
     preflight.set_work_dir(cfg, args.config, args.work_dir)
     preflight.set_results_folder(cfg, 'test_evaluator')
     apply_options(cfg, args)
-    preflight.check_checkpoint_path(args.checkpoint, 'the path')
-    preflight.check_annotations(cfg, 'test_dataloader')
-    sync_classes(cfg, trained_classes(args.checkpoint))
-    cfg.load_from, cfg.resume = args.checkpoint, False
-    preflight.add_hook(cfg, 'CheckpointCheckHook', strict=True)
+    preflight.set_test_checkpoint(cfg, args.checkpoint)
     if args.show_dir is not None:
         preflight.add_hook(cfg, 'DrawResultsHook', out_dir=args.show_dir)
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))

@@ -12,7 +12,13 @@ from typing import Any
 import torch
 from mmengine.config import Config
 
-from ..datasets.class_counts import config_dicts, innermost_datasets
+from ..compat.checkpoint import load_checkpoint_file
+from ..datasets.class_counts import (
+    config_dicts,
+    innermost_datasets,
+    saved_classes,
+    sync_classes,
+)
 from ..errors import UserError
 
 _CONFIG_ENDINGS = ('.py', '.json', '.yaml', '.yml')
@@ -192,6 +198,28 @@ def check_annotations(cfg: Config, *loaders: str) -> None:
                 raise UserError(
                     f'There is no annotation file at {path}: correct ann_file '
                     f'or data_root of {loader}.dataset.')
+
+
+def set_test_checkpoint(cfg: Config, path: str) -> None:
+    """Let a test run with a checkpoint, whose classes the model then has.
+
+    Args:
+        cfg: The config, changed in place.
+        path: Local path or address; the classes of an address are not read.
+
+    Raises:
+        UserError: There is no such checkpoint, or no annotation file.
+        CheckpointError: It is damaged or unsafe.
+    """
+    check_checkpoint_path(path, 'the path')
+    check_annotations(cfg, 'test_dataloader')
+    trained = None
+    if '://' not in path:
+        trained = saved_classes(
+            load_checkpoint_file(osp.expanduser(path)))
+    sync_classes(cfg, trained)
+    cfg.load_from, cfg.resume = path, False
+    add_hook(cfg, 'CheckpointCheckHook', strict=True)
 
 
 def prepare_initial_weights(cfg: Config) -> None:

@@ -48,7 +48,8 @@ class Pairs:
             a frame without objects.
         class_ious: float64 (N,) the same with objects of its own class.
         scores: float64 (N,) confidences of the instances.
-        class_probs: float64 (N,) probabilities of their class.
+        class_probs: float64 (N,) probabilities of their class; NaN where they
+            are not known beside the scores.
         sigmas: float64 (N, 4) standard deviations of x1, y1, x2, y2 in
             pixels; NaN where the model predicts none.
         errors: float64 (N, 4) x1, y1, x2, y2, predicted minus true, in
@@ -99,8 +100,8 @@ def pair_frame(boxes: np.ndarray,
         gt_boxes (np.ndarray): (g, 4) as ``boxes``.
         gt_labels (np.ndarray): (g,) in the numbering of ``labels``.
         sigmas (np.ndarray | None): (n, 4) in pixels.
-        class_probs (np.ndarray | None): (n,) probabilities of the classes;
-            the scores if None.
+        class_probs (np.ndarray | None): (n,) probabilities of the classes,
+            where the scores are something else.
         gt_crowd (np.ndarray | None): bool (g,). A prediction that meets a
             crowd best is neither right nor wrong and is left out.
 
@@ -108,7 +109,7 @@ def pair_frame(boxes: np.ndarray,
         Pairs: The n predictions, less those on crowds.
     """
     count = len(boxes)
-    probs = scores if class_probs is None else class_probs
+    probs = np.full(count, np.nan) if class_probs is None else class_probs
     spread = np.full((count, 4), np.nan) if sigmas is None else sigmas
     if not len(gt_boxes):
         zero = np.zeros(count)
@@ -192,13 +193,14 @@ def reliability(pairs: Pairs, iou_thr: float = .5) -> dict[str, float]:
     sigma = pairs.sigmas.mean(1)
     failed = pairs.ious < iou_thr
     known = ~np.isnan(sigma)
+    named = ~np.isnan(pairs.class_probs)
     judged = known & ~failed
     nan = float('nan')
     numbers = dict(
         num_pairs=float(len(pairs)),
         failures=float(failed.mean()) if len(pairs) else nan,
         auroc_score=auroc(-pairs.scores, failed),
-        auroc_class_prob=auroc(-pairs.class_probs, failed),
+        auroc_class_prob=auroc(-pairs.class_probs[named], failed[named]),
         auroc_sigma=auroc(sigma[known], failed[known]),
         ause_score=nan, ause_sigma=nan, ause_random=nan, coverage_error=nan,
         z_std=nan, sharpness=nan)

@@ -40,7 +40,7 @@ def test_one_prediction(box, label, iou, class_iou, error):
     assert found.class_ious == pytest.approx([class_iou])
     np.testing.assert_array_equal(found.errors, [error])
     assert np.isnan(found.sigmas).all()
-    assert found.class_probs == found.scores == pytest.approx([.9])
+    assert found.scores == [.9] and np.isnan(found.class_probs).all()
 
 
 def test_predictions_on_crowds_are_left_out():
@@ -135,6 +135,7 @@ def test_informative_sigmas_and_random_scores():
     assert .4 < numbers['failures'] < .8
     assert numbers['auroc_sigma'] > .9
     assert numbers['auroc_score'] == pytest.approx(.5, abs=.03)
+    assert numbers['auroc_class_prob'] == pytest.approx(.5, abs=.03)
     assert numbers['ause_sigma'] < .3 * numbers['ause_score']
     assert numbers['ause_score'] == pytest.approx(
         numbers['ause_random'], abs=.03)
@@ -151,9 +152,10 @@ def test_a_model_without_sigmas_is_judged_by_its_scores():
     pairs = honest(200)
     pairs.sigmas[:] = np.nan
     pairs.scores = pairs.ious
+    pairs.class_probs[:] = np.nan
     numbers = reliability(pairs)
     assert numbers['auroc_score'] == 1 and numbers['ause_score'] == 0
     unknown = {name for name, value in numbers.items() if value != value}
-    assert unknown == {'auroc_sigma', 'ause_sigma', 'coverage_error', 'z_std',
-                       'sharpness'}
+    assert unknown == {'auroc_sigma', 'auroc_class_prob', 'ause_sigma',
+                       'coverage_error', 'z_std', 'sharpness'}
     assert reliability(Pairs.join([]))['num_pairs'] == 0
