@@ -10,7 +10,6 @@ from typing import Dict, Optional, Sequence
 
 import numpy as np
 from scipy.special import ndtri
-from scipy.stats import rankdata
 
 LEVELS = tuple(np.round(np.linspace(.05, .95, 19), 2))
 
@@ -144,7 +143,10 @@ def auroc(uncertainties: np.ndarray, failed: np.ndarray) -> float:
     pairs = failures * (len(failed) - failures)
     if not pairs:
         return float('nan')
-    ranks = rankdata(np.asarray(uncertainties, float))
+    _, place, count = np.unique(np.asarray(uncertainties, float),
+                                return_inverse=True, return_counts=True)
+    # Of equal values each has the mean of their ranks, from 1 on.
+    ranks = (np.cumsum(count) - (count - 1) / 2)[place]
     wins = ranks[failed].sum() - failures * (failures + 1) / 2
     return float(wins / pairs)
 
