@@ -23,12 +23,12 @@ UPWARD = {
     ('models.losses.clip_memcnp', 'models.matching'),
     ('models.losses.clip_memcnp', 'models.memcnp'),
     ('models.losses.clip_memcnp', 'models.segmenters.deformable'),
+    ('models.losses.query_pairs', 'models.matching.pairs'),
     ('models.losses.seqformer_loss', 'models.matching'),
     ('models.losses.sipmask', 'models.memcnp.segments'),
 }
 CIRCLES = {
     ('models.vis.idol', 'models.vis.idol_training'),
-    ('models.vis.instanceformer', 'models.vis.instanceformer_session'),
 }
 
 
