@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, Union
+from typing import Any
 
 import cv2
 import numpy as np
@@ -14,7 +14,7 @@ from ..datasets.transforms.loading import LoadFrame
 from ..datasets.ytvis_json import natural_order
 from ..errors import SourceError
 
-Source = Union[str, Path, int, np.ndarray, Iterable]
+Source = str | Path | int | np.ndarray | Iterable
 
 IMAGE_SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp')
 # Containers may count a frame or two that no decoder gives out.
@@ -143,11 +143,11 @@ def read_frames(source: Source,
     return frames
 
 
-_Opened = tuple[str, Union[int, None], Union[float, None], bool,
+_Opened = tuple[str, int | None, float | None, bool,
                 Callable[[], Iterator[np.ndarray]]]
 
 
-def _open_named(source: Union[str, Path, int], allow_broken: bool) -> _Opened:
+def _open_named(source: str | Path | int, allow_broken: bool) -> _Opened:
     """Whatever a path, a pattern, a number or an address stands for."""
     text = str(source)
     camera = re.fullmatch(r'(?:webcam:?)?(\d+)|webcam', text)
@@ -186,7 +186,7 @@ def _images(name: str, files: list[Path]) -> _Opened:
     return name, len(files), None, False, lambda: map(_load_if_path, ordered)
 
 
-def _load_if_path(frame: Union[str, Path, np.ndarray]) -> np.ndarray:
+def _load_if_path(frame: str | Path | np.ndarray) -> np.ndarray:
     """Read a file in the way of the data sets; leave arrays alone."""
     if not isinstance(frame, (str, Path)):
         return frame
@@ -236,7 +236,7 @@ def _decode(path: Path, expected: int,
             'before.')
 
 
-def _live(address: Union[int, str], name: str) -> Iterator[np.ndarray]:
+def _live(address: int | str, name: str) -> Iterator[np.ndarray]:
     capture = cv2.VideoCapture(address)
     try:
         if not capture.isOpened():

@@ -1,10 +1,10 @@
 """Masks of json files, in whichever of their three forms."""
-from typing import Any, Dict
+from typing import Any
 
 from pycocotools import mask as mask_utils
 
 #: COCO's run-length code, ``dict(size=[H, W], counts=...)``.
-RLE = Dict[str, Any]
+RLE = dict[str, Any]
 
 
 def to_rle(segmentation: Any,

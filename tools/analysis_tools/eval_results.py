@@ -6,7 +6,8 @@ this format (YouTube-VIS, OVIS, your own).
 import argparse
 import json
 import sys
-from typing import Any, Dict, Iterable, List, Optional
+from collections.abc import Iterable
+from typing import Any
 
 from tqdm import tqdm
 
@@ -51,9 +52,9 @@ def parse_args() -> argparse.Namespace:
 
 def tracking_scores(gt: AnnotationFile, results: Iterable[ResultTrack],
                     videos: Iterable[int],
-                    score_thr: float) -> Dict[str, float]:
+                    score_thr: float) -> dict[str, float]:
     """Tracking scores over videos; classes are not told apart."""
-    found: Dict[int, List[ResultTrack]] = {}
+    found: dict[int, list[ResultTrack]] = {}
     for track in results:
         if track.score >= score_thr:
             found.setdefault(track.video_id, []).append(track)
@@ -63,7 +64,7 @@ def tracking_scores(gt: AnnotationFile, results: Iterable[ResultTrack],
     return sum(counts, TrackingCounts()).scores()
 
 
-def report(args: argparse.Namespace) -> Dict[str, Any]:
+def report(args: argparse.Namespace) -> dict[str, Any]:
     """Print the tables and return all numbers."""
     gt = AnnotationFile.load(args.ground_truth)
     if not gt.has_annotations:
@@ -78,7 +79,7 @@ def report(args: argparse.Namespace) -> Dict[str, Any]:
     videos = tqdm(gt.videos, 'videos', disable=None, leave=False)
     result = average_precision(
         reduce_results(gt, results, videos), list(gt.categories))
-    numbers: Dict[str, Any] = dict(result.stats())
+    numbers: dict[str, Any] = dict(result.stats())
     rows = {'all': result.stats()}
     if args.classwise:
         per_class = result.per_class()
@@ -104,7 +105,7 @@ def finite(value: Any) -> Any:
     return None if value != value else value
 
 
-def main() -> Optional[str]:
+def main() -> str | None:
     args = parse_args()
     try:
         numbers = report(args)

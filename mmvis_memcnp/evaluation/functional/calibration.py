@@ -5,8 +5,8 @@ central interval of probability p in a share p of all cases (Kuleshov et al.,
 2018), and useful if dropping the least certain predictions lowers the mean
 error as fast as dropping the worst ones would (Ilg et al., 2018).
 """
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Dict, Optional, Sequence
 
 import numpy as np
 from scipy.special import ndtri
@@ -88,7 +88,7 @@ class Sparsification:
 
 def sparsification(errors: np.ndarray,
                    uncertainties: np.ndarray,
-                   fractions: Optional[Sequence[float]] = None
+                   fractions: Sequence[float] | None = None
                    ) -> Sparsification:
     """Does uncertainty point at the errors?
 
@@ -114,7 +114,7 @@ def sparsification(errors: np.ndarray,
         fractions, float)
     keep = np.maximum(1, np.ceil((1 - shares) * len(errors) - 1e-9)).astype(
         int)
-    curves: Dict[str, np.ndarray] = {}
+    curves: dict[str, np.ndarray] = {}
     for name, key in (('uncertainty', uncertainties), ('error', errors)):
         ordered = errors[np.argsort(key, kind='stable')]  # surest first
         curves[name] = (np.cumsum(ordered) / np.arange(1, len(errors) + 1))[

@@ -2,9 +2,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence, Union
+from typing import Any
 
 import numpy as np
 
@@ -27,7 +28,7 @@ class GTTrack:
     category_id: int
     crowd: bool
     area: float
-    segmentations: List[Optional[RLE]]
+    segmentations: list[RLE | None]
 
 
 @dataclass
@@ -40,9 +41,9 @@ class AnnotationFile:
         annotations: ``{video id: records}`` in file order.
         name: file name, for messages.
     """
-    videos: Dict[int, Dict[str, Any]]
-    categories: Dict[int, str]
-    annotations: Dict[int, List[Dict[str, Any]]] = field(default_factory=dict)
+    videos: dict[int, dict[str, Any]]
+    categories: dict[int, str]
+    annotations: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
     name: str = 'the ground truth'
 
     @property
@@ -103,7 +104,7 @@ class AnnotationFile:
         video = self.videos[video_id]
         return int(video.get('length') or len(video['file_names']))
 
-    def tracks(self, video_id: int) -> List[GTTrack]:
+    def tracks(self, video_id: int) -> list[GTTrack]:
         """Annotated objects of a video, in file order.
 
         Areas come from the json's ``areas``, as in the official evaluator,
@@ -131,8 +132,8 @@ class AnnotationFile:
         return found
 
 
-def read_video_ids(source: Union[str, Path, Sequence[int]],
-                   gt: AnnotationFile) -> List[int]:
+def read_video_ids(source: str | Path | Sequence[int],
+                   gt: AnnotationFile) -> list[int]:
     """Video ids of a subset.
 
     Args:
@@ -163,7 +164,7 @@ def read_video_ids(source: Union[str, Path, Sequence[int]],
     return list(source)
 
 
-def stack_areas(tracks: List[List[Optional[RLE]]]) -> np.ndarray:
+def stack_areas(tracks: list[list[RLE | None]]) -> np.ndarray:
     """Areas of several tracks: int64 (n, longest), zero padded."""
     longest = max((len(t) for t in tracks), default=0)
     found = np.zeros((len(tracks), longest), np.int64)

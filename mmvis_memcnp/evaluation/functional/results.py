@@ -1,8 +1,9 @@
 """Results of a data set as read from a submission file (results.json)."""
 import json
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, Iterable, List, Optional, Sequence, Union
+from typing import Any
 
 from ...results.rle import RLE, to_rle
 from .ground_truth import AnnotationFile
@@ -22,12 +23,12 @@ class ResultTrack:
     video_id: int
     category_id: int
     score: float
-    segmentations: Sequence[Optional[RLE]]
+    segmentations: Sequence[RLE | None]
 
 
 def read_results(
-        source: Union[str, Path, Iterable[Dict[str, Any]]]
-) -> List[ResultTrack]:
+        source: str | Path | Iterable[dict[str, Any]]
+) -> list[ResultTrack]:
     """Read a results file.
 
     Args:
@@ -58,7 +59,7 @@ def read_results(
             for i, entry in enumerate(source)]
 
 
-def _read(entry: Dict[str, Any], where: str) -> ResultTrack:
+def _read(entry: dict[str, Any], where: str) -> ResultTrack:
     keys = ('video_id', 'category_id', 'score', 'segmentations')
     if not isinstance(entry, dict):
         raise ValueError(f'{where} is not an object.')
@@ -106,7 +107,7 @@ def check_results(gt: AnnotationFile, results: Iterable[ResultTrack]) -> None:
 def reduce_results(
         gt: AnnotationFile,
         results: Iterable[ResultTrack],
-        videos: Optional[Iterable[int]] = None) -> Dict[int, Dict[int, Cell]]:
+        videos: Iterable[int] | None = None) -> dict[int, dict[int, Cell]]:
     """Reduce the videos of the ground truth, see `reduce_video`.
 
     Args:
@@ -117,7 +118,7 @@ def reduce_results(
     Returns:
         ``{video id: {category id: Cell}}``.
     """
-    by_video: Dict[int, List[ResultTrack]] = {}
+    by_video: dict[int, list[ResultTrack]] = {}
     for track in results:
         by_video.setdefault(track.video_id, []).append(track)
     return {

@@ -9,9 +9,10 @@ import os
 import shutil
 import tempfile
 import zipfile
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, Dict, Iterable, Iterator, NamedTuple, Union
+from typing import Any, BinaryIO, NamedTuple
 
 from ...results.results_json import SEPARATOR, write_entries
 
@@ -56,12 +57,12 @@ class ResultsSpool:
             calls `write_results`.
     """
 
-    def __init__(self, folder: Union[str, Path]):
+    def __init__(self, folder: str | Path):
         os.makedirs(folder, exist_ok=True)
         self._file = tempfile.NamedTemporaryFile(
             dir=folder, prefix='.vis_results_', suffix='.part')
 
-    def append(self, entries: Iterable[Dict[str, Any]]) -> Piece:
+    def append(self, entries: Iterable[dict[str, Any]]) -> Piece:
         """Add the entries of one video; only one is in memory at a time."""
         start = self._file.tell()
         for entry in entries:
@@ -76,7 +77,7 @@ class ResultsSpool:
         self._file.close()
 
 
-def write_results(pieces: Iterable[Piece], path: Union[str, Path]) -> None:
+def write_results(pieces: Iterable[Piece], path: str | Path) -> None:
     """Join spooled videos into one results.json.
 
     Args:
@@ -87,8 +88,8 @@ def write_results(pieces: Iterable[Piece], path: Union[str, Path]) -> None:
         write_entries(target, (piece.blocks() for piece in pieces))
 
 
-def write_submission(results: Union[str, Path],
-                     path: Union[str, Path]) -> None:
+def write_submission(results: str | Path,
+                     path: str | Path) -> None:
     """Pack results for an evaluation server.
 
     Args:
@@ -101,7 +102,7 @@ def write_submission(results: Union[str, Path],
 
 
 @contextmanager
-def _replacing(path: Union[str, Path]) -> Iterator[BinaryIO]:
+def _replacing(path: str | Path) -> Iterator[BinaryIO]:
     """A file that takes its name only when it is complete."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)

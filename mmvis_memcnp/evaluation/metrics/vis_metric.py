@@ -1,8 +1,9 @@
 """The metric of a test or validation loop over videos."""
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Union
+from typing import Any
 
 from mmdet.registry import METRICS
 from mmengine.evaluator import BaseMetric
@@ -31,17 +32,17 @@ from .results_writer import (
     write_submission,
 )
 
-VideoIds = Union[str, Sequence[int]]
+VideoIds = str | Sequence[int]
 
 
 @dataclass
 class _VideoRecord:
     """What is kept of a video: a few kilobytes and a place on disk."""
     video_id: int
-    cells: Optional[Dict[int, Cell]] = None
-    tracking: Optional[TrackingCounts] = None
-    piece: Optional[Piece] = None
-    pairs: Optional[Pairs] = None
+    cells: dict[int, Cell] | None = None
+    tracking: TrackingCounts | None = None
+    piece: Piece | None = None
+    pairs: Pairs | None = None
 
 
 @METRICS.register_module()
@@ -85,20 +86,20 @@ class VISMetric(BaseMetric):
                  ann_file: str,
                  classwise: bool = False,
                  score_thr: float = .3,
-                 subsets: Optional[Mapping[str, VideoIds]] = None,
-                 reliability_thr: Optional[float] = None,
-                 outfile_prefix: Optional[str] = None,
+                 subsets: Mapping[str, VideoIds] | None = None,
+                 reliability_thr: float | None = None,
+                 outfile_prefix: str | None = None,
                  format_only: bool = False,
                  work_dir: str = 'work_dirs',
                  collect_device: str = 'cpu',
-                 prefix: Optional[str] = None,
-                 collect_dir: Optional[str] = None) -> None:
+                 prefix: str | None = None,
+                 collect_dir: str | None = None) -> None:
         super().__init__(collect_device, prefix, collect_dir)
         self.gt = AnnotationFile.load(ann_file)
         self.classwise = classwise
         self.score_thr = score_thr
         self.reliability_thr = reliability_thr
-        self.pairs: Optional[Pairs] = None
+        self.pairs: Pairs | None = None
         self.scoring = self.gt.has_annotations and not format_only
         self.subsets = {
             name: read_video_ids(ids, self.gt)
@@ -113,11 +114,11 @@ class VISMetric(BaseMetric):
         self.outfile_prefix = outfile_prefix
         if self.submitting and outfile_prefix is None:
             self.outfile_prefix = str(Path(work_dir) / 'vis_results')
-        self._spool: Optional[ResultsSpool] = None
-        self._cat_ids: Optional[List[int]] = None
+        self._spool: ResultsSpool | None = None
+        self._cat_ids: list[int] | None = None
 
     @property
-    def cat_ids(self) -> List[int]:
+    def cat_ids(self) -> list[int]:
         """Category id of the json of every class label.
 
         Raises:
@@ -176,7 +177,7 @@ class VISMetric(BaseMetric):
 
     def _pair(self, video_id: int, tracks: Sequence[Any]) -> Pairs:
         # An identity that is ranked under several labels is one box a frame.
-        best: Dict[int, Any] = {}
+        best: dict[int, Any] = {}
         for track in tracks:
             if track.id not in best or track.score > best[track.id].score:
                 best[track.id] = track
@@ -186,7 +187,7 @@ class VISMetric(BaseMetric):
             self._truth(video_id), (video['height'], video['width']),
             self.gt.length(video_id), self.reliability_thr or 0.)
 
-    def _truth(self, video_id: int) -> List[GTTrack]:
+    def _truth(self, video_id: int) -> list[GTTrack]:
         return [g for g in self.gt.tracks(video_id)
                 if g.category_id in self.cat_ids]
 
@@ -217,7 +218,7 @@ class VISMetric(BaseMetric):
             [p for p in predictions if p.score >= self.score_thr],
             self.gt.length(record.video_id))
 
-    def evaluate(self, size: int) -> Dict[str, float]:
+    def evaluate(self, size: int) -> dict[str, float]:
         """Collect the videos of all ranks, score them, write the files.
 
         Args:
@@ -231,7 +232,7 @@ class VISMetric(BaseMetric):
                 self._spool.close()
                 self._spool = None
 
-    def compute_metrics(self, results: List[_VideoRecord]) -> Dict[str, float]:
+    def compute_metrics(self, results: list[_VideoRecord]) -> dict[str, float]:
         """Scores of the data set, on the first rank.
 
         Args:
@@ -257,7 +258,7 @@ class VISMetric(BaseMetric):
             write_submission(path, archive)
             print_log(f'submission archive: {archive}', 'current')
 
-    def _summarise(self, records: Dict[int, _VideoRecord]) -> Dict[str, float]:
+    def _summarise(self, records: dict[int, _VideoRecord]) -> dict[str, float]:
         absent = [v for v in self.gt.videos if v not in records]
         if absent:
             print_log(
