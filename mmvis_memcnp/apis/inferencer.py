@@ -22,7 +22,7 @@ from tqdm import tqdm
 from ..cli import preflight
 from ..compat.checkpoint import load_checkpoint_file
 from ..datasets.class_counts import saved_classes, sync_classes
-from ..engine.checkpoint_check import compare_keys
+from ..engine.checkpoint_check import KeyReport, compare_keys
 from ..errors import SourceError
 from ..models.vis.base import VIS
 from ..results import Sink, VideoResult
@@ -356,6 +356,6 @@ def load_config(config: str | Path | Config,
     return preflight.load_config(str(config), options)
 
 
-def _first(report: Any) -> str:
+def _first(report: KeyReport) -> str:
     """The first weight that does not fit."""
     return next(iter([*report.reshaped, *report.missing, *report.unexpected]))

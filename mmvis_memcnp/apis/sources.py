@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -102,7 +101,7 @@ def open_source(source: Source,
     return FrameSource(name, length, fps, live, frames, max_frames)
 
 
-def check_frame(frame: Any, index: int) -> None:
+def check_frame(frame: object, index: int) -> None:
     """Refuse what is not a colour frame.
 
     Args:

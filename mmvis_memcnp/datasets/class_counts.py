@@ -11,7 +11,7 @@ from .classes import dataset_classes
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
 
-def config_dicts(node: Any) -> Iterator[dict]:
+def config_dicts(node: object) -> Iterator[dict]:
     """Every dict in a config tree, the outermost first.
 
     Args:
@@ -28,7 +28,7 @@ def config_dicts(node: Any) -> Iterator[dict]:
             yield from config_dicts(child)
 
 
-def innermost_datasets(dataset: Any) -> Iterator[dict]:
+def innermost_datasets(dataset: object) -> Iterator[dict]:
     """The data set configs below any wrappers.
 
     Args:
@@ -61,7 +61,7 @@ def saved_classes(checkpoint: Mapping[str, Any]) -> tuple[str, ...] | None:
     return tuple(meta.get('classes') or ()) or None
 
 
-def class_counts(model: Any) -> set[int]:
+def class_counts(model: object) -> set[int]:
     """The numbers of classes that the parts of a model are configured for.
 
     Args:

@@ -1,6 +1,5 @@
 """Class lists of the public VIS data sets."""
 from collections.abc import Sequence
-from typing import Any
 
 from mmdet.registry import DATASETS
 
@@ -43,7 +42,7 @@ def name_of_list(classes: Sequence[str]) -> str | None:
     return None
 
 
-def check_classes(classes: Any) -> tuple[str, ...]:
+def check_classes(classes: object) -> tuple[str, ...]:
     """Turn a config's ``classes`` into a tuple of names.
 
     Args:

@@ -101,7 +101,7 @@ def _has_frames(video: dict) -> bool:
             and all(_is_size(video.get(k)) for k in ('height', 'width')))
 
 
-def _is_size(value: Any) -> bool:
+def _is_size(value: object) -> bool:
     return isinstance(value, int) and value > 0
 
 

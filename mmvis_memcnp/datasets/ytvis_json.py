@@ -3,7 +3,6 @@ import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from mmengine.logging import print_log
@@ -13,7 +12,7 @@ from ..results.rle import to_rle
 from .classes import name_of_list
 
 
-def flavour(data: Any) -> str:
+def flavour(data: object) -> str:
     """Say what kind of annotation file a parsed json is.
 
     Returns:

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from mmdet.registry import HOOKS
 from mmengine.hooks import Hook
@@ -38,14 +37,14 @@ class ProgressHook(Hook):
     def before_train_iter(self,
                           runner: Runner,
                           batch_idx: int,
-                          data_batch: Any = None) -> None:
+                          data_batch: object = None) -> None:
         """Tell them.
 
         Args:
             runner (Runner): ``iter`` is the number of steps done so far, also
                 those before a resume; ``max_iters`` that of the whole run.
             batch_idx (int): Not used: it starts anew with an epoch.
-            data_batch (Any): Not used.
+            data_batch (object): Not used.
         """
         for set_progress in self._told:
             set_progress(runner.iter, runner.max_iters)

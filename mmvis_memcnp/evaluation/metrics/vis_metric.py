@@ -10,6 +10,7 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 
 from ...results.results_json import result_entry
+from ...results.store import Track
 from ..functional import (
     AnnotationFile,
     Cell,
@@ -139,7 +140,8 @@ class VISMetric(BaseMetric):
             self._cat_ids = [int(c) for c in ids]
         return self._cat_ids
 
-    def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
+    def process(self, data_batch: object,
+                data_samples: Sequence[dict]) -> None:
         """Reduce finished videos.
 
         Args:
@@ -175,9 +177,9 @@ class VISMetric(BaseMetric):
                 record.pairs = self._pair(video_id, tracks)
         return record
 
-    def _pair(self, video_id: int, tracks: Sequence[Any]) -> Pairs:
+    def _pair(self, video_id: int, tracks: Sequence[Track]) -> Pairs:
         # An identity that is ranked under several labels is one box a frame.
-        best: dict[int, Any] = {}
+        best: dict[int, Track] = {}
         for track in tracks:
             if track.id not in best or track.score > best[track.id].score:
                 best[track.id] = track
@@ -192,7 +194,7 @@ class VISMetric(BaseMetric):
                 if g.category_id in self.cat_ids]
 
     def _check(self, video_id: int, num_frames: int,
-               tracks: Sequence[Any]) -> None:
+               tracks: Sequence[Track]) -> None:
         if video_id not in self.gt.videos:
             raise ValueError(
                 f'video {video_id} is not in {self.gt.name}: the metric and '
@@ -302,7 +304,7 @@ class VISMetric(BaseMetric):
 class _LazyTrack:
     """A predicted track under its category id; masks are read on demand."""
 
-    def __init__(self, category_id: int, score: float, track: Any):
+    def __init__(self, category_id: int, score: float, track: Track):
         self.category_id = category_id
         self.score = score
         self._track = track
