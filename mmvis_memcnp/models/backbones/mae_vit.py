@@ -67,11 +67,11 @@ class _MLP(nn.Module):
 
 class _Block(nn.Module):
 
-    def __init__(self, dim: int, heads: int) -> None:
+    def __init__(self, dim: int, heads: int, eps: float) -> None:
         super().__init__()
-        self.norm1 = nn.LayerNorm(dim)
+        self.norm1 = nn.LayerNorm(dim, eps=eps)
         self.attn = _Attention(dim, heads)
-        self.norm2 = nn.LayerNorm(dim)
+        self.norm2 = nn.LayerNorm(dim, eps=eps)
         self.mlp = _MLP(dim, dim * 4)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -98,6 +98,7 @@ class MAEViT(BaseModule):
             pixels, 2, 1 and 0.5 give strides 8, 16 and 32.
         reset_cls_after: blocks after which the class token starts anew.
         pos_grid: (rows, columns) of the position embedding as stored.
+        norm_eps: epsilon of the layer norms.
         with_cp: recompute the blocks in the backward pass to save memory.
         init_cfg: ``dict(type='Pretrained', checkpoint=path)`` loads an MAE
             file.
@@ -112,6 +113,7 @@ class MAEViT(BaseModule):
                  out_scales: tuple[float, ...] = (2., 1., 0.5),
                  reset_cls_after: tuple[int, ...] = (2, 5, 8, 11),
                  pos_grid: tuple[int, int] = (14, 14),
+                 norm_eps: float = 1e-5,
                  with_cp: bool = False,
                  init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg)
@@ -131,9 +133,9 @@ class MAEViT(BaseModule):
             torch.zeros(1, 1 + pos_grid[0] * pos_grid[1], embed_dims),
             requires_grad=False)
         self.blocks = nn.ModuleList(
-            _Block(embed_dims, num_heads) for _ in range(depth))
+            _Block(embed_dims, num_heads, norm_eps) for _ in range(depth))
         # Part of every MAE checkpoint, applied to none of the outputs.
-        self.norm = nn.LayerNorm(embed_dims)
+        self.norm = nn.LayerNorm(embed_dims, eps=norm_eps)
 
     def init_weights(self) -> None:
         """Sine-cosine positions, Xavier patches; then ``init_cfg``."""

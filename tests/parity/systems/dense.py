@@ -102,7 +102,6 @@ def build_model(fixture: Fixture, part: str, config: Path,
         num_outs=arch['fpn_outs'], out_channels=arch['channels'])
     if arch['vit']:
         vit = arch['vit']
-        assert vit['ln_eps'] == 1e-5  # that of nn.LayerNorm
         model_cfg.neck.in_channels = [vit['dim']] * len(vit['out_blocks'])
         model_cfg.backbone.update(
             patch_size=vit['patch'],
@@ -112,7 +111,8 @@ def build_model(fixture: Fixture, part: str, config: Path,
             out_blocks=tuple(vit['out_blocks']),
             out_scales=tuple(vit['out_scales']),
             reset_cls_after=tuple(vit['reset_cls_after']),
-            pos_grid=tuple(vit['pos_grid']))
+            pos_grid=tuple(vit['pos_grid']),
+            norm_eps=vit['ln_eps'])
     else:
         model_cfg.backbone.update(
             style=arch['backbone_style'],
