@@ -1,5 +1,6 @@
 """What every test may use."""
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,11 @@ import mmvis_memcnp  # noqa: F401  (installs the shims, registers all parts)
 # hang; the tensors here are too small to gain from threads anyway.
 os.environ['OMP_NUM_THREADS'] = '1'
 torch.set_num_threads(1)
+
+# A shell starts what it puts into the background with Ctrl-C ignored, and
+# every process below would inherit that: tests of Ctrl-C need it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope='session')
