@@ -151,8 +151,8 @@ def test_cost_counterpart_of_r50():
             load('ablations/sipmask-memcnp_r50_without-memcnp_youtubevis2021')
         )) == {
             'model.bbox_head.memcnp': None,
-            'model.bbox_head.loss_cnp': None,
-            'model.bbox_head.assigner': dict(type='FCOSPointAssigner')
+            'model.bbox_head.loss_track': dict(
+                type='ContrastiveTrackingLoss', temperature=0.1)
         }
 
 
@@ -160,16 +160,19 @@ OFFICIAL = {
     'bbox_head.clip_boxes': 'input',
     'bbox_head.vector_rounding': 'round',
     'bbox_head.memcnp.decay_unused': True,
-    'bbox_head.assigner.topk': 4,
-    'bbox_head.assigner.candidates': 'nearest',
+    'bbox_head.memcnp.training.assigner.topk': 4,
+    'bbox_head.memcnp.training.assigner.candidates': 'nearest',
     'bbox_head.centreness_level': 'finest',
     'bbox_head.track_anchors': 'ground_truth',
-    'bbox_head.loss_cnp.reduction': 'image_sum',
+    'bbox_head.memcnp.training.loss.reduction': 'image_sum',
 }
 
 
 def option(model, path: str):
     """The value of an option in a built model."""
+    # The rules that the key of MemCNP brings along are parts of the head.
+    path = path.replace('memcnp.training.loss', 'loss_cnp').replace(
+        'memcnp.training.', '')
     for name in path.split('.')[:-1]:
         model = getattr(model, name)
     return getattr(getattr(model, 'bank', model), path.split('.')[-1])

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from ...ops import crop_split_gt
 from ..layers import aligned_iou
 from ..layers.masks import half_resolution
-from ..memcnp.segments import segment_count
+from ..layers.segments import segment_count
 from ..truth.ground_truth import GroundTruth
 
 

@@ -16,6 +16,8 @@ from ...results.frame import FrameInstances
 from ...results.pixels import MaskSource
 from ..layers.greedy_nms import class_nms, mask_nms
 from ..losses.query_pairs import QueryPairs
+from ..memcnp import merge_settings
+from ..memcnp.hosts.queries import FrameRules, query_key
 from ..segmenters.deformable import (
     NUM_MASK_PARAMS,
     DecodedQueries,
@@ -23,6 +25,7 @@ from ..segmenters.deformable import (
     build_box_branches,
     input_hw,
     padding_mask,
+    reading,
     sizes_wh,
     start_points,
 )
@@ -31,7 +34,7 @@ from ..truth.ground_truth import (
     clip_frames,
     collect_ground_truth,
 )
-from .idol_training import embed_losses
+from .idol_training import embed_losses, track_losses
 from .online import OnlineVIS
 from .query_heads import init_query_heads
 
@@ -54,10 +57,10 @@ class IDOL(OnlineVIS):
         mask_head (dict): A ``DynamicConvMaskHead``.
         num_classes (int): K. Defaults to 40.
         num_queries (int): Q. Defaults to 300.
-        memcnp (dict, optional): MemCNP in the box branches; see
-            ``build_box_branches``. Defaults to None, the plain host.
-        memcnp_training (dict, optional): A ``MemCNPQueryTraining``, which
-            goes with ``memcnp``.
+        memcnp (dict, optional): MemCNP in the box branches, with its rules of
+            training; see ``query_key``. Its contrast replaces ``loss_embed``
+            and sets the scale of the tracker's similarity. Defaults to None,
+            the plain host.
         assigner (dict, optional): A ``QuerySimOTAAssigner``; only training
             needs it, and the losses.
         loss_instance (dict, optional): A ``QueryInstanceLoss``.
@@ -87,7 +90,6 @@ class IDOL(OnlineVIS):
                  num_classes: int = 40,
                  num_queries: int = 300,
                  memcnp: dict | None = None,
-                 memcnp_training: dict | None = None,
                  assigner: dict | None = None,
                  loss_instance: dict | None = None,
                  loss_embed: dict | None = None,
@@ -97,10 +99,12 @@ class IDOL(OnlineVIS):
                  box_nms_iou: float = 0.9,
                  mask_nms_iou: float = 0.5,
                  **kwargs) -> None:
+        key = query_key(memcnp) if memcnp else None
+        rules = FrameRules(**key.training) if key else None
+        if key and rules:
+            kwargs['tracker'] = merge_settings(
+                kwargs.get('tracker') or {}, rules.tracker(), key.tracker)
         super().__init__(**kwargs)
-        if (memcnp is None) != (memcnp_training is None):
-            raise ValueError('memcnp and memcnp_training go together: set '
-                             'both, or neither for the plain IDOL.')
         self.backbone = MODELS.build(backbone)
         self.neck = MODELS.build(neck)
         self.encoder = MODELS.build(encoder)
@@ -110,7 +114,8 @@ class IDOL(OnlineVIS):
         self.reference_points = nn.Linear(width, 2)
         self.cls_branches = nn.ModuleList(
             [nn.Linear(width, num_classes) for _ in range(layers)])
-        self.box_branches: Any = build_box_branches(layers, width, memcnp)
+        self.memcnp: Any = key.build(feat_dims=width) if key else None
+        self.box_branches: Any = build_box_branches(layers, width, self.memcnp)
         self.mask_branch = MODELS.build(mask_branch)
         self.mask_controller = MLP(width, width, NUM_MASK_PARAMS, 3)
         self.mask_head = MODELS.build(mask_head)
@@ -120,13 +125,10 @@ class IDOL(OnlineVIS):
         self.assigner: Any = TASK_UTILS.build(assigner) if assigner else None
         self.loss_instance: Any = (
             MODELS.build(loss_instance) if loss_instance else None)
+        self.memcnp_training: Any = rules
         self.loss_embed: Any = (
-            MODELS.build(loss_embed) if loss_embed else None)
-        self.memcnp_training: Any = (
-            MODELS.build(memcnp_training) if memcnp_training else None)
-        if self.loss_embed and self._cnp_contrast:
-            raise ValueError('memcnp_training.loss_track replaces loss_embed: '
-                             'set one of them to None.')
+            MODELS.build(loss_embed)
+            if loss_embed and not self._cnp_contrast else None)
         self.positive_topk = positive_topk
         self.ignore_topk = ignore_topk
         self.score_thr = score_thr
@@ -160,7 +162,8 @@ class IDOL(OnlineVIS):
         batch = len(frames)
         decoded = self.decoder(
             content.expand(batch, -1, -1), position.expand(batch, -1, -1),
-            reference.expand(batch, -1, -1), encoded, self.box_branches)
+            reference.expand(batch, -1, -1), encoded,
+            reading(self.box_branches, self.memcnp))
         return encoded, decoded
 
     def mask_logits(self, features: Tensor, decoded: DecodedQueries,
@@ -354,8 +357,10 @@ class IDOL(OnlineVIS):
             *(x.repeat(sets[0], *[1] * (x.dim() - 1)) for x in targets))
         best, gt_index = (x.unflatten(0, sets) for x in assigned[::-1])
         picked, ignored, cnp = None, None, self.memcnp_training
+        corners = bbox_cxcywh_to_xyxy(boxes)
         if cnp is not None:
-            picked = cnp.select(key, boxes, key_gt.valid, best)
+            picked = cnp.select(key.references, key.sigmas, corners,
+                                key_gt.valid, best)
             best, gt_index = picked.best, picked.gt_index
             ignored = ~(picked.pos | picked.neg)
         pairs = QueryPairs.of(gt_index)
@@ -365,13 +370,13 @@ class IDOL(OnlineVIS):
         losses = self.loss_instance(logits, key.boxes, masks, pairs, key_gt,
                                     image_wh[:batch], ignored)
         if picked is not None:
-            losses.update(cnp.box_losses(
-                key, probs, picked, boxes, key_gt.labels))
-            self.box_branches.write(
-                key.hidden[-1], key.references[-1],
-                bbox_cxcywh_to_xyxy(boxes), key_gt.valid)
+            losses.update(cnp.losses(
+                bbox_cxcywh_to_xyxy(key.boxes), key.sigmas, probs, picked,
+                corners, key_gt.labels))
+            self.memcnp.write(key.hidden[-1], key.references[-1], corners,
+                              key_gt.valid)
         if ref_gt is not None:
-            contrast = cnp.contrast if self._cnp_contrast else embed_losses
+            contrast = track_losses if self._cnp_contrast else embed_losses
             ref = decoded.frames(slice(batch, None))
             losses.update(contrast(
                 self, best[-1], key, key_gt, ref, ref_gt, image_wh[batch:]))
@@ -380,4 +385,4 @@ class IDOL(OnlineVIS):
     @property
     def _cnp_contrast(self) -> bool:
         """Whether MemCNP trains the embeddings, not the host."""
-        return getattr(self.memcnp_training, 'loss_track', None) is not None
+        return getattr(self.memcnp_training, 'contrast', None) is not None

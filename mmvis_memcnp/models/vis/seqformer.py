@@ -17,8 +17,14 @@ from mmdet.utils import reduce_mean
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
-from ..losses.clip_memcnp import box_pairs
 from ..matching import ClipMatches
+from ..memcnp.hosts.queries import (
+    ClipRules,
+    box_pairs,
+    frame_truth,
+    matched_queries,
+    query_key,
+)
 from ..segmenters.deformable import (
     NUM_MASK_PARAMS,
     DecodedClips,
@@ -26,6 +32,7 @@ from ..segmenters.deformable import (
     EncodedFrames,
     build_box_branches,
     padding_mask,
+    reading,
     start_points,
 )
 from ..truth.clip_truth import ClipTruth, collect_clips
@@ -53,10 +60,8 @@ class SeqFormer(ClipVIS):
             :class:`ClipHungarianAssigner`.
         loss (dict, optional): Defaults to :class:`SeqFormerLoss`.
         top_k (int): Queries of a clip that become instances. Defaults to 10.
-        memcnp (dict, optional): Settings of MemCNP in the box branches; see
-            ``build_box_branches``. Defaults to None, the plain host.
-        memcnp_loss (dict, optional): What ``memcnp`` adds to the training.
-            Defaults to :class:`ClipMemCNPLoss`; not used without ``memcnp``.
+        memcnp (dict, optional): MemCNP in the box branches, with its rules of
+            training; see ``query_key``. Defaults to None, the plain host.
         kwargs: See :class:`ClipVIS`.
     """
 
@@ -73,7 +78,6 @@ class SeqFormer(ClipVIS):
                  loss: dict | None = None,
                  top_k: int = 10,
                  memcnp: dict | None = None,
-                 memcnp_loss: dict | None = None,
                  **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.backbone = MODELS.build(backbone)
@@ -85,7 +89,9 @@ class SeqFormer(ClipVIS):
         self.reference_points = nn.Linear(dims, 2)
         self.cls_branches = nn.ModuleList(
             [nn.Linear(dims, num_classes) for _ in range(layers)])
-        self.box_branches = build_box_branches(layers, dims, memcnp)
+        key = query_key(memcnp) if memcnp else None
+        self.memcnp: Any = key.build(feat_dims=dims) if key else None
+        self.box_branches = build_box_branches(layers, dims, self.memcnp)
         self.mask_branch = MODELS.build(mask_branch)
         self.mask_controller = MLP(dims, dims, NUM_MASK_PARAMS, 3)
         self.mask_head = DynamicConvMaskHead()
@@ -93,11 +99,8 @@ class SeqFormer(ClipVIS):
         self.assigner = TASK_UTILS.build(
             assigner or dict(type='ClipHungarianAssigner'))
         self.clip_loss = MODELS.build(loss or dict(type='SeqFormerLoss'))
-        self.memcnp_loss: Any = None
-        if memcnp is not None:
-            options = dict(type='ClipMemCNPLoss', embed_dims=dims)
-            options.update(memcnp_loss or {})
-            self.memcnp_loss = MODELS.build(options)
+        self.memcnp_training: Any = (
+            ClipRules(**key.training, embed_dims=dims) if key else None)
         self.top_k = top_k
 
     def init_weights(self) -> None:
@@ -136,7 +139,7 @@ class SeqFormer(ClipVIS):
         pos, content = self.query_embed.weight.chunk(2, dim=1)
         points = start_points(self.reference_points, pos)
         return self.decoder(content, pos, points, encoded, num_clips,
-                            self.box_branches)
+                            reading(self.box_branches, self.memcnp))
 
     # -- training -------------------------------------------------------
     def loss(self, inputs: Tensor,
@@ -149,7 +152,7 @@ class SeqFormer(ClipVIS):
 
         Returns:
             dict[str, Tensor]: See :meth:`SeqFormerLoss.forward` and, with
-            MemCNP, :meth:`ClipMemCNPLoss.forward`.
+            MemCNP, :meth:`ClipRules.losses`.
         """
         metas = [frame.metainfo for sample in data_samples
                  for frame in sample.video_data_samples]
@@ -167,15 +170,22 @@ class SeqFormer(ClipVIS):
         masks = self._matched_masks(decoded, features, truth.sizes, matches)
         count = truth.valid.sum().float()
         normaliser = reduce_mean(count).clamp(min=1)
-        if self.memcnp_loss is None:
+        if self.memcnp is None:
             return self.clip_loss(logits, boxes, masks, matches, truth,
                                   normaliser)
-        picked = self.memcnp_loss.select(decoded, truth, matches)
+        cnp, where = self.memcnp_training, frame_truth(truth)
+        sigmas = torch.stack([s for s in decoded.sigmas if s is not None])
+        matched = matched_queries(matches, len(logits), truth.valid)
+        picked = cnp.select(torch.stack(decoded.references), sigmas, *where,
+                            matched)
         losses = self.clip_loss(logits, boxes, masks, matches, truth,
                                 normaliser, box_pairs(picked))
-        losses.update(
-            self.memcnp_loss(decoded, logits, boxes, matches, picked, truth))
-        self.memcnp_loss.remember(self.box_branches, decoded, truth)
+        losses.update(cnp.losses(
+            bbox_cxcywh_to_xyxy(boxes).transpose(2, 3), sigmas,
+            logits.float().sigmoid(), picked, where[0], truth.labels,
+            where[1], decoded.box_queries[-1], matched[-1]))
+        self.memcnp.write(decoded.box_queries[-1], decoded.references[-1],
+                          *where)
         return losses
 
     def _match(self, logits: Tensor, boxes: Tensor,
