@@ -81,16 +81,17 @@ def count_parameters(model: nn.Module) -> dict[str, int]:
 def _count_query_host(model: nn.Module) -> dict[str, int]:
     """Parts as the ResNet-50 columns of Table 1 have them."""
 
-    def trained(module: nn.Module) -> int:
-        return sum(p.numel() for p in module.parameters() if p.requires_grad)
+    def trained(module: nn.Module | None) -> int:
+        return 0 if module is None else sum(
+            p.numel() for p in module.parameters() if p.requires_grad)
 
     branches = model.box_branches
     with torch.device('meta'):
         plain = trained(
             build_box_branches(len(branches), branches[0].last.in_features))
     trainable, backbone = trained(model), trained(model.backbone)
-    losses = getattr(model, 'memcnp_loss', None)
-    total = trainable if losses is None else trainable - trained(losses)
+    memory = trained(getattr(model, 'memcnp', None))
+    total = trainable - trained(getattr(model, 'memcnp_training', None))
     neck = plain + sum(trained(getattr(model, name)) for name in TRANSFORMER)
     return dict(
         backbone=backbone,
@@ -98,7 +99,7 @@ def _count_query_host(model: nn.Module) -> dict[str, int]:
         head=total - backbone - neck,
         total=total,
         trainable=trainable,
-        memcnp=trained(branches) - plain)
+        memcnp=memory + trained(branches) - plain)
 
 
 @torch.no_grad()
