@@ -88,11 +88,7 @@ def main() -> None:
     apply_options(cfg, args)
     preflight.let_overwrite(cfg, args.overwrite, 'test_evaluator')
     check_work_dir(cfg)
-    preflight.check_checkpoint_path(args.checkpoint, 'the path')
-    preflight.check_annotations(cfg, 'test_dataloader')
-    preflight.apply_classes(cfg, 'test_dataloader')
-    cfg.load_from, cfg.resume = args.checkpoint, False
-    preflight.add_hook(cfg, 'CheckpointCheckHook', strict=True)
+    preflight.set_test_checkpoint(cfg, args.checkpoint)
     if args.show_dir is not None:
         preflight.add_hook(cfg, 'DrawResultsHook', out_dir=args.show_dir)
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))

@@ -8,6 +8,7 @@ from mmengine.runner import Runner
 from mmvis_memcnp.cli import preflight
 from mmvis_memcnp.cli.run import run_tool
 from mmvis_memcnp.cli.work_dir import check_work_dir, config_kept
+from mmvis_memcnp.datasets.class_counts import sync_classes
 
 
 def parse_args() -> argparse.Namespace:
@@ -90,7 +91,7 @@ def main() -> None:
         preflight.enable_amp(cfg)
     preflight.set_randomness(cfg, args.seed, args.deterministic)
     preflight.check_annotations(cfg, 'train_dataloader', 'val_dataloader')
-    preflight.apply_classes(cfg, 'train_dataloader')
+    sync_classes(cfg)
     choose_start(cfg, args.resume)
     check_work_dir(cfg, args.overwrite)
     preflight.let_overwrite(cfg, args.overwrite or bool(cfg.get('resume')),
@@ -99,6 +100,7 @@ def main() -> None:
     preflight.add_hook(cfg, 'CheckpointCheckHook',
                        strict=bool(cfg.get('resume')))
     preflight.add_hook(cfg, 'NaNStopHook')
+    preflight.add_hook(cfg, 'ProgressHook')
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     with config_kept(cfg):
         runner = Runner.from_cfg(cfg)

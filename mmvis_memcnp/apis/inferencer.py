@@ -21,8 +21,8 @@ from tqdm import tqdm
 
 from ..cli import preflight
 from ..compat.checkpoint import load_checkpoint_file
-from ..datasets.classes import dataset_classes, sync_num_classes
-from ..engine.checkpoint_check import compare_keys
+from ..datasets.class_counts import saved_classes, sync_classes
+from ..engine.checkpoint_check import KeyReport, compare_keys
 from ..errors import SourceError
 from ..models.vis.base import VIS
 from ..results import Sink, VideoResult
@@ -77,29 +77,20 @@ class VISInferencer:
         self.device = choose_device(device)
         self.cfg = load_config(config, cfg_options)
         init_default_scope(self.cfg.get('default_scope', 'mmdet'))
-        dataset = self._dataset()
-        named = dataset_classes(dataset) if dataset else None
-        weights, trained = None, None
+        saved: dict = {}
         if checkpoint is None:
             warnings.warn('No checkpoint was given: the weights are random, '
                           'and so are the results.', stacklevel=2)
         else:
-            weights, trained = _read_checkpoint(str(checkpoint))
-        if trained is not None:
-            if named is not None and named != trained:
-                warnings.warn(
-                    f'The config names other classes than {checkpoint} was '
-                    "trained on; the checkpoint's classes are used.",
-                    stacklevel=2)
-            _set_classes(self.cfg, trained)
-        self.classes: tuple[str, ...] = trained or named or ()
-        sync_num_classes(self.cfg)
+            saved = load_checkpoint_file(str(checkpoint))
+        self.classes: tuple[str, ...] = sync_classes(
+            self.cfg, saved_classes(saved)) or ()
         self.model: Any = MODELS.build(self.cfg.model)
         if not isinstance(self.model, VIS):
             raise ValueError(f'{type(self.model).__name__} has no sessions: '
                              'give the config of a model of mmvis_memcnp.')
-        if weights is not None:
-            self._load(str(checkpoint), weights)
+        if saved:
+            self._load(str(checkpoint), saved['state_dict'])
         self.model.to(self.device).eval()
         self._transform = Compose(
             [TRANSFORMS.build(t) for t in self._frame_transforms()])
@@ -357,7 +348,7 @@ def load_config(config: str | Path | Config,
     if isinstance(config, Config):
         cfg = copy.deepcopy(config)
         if options:
-            cfg.merge_from_dict(dict(options))
+            preflight.apply_overrides(cfg, options)
         return cfg
     if not Path(config).is_file():
         raise FileNotFoundError(f'There is no config at {config}: correct the '
@@ -365,21 +356,6 @@ def load_config(config: str | Path | Config,
     return preflight.load_config(str(config), options)
 
 
-def _read_checkpoint(path: str) -> tuple[dict, tuple[str, ...] | None]:
-    """Weights by name, and the class names, if the file has them."""
-    checkpoint = load_checkpoint_file(path)
-    meta = (checkpoint.get('meta') or {}).get('dataset_meta') or {}
-    return checkpoint['state_dict'], tuple(meta.get('classes') or ()) or None
-
-
-def _set_classes(cfg: Config, classes: tuple[str, ...]) -> None:
-    """Give every data set of a config these classes."""
-    for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
-        for dataset in preflight.datasets(cfg, loader):
-            dataset['metainfo'] = dict(
-                dataset.get('metainfo') or {}, classes=classes)
-
-
-def _first(report: Any) -> str:
+def _first(report: KeyReport) -> str:
     """The first weight that does not fit."""
     return next(iter([*report.reshaped, *report.missing, *report.unexpected]))

@@ -2,7 +2,7 @@
 import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TextIO
@@ -26,6 +26,7 @@ from ..results.ownership import (
     put_in_place,
     remove_own,
 )
+from ..results.results_json import write_entries
 from ..visualization.files import VideoWriter, write_image
 from ..visualization.overlay import draw_frame
 from ..visualization.uncertainty import plot_uncertainty
@@ -166,8 +167,9 @@ class VideoOutputs:
             labels = [track.label for track in video.tracks]
             cat_ids = range(1, max(labels, default=0) + 2)
         made = {}
-        with open(self._work / 'results.json', 'w') as file:
-            write_results(file, video.iter_ytvis(1, cat_ids))
+        with open(self._work / 'results.json', 'wb') as file:
+            write_entries(file, ([json.dumps(entry).encode()] for entry in
+                                 video.iter_ytvis(1, cat_ids)))
         made['results'] = self._work / 'results.json'
         plot = self._work / 'uncertainty.png'
         if plot_uncertainty(video, plot, self.classes):
@@ -262,15 +264,6 @@ class VideoOutputs:
 def _first_frames(video: VideoResult) -> dict[int, int]:
     """Where each identity of the result begins; earlier ones were noise."""
     return {track.id: track.first_frame for track in video.tracks}
-
-
-def write_results(file: TextIO, entries: Iterator[dict]) -> None:
-    """Write results.json an entry at a time."""
-    file.write('[')
-    for number, entry in enumerate(entries):
-        file.write(',\n' if number else '\n')
-        json.dump(entry, file)
-    file.write('\n]\n')
 
 
 def separate_masks(masks: np.ndarray, scores: np.ndarray) -> np.ndarray:

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, Union
 
 import cv2
 import numpy as np
@@ -13,7 +12,7 @@ import numpy as np
 from ..errors import SourceError
 from ..images import IMAGE_SUFFIXES, list_images, natural_order, read_image
 
-Source = Union[str, Path, int, np.ndarray, Iterable]
+Source = str | Path | int | np.ndarray | Iterable
 
 # Containers may count a frame or two that no decoder gives out.
 _UNCERTAIN_FRAMES = 2
@@ -103,7 +102,7 @@ def open_source(source: Source,
     return FrameSource(name, length, fps, live, files, frames, max_frames)
 
 
-def check_frame(frame: Any, index: int) -> None:
+def check_frame(frame: object, index: int) -> None:
     """Refuse what is not a colour frame.
 
     Args:
@@ -144,11 +143,11 @@ def read_frames(source: Source,
     return frames
 
 
-_Opened = tuple[str, Union[int, None], Union[float, None], bool, list[Path],
+_Opened = tuple[str, int | None, float | None, bool, list[Path],
                 Callable[[], Iterator[np.ndarray]]]
 
 
-def _open_named(source: Union[str, Path, int], allow_broken: bool) -> _Opened:
+def _open_named(source: str | Path | int, allow_broken: bool) -> _Opened:
     """Whatever a path, a pattern, a number or an address stands for."""
     text = str(source)
     camera = re.fullmatch(r'(?:webcam:?)?(\d+)|webcam', text)
@@ -188,7 +187,7 @@ def _images(name: str, files: list[Path]) -> _Opened:
             lambda: map(_load_if_path, ordered))
 
 
-def _load_if_path(frame: Union[str, Path, np.ndarray]) -> np.ndarray:
+def _load_if_path(frame: str | Path | np.ndarray) -> np.ndarray:
     """Read a file in the way of the data sets; leave arrays alone."""
     if not isinstance(frame, (str, Path)):
         return frame
@@ -238,7 +237,7 @@ def _decode(path: Path, expected: int,
             'before.')
 
 
-def _live(address: Union[int, str], name: str) -> Iterator[np.ndarray]:
+def _live(address: int | str, name: str) -> Iterator[np.ndarray]:
     capture = cv2.VideoCapture(address)
     try:
         if not capture.isOpened():

@@ -12,19 +12,20 @@ from typing import Any
 import torch
 from mmengine.config import Config
 
+from ..compat.checkpoint import load_checkpoint_file
+from ..datasets.class_counts import (
+    config_dicts,
+    innermost_datasets,
+    saved_classes,
+    sync_classes,
+)
 from ..errors import UserError
 
 _CONFIG_ENDINGS = ('.py', '.json', '.yaml', '.yml')
 
 
 def load_config(path: str, options: Mapping[str, Any] | None = None) -> Config:
-    """Read a config file and apply overrides.
-
-    What a file gives alike to validation and test (``test_dataloader =
-    val_dataloader``) stays alike: an override of ``val_dataloader.X`` or
-    ``val_evaluator.X`` is one of ``test_dataloader.X`` or
-    ``test_evaluator.X`` too, unless that key, or one inside or around it, is
-    overridden itself.
+    """Read a config file and apply overrides (:func:`apply_overrides`).
 
     Args:
         path: Path of the config.
@@ -46,12 +47,28 @@ def load_config(path: str, options: Mapping[str, Any] | None = None) -> Config:
     try:
         cfg = Config.fromfile(path)
         if options:
-            cfg.merge_from_dict(_with_test_part(cfg, dict(options)))
+            apply_overrides(cfg, options)
     except Exception as error:  # a config is a program and can raise anything
         reason = ' '.join(str(error).split())
         raise UserError(f'The config {path} cannot be read: '
                         f'{type(error).__name__}: {reason}') from error
     return cfg
+
+
+def apply_overrides(cfg: Config, options: Mapping[str, Any]) -> None:
+    """Override values of a config.
+
+    What a file gives alike to validation and test (``test_dataloader =
+    val_dataloader``) stays alike: an override of ``val_dataloader.X`` or
+    ``val_evaluator.X`` is one of ``test_dataloader.X`` or
+    ``test_evaluator.X`` too, unless that key, or one inside or around it, is
+    overridden itself.
+
+    Args:
+        cfg: The config, changed in place.
+        options: Dotted key to value.
+    """
+    cfg.merge_from_dict(_with_test_part(cfg, dict(options)))
 
 
 def _with_test_part(cfg: Config, options: dict[str, Any]) -> dict[str, Any]:
@@ -170,17 +187,7 @@ def datasets(cfg: Config, loader: str) -> Iterator[dict]:
     Yields:
         Configs that may be changed in place.
     """
-    yield from _innermost((cfg.get(loader) or {}).get('dataset'))
-
-
-def _innermost(cfg: Any) -> Iterator[dict]:
-    if not isinstance(cfg, dict):
-        return
-    inner = cfg.get('datasets') or [cfg.get('dataset')]
-    if inner == [None]:
-        yield cfg
-    for child in inner:
-        yield from _innermost(child)
+    yield from innermost_datasets((cfg.get(loader) or {}).get('dataset'))
 
 
 def check_annotations(cfg: Config, *loaders: str) -> None:
@@ -206,6 +213,28 @@ def check_annotations(cfg: Config, *loaders: str) -> None:
                     f'or data_root of {loader}.dataset.')
 
 
+def set_test_checkpoint(cfg: Config, path: str) -> None:
+    """Let a test run with a checkpoint, whose classes the model then has.
+
+    Args:
+        cfg: The config, changed in place.
+        path: Local path or address; the classes of an address are not read.
+
+    Raises:
+        UserError: There is no such checkpoint, or no annotation file.
+        CheckpointError: It is damaged or unsafe.
+    """
+    check_checkpoint_path(path, 'the path')
+    check_annotations(cfg, 'test_dataloader')
+    trained = None
+    if '://' not in path:
+        trained = saved_classes(
+            load_checkpoint_file(osp.expanduser(path)))
+    sync_classes(cfg, trained)
+    cfg.load_from, cfg.resume = path, False
+    add_hook(cfg, 'CheckpointCheckHook', strict=True)
+
+
 def prepare_initial_weights(cfg: Config) -> None:
     """Refuse initial weights (``init_cfg``) that do not exist.
 
@@ -218,7 +247,7 @@ def prepare_initial_weights(cfg: Config) -> None:
     Raises:
         UserError: A file is missing.
     """
-    for part in _dicts(cfg.model):
+    for part in config_dicts(cfg.model):
         init = part.get('init_cfg')
         if not isinstance(init, dict) or init.get('type') != 'Pretrained':
             continue
@@ -231,53 +260,6 @@ def prepare_initial_weights(cfg: Config) -> None:
                 '(the README beside the config says where it comes from), or '
                 f'set init_cfg of {part.get("type", "the model")} to None to '
                 'train from scratch.')
-
-
-def _dicts(cfg: Any) -> Iterator[dict]:
-    """Every dict in a config, the outermost first."""
-    if isinstance(cfg, dict):
-        yield cfg
-        cfg = list(cfg.values())
-    if isinstance(cfg, (list, tuple)):
-        for value in cfg:
-            yield from _dicts(value)
-
-
-def apply_classes(cfg: Config, loader: str) -> None:
-    """Let the class list of the data set the model's ``num_classes``.
-
-    Args:
-        cfg: The config; every ``num_classes`` of its model is set to the
-            length of ``metainfo['classes']`` of the loader's dataset, where
-            the config gives one.
-        loader: Key of the data loader.
-
-    Raises:
-        UserError: Datasets that are read together differ in their classes.
-    """
-    lists = set()
-    for dataset in datasets(cfg, loader):
-        classes = (dataset.get('metainfo') or {}).get('classes')
-        if isinstance(classes, (list, tuple)):
-            lists.add(tuple(classes))
-    if len(lists) > 1:
-        raise UserError(
-            f'The datasets of {loader} have {len(lists)} different class '
-            "lists: give all of them the same metainfo['classes'].")
-    if lists:
-        _set_num_classes(cfg.model, len(lists.pop()))
-
-
-def _set_num_classes(cfg: Any, count: int) -> None:
-    if isinstance(cfg, dict):
-        for key, value in cfg.items():
-            if key == 'num_classes':
-                cfg[key] = count
-            else:
-                _set_num_classes(value, count)
-    elif isinstance(cfg, (list, tuple)):
-        for value in cfg:
-            _set_num_classes(value, count)
 
 
 def enable_amp(cfg: Config) -> None:

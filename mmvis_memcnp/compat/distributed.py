@@ -7,7 +7,8 @@ default, and wrap the model with GPU ``device_ids``, which
 """
 import functools
 import os
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 from unittest import mock
 
 import mmengine.dist.utils as dist_utils

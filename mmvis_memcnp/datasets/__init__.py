@@ -1,5 +1,5 @@
 """Video data sets, transforms and samplers."""
-from .classes import sync_num_classes
+from .class_counts import sync_classes
 from .coco_pseudo_video import CocoPseudoVideo
 from .moving_shapes import MovingShapes
 from .ovis import OVIS
@@ -17,5 +17,5 @@ __all__ = [
     'OVIS', 'ClipSampler', 'CocoPseudoVideo', 'KeyRefSampler', 'LoadFrame',
     'LoadVISAnnotations', 'MovingShapes', 'NearFarClipSampler', 'VISDataset',
     'VideoFrameSampler',
-    'YouTubeVIS2019', 'YouTubeVIS2021', 'YouTubeVIS2022', 'sync_num_classes'
+    'YouTubeVIS2019', 'YouTubeVIS2021', 'YouTubeVIS2022', 'sync_classes'
 ]

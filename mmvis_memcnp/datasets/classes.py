@@ -1,6 +1,5 @@
-"""Class lists of the public VIS data sets, and what follows from a list."""
-from collections.abc import Iterator, Sequence
-from typing import Any
+"""Class lists of the public VIS data sets."""
+from collections.abc import Sequence
 
 from mmdet.registry import DATASETS
 
@@ -34,9 +33,6 @@ KNOWN_LISTS = {
     'OVIS': OVIS
 }
 
-_COUNT_KEYS = ('num_classes', 'num_things_classes')
-_LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
-
 
 def name_of_list(classes: Sequence[str]) -> str | None:
     """Name of the public data set whose class list this is, if any."""
@@ -46,7 +42,7 @@ def name_of_list(classes: Sequence[str]) -> str | None:
     return None
 
 
-def check_classes(classes: Any) -> tuple[str, ...]:
+def check_classes(classes: object) -> tuple[str, ...]:
     """Turn a config's ``classes`` into a tuple of names.
 
     Args:
@@ -78,15 +74,16 @@ def check_classes(classes: Any) -> tuple[str, ...]:
 def dataset_classes(dataset: dict) -> tuple[str, ...] | None:
     """Label space of a data set config, without building the data set.
 
-    Wrappers (``dataset=dict(dataset=...)``, ``datasets=[...]``) are looked
-    through; all members must agree.
+    It is ``metainfo['classes']`` of the config, else what the data set's
+    class says of its config (``classes_of``, which for a
+    :class:`VISDataset` without a list reads the json), else its
+    ``METAINFO``. Wrappers are looked through; all members must agree.
 
     Args:
-        dataset: Config of a data set.
+        dataset (dict): Config of a data set.
 
     Returns:
-        The class names, or None if neither the config nor the class of the
-        data set says them.
+        tuple[str] | None: The class names; None if nothing says them.
 
     Raises:
         ValueError: If the members of a wrapper disagree.
@@ -105,66 +102,8 @@ def dataset_classes(dataset: dict) -> tuple[str, ...] | None:
         return found[0] if found else None
     cls = dataset['type']
     cls = DATASETS.get(cls) if isinstance(cls, str) else cls
-    if hasattr(cls, 'classes_of'):  # other arguments say the classes
-        return check_classes(cls.classes_of(dataset))
-    classes = getattr(cls, 'METAINFO', {}).get('classes')
+    if hasattr(cls, 'classes_of'):
+        classes = cls.classes_of(dataset)
+    else:
+        classes = getattr(cls, 'METAINFO', {}).get('classes')
     return None if classes is None else check_classes(classes)
-
-
-def sync_num_classes(cfg: dict) -> int | None:
-    """Make every class count of ``cfg['model']`` follow the data.
-
-    The label space is that of the train data set, else of the validation,
-    else of the test data set. ``num_classes`` and ``num_things_classes`` are
-    set wherever the model config has them, at any depth, except next to
-    ``class_agnostic=True``; so is the length of a ``class_weight`` that ends
-    with the weight of "no object".
-
-    Args:
-        cfg: Whole config (a ``Config`` or a dict); changed in place.
-
-    Returns:
-        The number of classes, or None if no data set says its classes.
-
-    Raises:
-        ValueError: If train, validation and test disagree about the list.
-    """
-    lists = {}
-    for loader in _LOADERS:
-        dataset = (cfg.get(loader) or {}).get('dataset')
-        classes = dataset_classes(dataset) if dataset else None
-        if classes is not None:
-            lists[loader] = classes
-    if not lists:
-        return None
-    first, classes = next(iter(lists.items()))
-    for loader, other in lists.items():
-        if other != classes:
-            raise ValueError(
-                f'{loader} has the classes {list(other)} and {first} has '
-                f'{list(classes)}; give the data sets of a config the same '
-                'metainfo=dict(classes=...).')
-    count = len(classes)
-    for node in _dicts(cfg.get('model') or {}):
-        if node.get('class_agnostic'):
-            continue
-        old = [node[key] for key in _COUNT_KEYS if key in node]
-        for key in _COUNT_KEYS:
-            if key in node:
-                node[key] = count
-        if old and old[0] != count:
-            for loss in _dicts(node):
-                weight = loss.get('class_weight')
-                if isinstance(weight, Sequence) and len(weight) == old[0] + 1:
-                    loss['class_weight'] = [weight[0]] * count + [weight[-1]]
-    return count
-
-
-def _dicts(node: Any) -> Iterator[dict]:
-    """Every dict in a config tree, the outermost first."""
-    if isinstance(node, dict):
-        yield node
-        node = list(node.values())
-    if isinstance(node, (list, tuple)):
-        for child in node:
-            yield from _dicts(child)

@@ -69,9 +69,15 @@ class CocoPseudoVideo(VISDataset):
             metainfo={**(metainfo or {}), 'classes': classes},
             **kwargs)
 
-    @staticmethod
-    def classes_of(config: Mapping) -> tuple[str, ...]:
+    @classmethod
+    def classes_of(cls, config: Mapping) -> tuple[str, ...]:
         """Label space that a config of this data set asks for.
+
+        Args:
+            config (Mapping): Arguments of the data set.
+
+        Returns:
+            tuple[str]: The class names.
 
         Raises:
             ValueError: If there is no such ``class_map``.

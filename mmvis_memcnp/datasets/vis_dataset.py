@@ -9,6 +9,7 @@ from mmengine.dataset import BaseDataset, force_full_init
 
 from .classes import check_classes
 from .ytvis_json import (
+    category_names,
     match_categories,
     parse_track,
     parse_videos,
@@ -47,7 +48,8 @@ class VISDataset(BaseDataset):
             of positions.
         kwargs: Arguments of :class:`mmengine.dataset.BaseDataset`. The label
             space is ``metainfo['classes']``; it defaults to ``METAINFO`` of
-            the class.
+            the class, else to the categories of the json in the
+            order of their ids.
 
     Raises:
         FileNotFoundError: If the json does not exist.
@@ -68,6 +70,27 @@ class VISDataset(BaseDataset):
             None if clip_sampler is None else TASK_UTILS.build(clip_sampler))
         super().__init__(ann_file=ann_file, **kwargs)
 
+    @classmethod
+    def classes_of(cls, config: Mapping) -> tuple[str, ...] | None:
+        """Label space that a config of this data set asks for.
+
+        Args:
+            config (Mapping): Arguments of the data set.
+
+        Returns:
+            tuple[str] | None: The class names; None if only the json could
+            say them and it is not there.
+        """
+        own = (config.get('metainfo') or {}).get(
+            'classes', cls.METAINFO.get('classes'))
+        if own is not None:
+            return check_classes(own)
+        path = Path(config.get('data_root') or '',
+                    config.get('ann_file') or '')
+        if not path.is_file():
+            return None
+        return category_names(read_ytvis_json(path)['categories'], str(path))
+
     def load_data_list(self) -> list[dict]:
         """Read the json.
 
@@ -76,13 +99,10 @@ class VISDataset(BaseDataset):
             ``cat_ids`` and the table of items.
         """
         data = read_ytvis_json(self.ann_file)
-        if self._metainfo.get('classes') is None:
-            names = tuple(c['name'] for c in data['categories'])
-            raise ValueError(
-                f'{type(self).__name__} has no class list; set '
-                f'metainfo=dict(classes={names}) to take those of '
-                f'{self.ann_file}.')
-        classes = check_classes(self._metainfo['classes'])
+        classes = self._metainfo.get('classes')
+        if classes is None:
+            classes = category_names(data['categories'], self.ann_file)
+        classes = check_classes(classes)
         self._metainfo['classes'] = classes
         labels = match_categories(data['categories'], classes, self.ann_file,
                                   dict(self.ALIASES))

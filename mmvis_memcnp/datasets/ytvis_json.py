@@ -1,7 +1,6 @@
 """Reader of YouTube-VIS style jsons as they are released (OVIS too)."""
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from mmengine.logging import print_log
@@ -17,7 +16,7 @@ from ..results.json_rules import (
 from .classes import name_of_list
 
 
-def flavour(data: Any) -> str:
+def flavour(data: object) -> str:
     """Say what kind of annotation file a parsed json is.
 
     Returns:
@@ -83,6 +82,35 @@ def read_ytvis_json(path: str | Path) -> dict:
         categories=data.get('categories') or [],
         annotations=annotations or [],
         has_annotations=bool(annotations))
+
+
+def category_names(categories: list[dict], path: str) -> tuple[str, ...]:
+    """The classes of a json, in the order of their ids.
+
+    Args:
+        categories (list[dict]): ``categories`` of the json.
+        path (str): The json, for the message.
+
+    Returns:
+        tuple[str]: Names.
+
+    Raises:
+        ValueError: If there are none, or one has no id or name.
+    """
+    if not categories:
+        raise ValueError(
+            f'{path} has no categories and the data set no class list; set '
+            'metainfo=dict(classes=(...)).')
+    _check_categories(categories, path)
+    return tuple(category['name'] for category in sorted(
+        categories, key=lambda category: category['id']))
+
+
+def _check_categories(categories: list[dict], path: str) -> None:
+    for category in categories:
+        if category.get('id') is None or not category.get('name'):
+            raise ValueError(f'The category {category} of {path} needs an id '
+                             'and a name.')
 
 
 def match_categories(categories: list[dict],

@@ -4,13 +4,14 @@ from .checkpoint_hook import AtomicCheckpointHook, AtomicLocalBackend
 from .draw_hook import DrawResultsHook
 from .loops import VideoTestLoop, VideoValLoop
 from .nan_stop_hook import NaNStopHook
+from .progress_hook import ProgressHook
 from .samplers import ResumableSampler
 from .seeding import SampleIndex, SeededDataset
 from .train_loops import ResumableEpochTrainLoop, ResumableIterTrainLoop
 
 __all__ = [
     'AtomicCheckpointHook', 'AtomicLocalBackend', 'CheckpointCheckHook',
-    'DrawResultsHook', 'NaNStopHook', 'ResumableEpochTrainLoop',
-    'ResumableIterTrainLoop', 'ResumableSampler', 'SampleIndex',
-    'SeededDataset', 'VideoTestLoop', 'VideoValLoop'
+    'DrawResultsHook', 'NaNStopHook', 'ProgressHook',
+    'ResumableEpochTrainLoop', 'ResumableIterTrainLoop', 'ResumableSampler',
+    'SampleIndex', 'SeededDataset', 'VideoTestLoop', 'VideoValLoop'
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 import ast
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,8 +12,9 @@ from mmdet.registry import HOOKS
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
-from torch import Tensor
+from torch import Tensor, nn
 
+from ..datasets.class_counts import class_counts
 from ..errors import UserError
 
 # A checkpoint of which less than this share of the names is known, by either
@@ -69,46 +70,46 @@ def compare_keys(checkpoint: Mapping[str, Tensor],
         reshaped=reshaped)
 
 
-def class_counts(cfg: Any) -> set[int]:
-    """All values of ``num_classes`` in a (nested) model config."""
-    return set(_find_num_classes(cfg))
+def class_channels(cfg: Mapping, model: nn.Module) -> set[int]:
+    """The numbers of channels that a class head of a model can have.
 
+    Args:
+        cfg (Mapping): Config of the model.
+        model (nn.Module): The model; a module whose classes have other
+            channels than one each, or one each and one for "no object", says
+            how many there are: ``class_channels`` (int).
 
-def _find_num_classes(cfg: Any) -> Iterator[int]:
-    if isinstance(cfg, Mapping):
-        for key, value in cfg.items():
-            if key == 'num_classes' and isinstance(value, int):
-                yield value
-            else:
-                yield from _find_num_classes(value)
-    elif isinstance(cfg, (list, tuple)):
-        for value in cfg:
-            yield from _find_num_classes(value)
+    Returns:
+        set[int]: Numbers of channels.
+    """
+    counts = class_counts(cfg)
+    found = [getattr(module, 'class_channels', None)
+             for module in model.modules()]
+    own = {count for count in found if isinstance(count, int)}
+    return counts | {count + 1 for count in counts} | own
 
 
 def is_class_head(old: tuple[int, ...], new: tuple[int, ...],
-                  counts: set[int]) -> bool:
+                  channels: set[int]) -> bool:
     """Whether two shapes differ in the number of classes alone.
 
     Args:
-        old: Shape in the checkpoint.
-        new: Shape in the model.
-        counts: Numbers of classes of the model.
+        old (tuple[int]): Shape in the checkpoint.
+        new (tuple[int]): Shape in the model.
+        channels (set[int]): See :func:`class_channels`.
 
     Returns:
-        True if they differ along the first axis only and the model has one
-        entry a class there, or one more (no object), or two more
-        (``class_offset`` of InstanceFormer), for each of at most
+        bool: True if they differ along the first axis only and the model has
+        the channels of a class head there, for each of at most
         ``_MAX_ANCHORS`` anchors.
     """
     if len(old) != len(new) or not new or old[1:] != new[1:]:
         return False
-    for count in counts:
-        for entries in (count, count + 1, count + 2):
-            anchors, rest = divmod(new[0], entries)
-            if (rest == 0 and 1 <= anchors <= _MAX_ANCHORS
-                    and old[0] % anchors == 0):
-                return True
+    for entries in channels:
+        anchors, rest = divmod(new[0], entries)
+        if (rest == 0 and 1 <= anchors <= _MAX_ANCHORS
+                and old[0] % anchors == 0):
+            return True
     return False
 
 
@@ -200,7 +201,7 @@ class CheckpointCheckHook(Hook):
                 f'{known} of its {len(checkpoint["state_dict"])} weights '
                 f'belong to {name} ({_origin(checkpoint)}); give one of '
                 f'{name}, or convert it with tools/model_converters/.')
-        self._drop_class_heads(runner, report, checkpoint)
+        self._drop_class_heads(runner, model, report, checkpoint)
         if report.missing:
             runner.logger.info(
                 f'{len(report.missing)} weights are not in the checkpoint '
@@ -229,11 +230,11 @@ class CheckpointCheckHook(Hook):
                 f'{"; ".join(faults)}; {_origin(checkpoint)}: give the '
                 'config that the checkpoint was trained with.')
 
-    def _drop_class_heads(self, runner: Runner, report: KeyReport,
-                          checkpoint: dict) -> None:
-        counts = class_counts(runner.cfg.get('model', {}))
+    def _drop_class_heads(self, runner: Runner, model: nn.Module,
+                          report: KeyReport, checkpoint: dict) -> None:
+        channels = class_channels(runner.cfg.get('model', {}), model)
         for key, (old, new) in report.reshaped.items():
-            if not is_class_head(old, new, counts):
+            if not is_class_head(old, new, channels):
                 raise UserError(
                     f'The checkpoint of load_from has {key} of shape {old}, '
                     f'the model needs {new}: give a checkpoint of the same '

@@ -64,6 +64,11 @@ class _VideoLoop:
     """
 
     stage: str
+    # What mmengine's loops, beside this class in the bases, set.
+    runner: Runner
+    dataloader: DataLoader
+    evaluator: Evaluator
+    fp16: bool
 
     def __init__(self,
                  runner: Runner,
@@ -77,10 +82,15 @@ class _VideoLoop:
             raise UserError(f'chunk must be at least 1, got {chunk}.')
         self.chunk = chunk
         self._done: set[int] = set()
-        if len(self.dataloader.dataset) == 0:  # type: ignore
+        if len(self._dataset) == 0:
             raise UserError(
                 f'The dataset of {self.stage}_dataloader is empty: check its '
                 'annotation file and image folder.')
+
+    @property
+    def _dataset(self) -> Any:
+        """With ``__len__`` and ``videos``, which torch's type lacks."""
+        return self.dataloader.dataset
 
     def run(self) -> dict:
         """Run over all videos and score them.
@@ -88,17 +98,17 @@ class _VideoLoop:
         Returns:
             The metrics by name.
         """
-        runner, stage = self.runner, self.stage  # type: ignore
+        runner, stage = self.runner, self.stage
         runner.call_hook(f'before_{stage}')
         runner.call_hook(f'before_{stage}_epoch')
         runner.model.eval()
         self._done.clear()
         video: _Video | None = None
-        for idx, data_batch in enumerate(self.dataloader):  # type: ignore
+        for idx, data_batch in enumerate(self.dataloader):
             video = self._take(video, idx, data_batch)
         if video is not None:
             self._finish(video)
-        metrics = self.evaluator.evaluate(self._count_videos())  # type: ignore
+        metrics = self.evaluator.evaluate(self._count_videos())
         runner.call_hook(f'after_{stage}_epoch', metrics=metrics)
         runner.call_hook(f'after_{stage}')
         return metrics
@@ -119,7 +129,7 @@ class _VideoLoop:
         if (video.waiting and video.waiting[0][1]['inputs'][0].shape !=
                 data_batch['inputs'][0].shape):
             self._step(video)
-        self.runner.call_hook(  # type: ignore
+        self.runner.call_hook(
             f'before_{self.stage}_iter', batch_idx=idx, data_batch=data_batch)
         video.waiting.append((idx, data_batch))
         if len(video.waiting) == self.chunk:
@@ -128,7 +138,7 @@ class _VideoLoop:
 
     @property
     def _model(self) -> Any:
-        model = self.runner.model  # type: ignore
+        model = self.runner.model
         return model.module if is_model_wrapper(model) else model
 
     def _start(self, meta: dict) -> _Video:
@@ -151,7 +161,7 @@ class _VideoLoop:
         data = dict(
             inputs=[batch['inputs'][0] for batch in batches],
             data_samples=[batch['data_samples'][0] for batch in batches])
-        with autocast(enabled=self.fp16):  # type: ignore
+        with autocast(enabled=self.fp16):
             data = self._model.data_preprocessor(data, False)
             frames: Tensor = data['inputs'][:, 0]
             metas = [clip.video_data_samples[0].metainfo
@@ -166,7 +176,7 @@ class _VideoLoop:
         """Run the hooks after the frames whose results have come."""
         for result in results:
             idx, batch = video.late.popleft()
-            self.runner.call_hook(  # type: ignore
+            self.runner.call_hook(
                 f'after_{self.stage}_iter',
                 batch_idx=idx,
                 data_batch=batch,
@@ -177,7 +187,7 @@ class _VideoLoop:
         """End a video and give it to the evaluator."""
         if video.waiting:
             self._step(video)
-        with autocast(enabled=self.fp16):  # type: ignore
+        with autocast(enabled=self.fp16):
             self._report(video, video.session.flush())
             if video.late:
                 raise RuntimeError(
@@ -186,7 +196,7 @@ class _VideoLoop:
                     'that are due.')
             tracks = video.session.finish()
         self._done.add(video.video_id)
-        self.evaluator.process(  # type: ignore
+        self.evaluator.process(
             data_samples=[
                 dict(
                     video_id=video.video_id,
@@ -205,7 +215,7 @@ class _VideoLoop:
             video_id for part in all_gather_object(sorted(self._done))
             for video_id in part
         ]
-        expected = len(self.dataloader.dataset.videos)  # type: ignore
+        expected = len(self._dataset.videos)
         if not len(done) == len(set(done)) == expected:
             raise UserError(
                 f'{self.stage}_dataloader gave {len(done)} videos over all '

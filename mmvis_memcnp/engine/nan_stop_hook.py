@@ -16,7 +16,7 @@ from ..errors import NonFiniteLossError
 _MAX_NAMED = 8
 
 
-def describe_batch(data_batch: Any) -> str:
+def describe_batch(data_batch: object) -> str:
     """Name the samples of a training batch.
 
     Args:
@@ -90,7 +90,7 @@ class NaNStopHook(Hook):
     def after_train_iter(self,
                          runner: Runner,
                          batch_idx: int,
-                         data_batch: Any = None,
+                         data_batch: object = None,
                          outputs: dict | None = None) -> None:
         """Raise if the step was left out.
 

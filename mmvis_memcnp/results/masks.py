@@ -1,5 +1,5 @@
 """Binary masks to COCO run-length codes and back, a batch at a time."""
-from typing import Sequence, Union
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -9,7 +9,7 @@ from torch import Tensor
 from .rle import RLE
 
 
-def encode_masks(masks: Union[Tensor, np.ndarray]) -> list[RLE]:
+def encode_masks(masks: Tensor | np.ndarray) -> list[RLE]:
     """Compress masks of one frame.
 
     Args:

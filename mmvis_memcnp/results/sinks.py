@@ -2,7 +2,8 @@
 import shutil
 import struct
 import tempfile
-from typing import BinaryIO, Iterator, NamedTuple, Optional, Protocol
+from collections.abc import Iterator
+from typing import BinaryIO, NamedTuple, Protocol
 
 from .masks import RLE
 
@@ -26,7 +27,7 @@ class Record(NamedTuple):
     label: int
     score: float
     bbox: Four
-    sigmas: Optional[Four]
+    sigmas: Four | None
     rle: RLE
 
 
@@ -88,7 +89,7 @@ class FileSink:
     # the code that follows
     _header = struct.Struct('<qqqif4f?4fiiI')
 
-    def __init__(self, path: Optional[str] = None) -> None:
+    def __init__(self, path: str | None = None) -> None:
         self._file: BinaryIO
         self._path = path
         if path is None:

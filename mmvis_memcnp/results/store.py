@@ -8,8 +8,9 @@ import torch
 from mmengine.structures import InstanceData
 
 from .frame import empty_frame_result, frame_result
-from .masks import RLE, rle_to_json
+from .masks import RLE
 from .ranking import Ranked
+from .results_json import result_entry
 from .sinks import MemorySink, Record, Sink
 
 
@@ -93,14 +94,7 @@ class VideoResult:
             ``segmentations``: a code with str counts or None a frame.
         """
         for track in self.tracks:
-            yield dict(
-                video_id=int(video_id),
-                category_id=int(cat_ids[track.label]),
-                score=track.score,
-                segmentations=[
-                    rle if rle is None else rle_to_json(rle)
-                    for rle in track.segmentations
-                ])
+            yield result_entry(video_id, cat_ids[track.label], track)
 
     def to_ytvis(self, video_id: int, cat_ids: Sequence[int]) -> list[dict]:
         """All entries of results.json; see :meth:`iter_ytvis`."""

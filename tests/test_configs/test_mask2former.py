@@ -7,7 +7,7 @@ from mmdet.registry import MODELS
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from mmvis_memcnp.datasets import sync_num_classes
+from mmvis_memcnp.datasets.class_counts import sync_classes
 
 MODELS_DIR = Path(__file__).resolve().parents[2] / 'configs/_base_/models'
 
@@ -47,5 +47,5 @@ def test_classes_follow_the_data():
     cfg = Config.fromfile(MODELS_DIR / 'mask2former_r50.py')
     whole = dict(model=cfg.model,
                  train_dataloader=dict(dataset=dict(type='OVIS')))
-    assert sync_num_classes(whole) == 25
+    assert len(sync_classes(whole)) == 25
     assert cfg.model.segmenter.decoder.num_classes == 25

@@ -7,7 +7,7 @@ import pytest
 import torch
 from mmdet.registry import DATASETS
 
-from mmvis_memcnp.datasets import sync_num_classes
+from mmvis_memcnp.datasets import sync_classes
 from mmvis_memcnp.datasets.classes import OVIS, dataset_classes
 from mmvis_memcnp.datasets.coco_classes import (
     CLASS_MAPS,
@@ -213,7 +213,7 @@ def test_the_class_map_says_how_many_classes_a_model_has(coco):
     cfg = dict(train_dataloader=dict(dataset=joint(coco)),
                val_dataloader=dict(dataset=dict(type='OVIS')),
                model=dict(num_classes=40))
-    assert sync_num_classes(cfg) == cfg['model']['num_classes'] == 25
+    assert len(sync_classes(cfg)) == cfg['model']['num_classes'] == 25
     assert dataset_classes(dict(member, class_map=None)) == COCO
 
 

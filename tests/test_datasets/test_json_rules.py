@@ -15,7 +15,7 @@ from mmvis_memcnp.datasets import VISDataset
 from mmvis_memcnp.datasets.validation import find_problems
 from mmvis_memcnp.evaluation import VISMetric
 from mmvis_memcnp.evaluation.functional import (
-    GroundTruth,
+    AnnotationFile,
     average_precision,
     check_results,
     read_results,
@@ -143,7 +143,7 @@ def test_a_fault_is_named_by_all(tiny, write, tmp_path, change, sentence):
     assert any(re.search(sentence, problem)
                for problem in find_problems(tiny))
     for read in (lambda: dataset(arguments),
-                 lambda: GroundTruth.load(path),
+                 lambda: AnnotationFile.load(path),
                  lambda: VISMetric(str(path))):
         with pytest.raises(ValueError, match=sentence) as error:
             read()
@@ -156,7 +156,7 @@ def test_a_good_json_is_taken_by_all(tiny, write):
     arguments = write(tiny)
     assert list(find_problems(tiny)) == []
     assert len(dataset(arguments)) == 4
-    gt = GroundTruth.load(arguments['data_root'] + '/ann.json')
+    gt = AnnotationFile.load(arguments['data_root'] + '/ann.json')
     assert [len(gt.tracks(v)) for v in gt.videos] == [2, 1]
 
 
@@ -198,7 +198,7 @@ def test_a_bad_result_is_named(tiny, tmp_path, fields, sentence):
     path = tmp_path / 'r.json'
     path.write_text(json.dumps([entry(), entry(**fields)]))
     with pytest.raises(ValueError, match=sentence) as error:
-        check_results(GroundTruth.load(tiny), read_results(path))
+        check_results(AnnotationFile.load(tiny), read_results(path))
     assert str(error.value).startswith(f'{path}, ')
     assert len(str(error.value)) < 500
 
@@ -211,7 +211,8 @@ def test_what_is_no_json_is_named_by_all(tmp_path, write, content):
     path = tmp_path / 'ann.json'
     path.write_bytes(content)
     for read in (lambda: dataset(arguments),
-                 lambda: GroundTruth.load(path), lambda: read_results(path)):
+                 lambda: AnnotationFile.load(path),
+                 lambda: read_results(path)):
         with pytest.raises(ValueError, match='ann.json is not a readable'):
             read()
 
@@ -223,7 +224,7 @@ def test_length_is_that_of_the_file_names(tiny, write, caplog):
     assert [*find_problems(tiny)] == [
         'video 7: length is 5, but file_names has 3']
     assert len(dataset(arguments)) == 4
-    gt = GroundTruth.load(tiny)
+    gt = AnnotationFile.load(tiny)
     assert gt.length(7) == 3
     assert caplog.records[-1].getMessage() == (
         'the ground truth: video 7: length is 5, but file_names has 3; '
@@ -304,12 +305,12 @@ def test_any_json_gets_an_answer_and_readers_agree(tiny, write, tmp_path):
             names = [c['name'] for c in data['categories']]
             arguments['metainfo'] = dict(classes=names)
         served = refused(lambda: dataset(arguments))
-        truth = refused(lambda: GroundTruth.load(path))
+        truth = refused(lambda: AnnotationFile.load(path))
         if served or truth:
             assert problems, data
         counts['refused' if problems else 'passed'] += 1
     assert min(counts.values()) > RUNS // 50, counts
-    gt = GroundTruth.load(tiny)
+    gt = AnnotationFile.load(tiny)
     score = average_precision(reduce_results(gt, read_results(results)),
                               list(gt.categories)).stats()
     kept = 0

@@ -143,11 +143,17 @@ def test_a_class_that_the_json_lacks(tiny, write):
     assert dataset.cat_ids == [-1, 20, 5]
 
 
-def test_a_class_list_is_needed(tiny, write):
+def test_the_json_has_a_class_list(tiny, write):
+    """Labels are then the order of its ids: 'a' is 5 and 'b' is 20."""
     arguments = write(tiny)
     del arguments['metainfo']
-    with pytest.raises(ValueError, match=r"classes=\('b', 'a'\)"):
-        VISDataset(**arguments)
+    dataset = VISDataset(**arguments)
+    assert dataset.metainfo['classes'] == ('a', 'b')
+    assert dataset.cat_ids == [5, 20]
+    assert VISDataset.classes_of(arguments) == ('a', 'b')
+    tiny['categories'] = []
+    with pytest.raises(ValueError, match='has no categories'):
+        VISDataset(**write(tiny) | dict(metainfo={}))
 
 
 def test_ovis_takes_both_spellings(tiny, write):

@@ -10,7 +10,7 @@ from toy_vis import ToyVIS
 
 from mmvis_memcnp.engine import CheckpointCheckHook
 from mmvis_memcnp.engine.checkpoint_check import (
-    class_counts,
+    class_channels,
     compare_keys,
     is_class_head,
 )
@@ -33,16 +33,9 @@ def test_keys_are_sorted_into_four_heaps():
     assert report.reshaped == {'b': ((2, 3), (3, 3))}
 
 
-def test_class_counts_are_found_at_any_depth():
-    cfg = dict(num_classes=3, heads=[dict(cls=dict(num_classes=5)), 1])
-    assert class_counts(cfg) == {3, 5}
-
-
-@pytest.mark.parametrize('old, new, counts, expected', [
+@pytest.mark.parametrize('old, new, channels, expected', [
     ((40, 256, 3, 3), (3, 256, 3, 3), {3}, True),
     ((40, ), (3, ), {3}, True),
-    ((42, 256), (27, 256), {25}, True),  # channels 0 and K + 1 beside K
-    ((41, 256), (4, 256), {3}, True),  # one for "no object"
     ((120, 256, 1, 1), (9, 256, 1, 1), {3}, True),  # three anchors
     ((41, 256), (9, 256), {3}, False),  # 41 is no multiple of 3 anchors
     ((40, 256), (3, 128), {3}, False),  # the width differs as well
@@ -52,8 +45,19 @@ def test_class_counts_are_found_at_any_depth():
     ((40, 256), (3, 256), set(), False),
     ((), (), {3}, False),
 ])
-def test_class_heads(old, new, counts, expected):
-    assert is_class_head(old, new, counts) is expected
+def test_class_heads(old, new, channels, expected):
+    assert is_class_head(old, new, channels) is expected
+
+
+@pytest.mark.parametrize('offset, extra', [
+    (0, set()),
+    (1, {5}),  # channels 0 and K + 1 beside K: the model says so
+])
+def test_channels_of_class_heads(offset, extra):
+    """One a class, perhaps one for "no object", and what modules add."""
+    model = tiny_model(class_offset=offset)
+    cfg = dict(num_classes=3, part=dict(num_classes=7))
+    assert class_channels(cfg, model) == {3, 4, 7, 8} | extra
 
 
 def load(strict, model, checkpoint, num_classes):

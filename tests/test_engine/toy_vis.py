@@ -24,6 +24,7 @@ from mmengine.visualization import Visualizer
 from torch import nn
 
 import mmvis_memcnp  # noqa: F401, I001  (installs the shims)
+from mmvis_memcnp.models.layers import phase
 
 # Once here, not in each of the processes that the tests fork.
 register_all_modules(init_default_scope=False)
@@ -159,6 +160,23 @@ class ToyVIS(BaseModel):
 
     def session(self, video_meta=None):
         return ToySession(video_meta)
+
+
+@MODELS.register_module()
+class PhasedVIS(ToyVIS):
+    """Its loss depends on the phase: 0 up to iteration 5, 1 up to 8, then 2.
+    """
+
+    def set_progress(self, iteration, max_iters):
+        self.progress = iteration, max_iters
+
+    def forward(self, inputs, data_samples=None, mode='tensor'):
+        out = super().forward(inputs, data_samples, mode)
+        if mode == 'loss':
+            iteration, max_iters = self.progress
+            out['loss_phase'] = 10 * phase(iteration, (5, 8)) * out[
+                'loss_size'] + iteration / max_iters
+        return out
 
 
 @METRICS.register_module()

@@ -9,10 +9,12 @@ import pytest
 import torch
 from mmcv.ops import DeformConv2d
 from mmdet.models.data_preprocessors import TrackDataPreprocessor
+from mmengine.model import BaseModel
 from torch import nn
 
 from mmvis_memcnp.models.memcnp import MemCNP
 from mmvis_memcnp.models.segmenters.deformable import build_box_branches
+from mmvis_memcnp.models.vis import VIS
 from mmvis_memcnp.results import encode_masks
 from tests.fakes.colour_blobs import CLASSES, clip, write_model
 from tests.fakes.programs import run_program
@@ -40,11 +42,11 @@ def test_complexity_by_hand(tmp_path):
     assert 'flops' not in report and report['total'] == 31
 
 
-class WithMemory(nn.Module):
+class WithMemory(VIS):
     """Parameters in every place, some frozen."""
 
     def __init__(self):
-        super().__init__()
+        BaseModel.__init__(self)
         self.backbone = nn.Linear(2, 3).requires_grad_(False)  # 9
         self.neck = nn.Linear(3, 4)  # 16
         self.bbox_head = nn.Module()
@@ -58,11 +60,11 @@ def test_parts_of_a_model():
         backbone=9, neck=16, head=32, total=57, trainable=48, memcnp=30)
 
 
-class QueryHost(nn.Module):
+class QueryHost(VIS):
     """A host with queries, some of its backbone frozen."""
 
     def __init__(self, memcnp=None):
-        super().__init__()
+        BaseModel.__init__(self)
         self.backbone = nn.Sequential(
             nn.Linear(2, 3).requires_grad_(False), nn.Linear(3, 3))  # 12
         self.neck = nn.Linear(3, 4)  # 16

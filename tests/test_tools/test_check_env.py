@@ -16,7 +16,7 @@ GOOD = {
     'torch': '2.13.0+cpu', 'numpy': '2.4.6', 'mmengine': '0.10.7',
     'opencv-python-headless': '5.0.0', 'mmcv-lite': '2.1.0', 'mmdet': '3.3.0',
     'pycocotools': '2.0.11', 'scipy': '1.17.1', 'matplotlib': '3.11.2',
-    'tqdm': '4.70.1', 'setuptools': '80.10.2', 'motmetrics': '1.4.0'}
+    'tqdm': '4.70.1', 'setuptools': '80.10.2'}
 
 
 def changed(remove=(), **add):
@@ -52,8 +52,6 @@ FORKS = dict(onedl_mmengine='0.10.12', onedl_mmdetection='3.5.1',
      [(False, 'pkg_resources', 'setuptools<81')]),
     (changed(torch='2.5.1'), (3, 11), [(True, 'torch 2.5.1', '>=2.7')]),
     (changed(numpy='1.24.4'), (3, 11), [(True, 'numpy 1.24.4', '>=1.26')]),
-    (changed(['motmetrics']), (3, 11),
-     [(False, 'motmetrics', 'pip install motmetrics')]),
     # A build of someone's own is not judged.
     (changed(setuptools='unknown'), (3, 11), []),
 ])

@@ -108,7 +108,8 @@ def test_class_names_of_the_data_set_are_stored(tool, tmp_path):
 
 def test_class_names_that_are_not_those_of_the_model(tool):
     answer = tool('sipmask', official('sipmask'), **loader_of('a', 'b'))
-    assert 'has 3 classes and its data set names 2' in answer
+    assert 'other shape' in answer and 'instead of (2, ' in answer
+    assert 'use the config that matches the checkpoint' in answer
     assert answer.count('\n') == 0
 
 

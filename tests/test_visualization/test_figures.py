@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from mmvis_memcnp.datasets.annotated_video import AnnotatedVideo
 from mmvis_memcnp.results import (
     Ranked,
     TrackStore,
@@ -27,7 +28,6 @@ from mmvis_memcnp.visualization import (
     warm,
     write_image,
 )
-from mmvis_memcnp.visualization.annotations import AnnotatedVideo
 from mmvis_memcnp.visualization.panels import grid
 from mmvis_memcnp.visualization.selection import NEGATIVE, POSITIVE
 

@@ -28,9 +28,8 @@ PACKAGES = {
     'matplotlib': ('matplotlib', ),
     'tqdm': ('tqdm', ),
     'setuptools': ('setuptools', ),
-    'motmetrics': ('motmetrics', ),
 }
-OPTIONAL = ('motmetrics', 'setuptools')
+OPTIONAL = ('setuptools', )
 
 
 @dataclass
@@ -122,11 +121,6 @@ def check_versions(versions: dict[str, str],
             False, f'setuptools {versions["setuptools"]} has no '
             'pkg_resources: mmcv cannot be compiled (running is unaffected)',
             'pip install "setuptools<81" before `make ops`')
-    if 'motmetrics' not in versions:
-        yield Finding(
-            False, 'motmetrics is not installed: identity scores come from '
-            'the implementation of this package',
-            'pip install motmetrics, only to compare')
 
 
 def check_imports() -> Iterator[Finding]:

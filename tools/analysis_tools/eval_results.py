@@ -6,12 +6,13 @@ this format (YouTube-VIS, OVIS, your own).
 import argparse
 import json
 import sys
-from typing import Any, Dict, Iterable, List, Optional
+from collections.abc import Iterable
+from typing import Any
 
 from tqdm import tqdm
 
 from mmvis_memcnp.evaluation.functional import (
-    GroundTruth,
+    AnnotationFile,
     ResultTrack,
     TrackingCounts,
     average_precision,
@@ -49,11 +50,11 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def tracking_scores(gt: GroundTruth, results: Iterable[ResultTrack],
+def tracking_scores(gt: AnnotationFile, results: Iterable[ResultTrack],
                     videos: Iterable[int],
-                    score_thr: float) -> Dict[str, float]:
+                    score_thr: float) -> dict[str, float]:
     """Tracking scores over videos; classes are not told apart."""
-    found: Dict[int, List[ResultTrack]] = {}
+    found: dict[int, list[ResultTrack]] = {}
     for track in results:
         if track.score >= score_thr:
             found.setdefault(track.video_id, []).append(track)
@@ -63,9 +64,9 @@ def tracking_scores(gt: GroundTruth, results: Iterable[ResultTrack],
     return sum(counts, TrackingCounts()).scores()
 
 
-def report(args: argparse.Namespace) -> Dict[str, Any]:
+def report(args: argparse.Namespace) -> dict[str, Any]:
     """Print the tables and return all numbers."""
-    gt = GroundTruth.load(args.ground_truth)
+    gt = AnnotationFile.load(args.ground_truth)
     if not gt.has_annotations:
         raise ValueError(f'{gt.name} has no annotations: there is nothing to '
                          'score against.')
@@ -78,7 +79,7 @@ def report(args: argparse.Namespace) -> Dict[str, Any]:
     videos = tqdm(gt.videos, 'videos', disable=None, leave=False)
     result = average_precision(
         reduce_results(gt, results, videos), list(gt.categories))
-    numbers: Dict[str, Any] = dict(result.stats())
+    numbers: dict[str, Any] = dict(result.stats())
     rows = {'all': result.stats()}
     if args.classwise:
         per_class = result.per_class()
@@ -104,7 +105,7 @@ def finite(value: Any) -> Any:
     return None if value != value else value
 
 
-def main() -> Optional[str]:
+def main() -> str | None:
     args = parse_args()
     try:
         numbers = report(args)

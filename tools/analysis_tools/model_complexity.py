@@ -26,6 +26,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import torch
@@ -38,37 +39,40 @@ from torch.utils.flop_counter import FlopCounterMode
 from mmvis_memcnp.apis import load_config
 from mmvis_memcnp.cli.options import add_config_options
 from mmvis_memcnp.cli.run import run_tool
-from mmvis_memcnp.datasets.classes import sync_num_classes
+from mmvis_memcnp.datasets.class_counts import sync_classes
 from mmvis_memcnp.errors import UserError
 from mmvis_memcnp.models.segmenters.deformable import build_box_branches
+from mmvis_memcnp.models.vis import VIS
 
 # What Table 1 calls the neck of a host with queries, beside box branches.
 TRANSFORMER = ('encoder', 'decoder', 'reference_points')
 
 
-def build_model(path: str | Path, options: dict | None = None) -> nn.Module:
+def build_model(path: str | Path, options: dict | None = None) -> VIS:
     """The model of a config, with random weights; needs no network."""
     cfg = load_config(path, options)
     init_default_scope(cfg.get('default_scope', 'mmdet'))
-    sync_num_classes(cfg)
+    sync_classes(cfg)
     return MODELS.build(cfg.model).eval()
 
 
-def count_parameters(model: nn.Module) -> dict[str, int]:
+def count_parameters(model: VIS) -> dict[str, int]:
     """Parameters of the parts of a model.
 
     Args:
-        model (nn.Module): With a ``backbone`` and perhaps a ``neck``.
+        model (VIS): Its ``parts()`` have a ``backbone``, perhaps a
+            ``neck``, and ``box_branches`` if it is a host with queries.
 
     Returns:
         dict[str, int]: ``backbone``, ``neck``, ``head`` (the rest),
         ``total``, ``trainable`` and ``memcnp`` (part of the head); see the
         top of the file for hosts with queries.
     """
-    if hasattr(model, 'box_branches'):
-        return _count_query_host(model)
+    parts = model.parts()
+    if 'box_branches' in parts:
+        return _count_query_host(parts)
     counts = dict(backbone=0, neck=0, head=0, total=0, trainable=0, memcnp=0)
-    for name, parameter in model.named_parameters():
+    for name, parameter in nn.ModuleDict(parts).named_parameters():
         path = name.split('.')
         part = path[0] if path[0] in ('backbone', 'neck') else 'head'
         counts[part] += parameter.numel()
@@ -78,28 +82,27 @@ def count_parameters(model: nn.Module) -> dict[str, int]:
     return counts
 
 
-def _count_query_host(model: nn.Module) -> dict[str, int]:
+def _count_query_host(parts: dict[str, nn.Module]) -> dict[str, int]:
     """Parts as the ResNet-50 columns of Table 1 have them."""
 
-    def trained(module: nn.Module | None) -> int:
-        return 0 if module is None else sum(
-            p.numel() for p in module.parameters() if p.requires_grad)
+    def trained(module: nn.Module) -> int:
+        return sum(p.numel() for p in module.parameters() if p.requires_grad)
 
-    branches = model.box_branches
+    branches: Any = parts['box_branches']
     with torch.device('meta'):
         plain = trained(
             build_box_branches(len(branches), branches[0].last.in_features))
-    trainable, backbone = trained(model), trained(model.backbone)
-    memory = trained(getattr(model, 'memcnp', None))
-    total = trainable - trained(getattr(model, 'memcnp_training', None))
-    neck = plain + sum(trained(getattr(model, name)) for name in TRANSFORMER)
+    counts = {name: trained(part) for name, part in parts.items()}
+    trainable, backbone = sum(counts.values()), counts['backbone']
+    total = trainable - counts.get('memcnp_training', 0)
+    neck = plain + sum(counts[name] for name in TRANSFORMER)
     return dict(
         backbone=backbone,
         neck=neck,
         head=total - backbone - neck,
         total=total,
         trainable=trainable,
-        memcnp=memory + trained(branches) - plain)
+        memcnp=counts.get('memcnp', 0) + counts['box_branches'] - plain)
 
 
 @torch.no_grad()
@@ -179,7 +182,7 @@ def main() -> None:
     report: dict = count_parameters(model)
     for name, count in report.items():
         print(f'{name:10} {count:12,d} parameters, {count / 1e6:6.2f} M')
-    if hasattr(model, 'box_branches'):
+    if 'box_branches' in model.parts():
         print('As the ResNet-50 columns of Table 1 of the paper: trained '
               'parameters alone; the neck is the deformable transformer with '
               'its plain box branches. The input projection is in the head, '

@@ -18,10 +18,10 @@ from mmvis_memcnp.cli.output_options import (
     save_picture,
 )
 from mmvis_memcnp.cli.run import run_tool
+from mmvis_memcnp.datasets.annotated_video import AnnotatedVideo
 from mmvis_memcnp.errors import UserError
 from mmvis_memcnp.probes import memcnp_probe
 from mmvis_memcnp.visualization import draw_selections
-from mmvis_memcnp.visualization.annotations import AnnotatedVideo
 
 
 def parse_args() -> argparse.Namespace:

@@ -35,8 +35,8 @@ from mmvis_memcnp.compat.checkpoint import (
     load_checkpoint_file,
 )
 from mmvis_memcnp.converters import KEY_MAPS, check_against, guess_system
-from mmvis_memcnp.datasets.classes import dataset_classes, name_of_list
-from mmvis_memcnp.engine.checkpoint_check import class_counts
+from mmvis_memcnp.datasets.class_counts import sync_classes
+from mmvis_memcnp.datasets.classes import name_of_list
 from mmvis_memcnp.errors import UserError
 from mmvis_memcnp.results.ownership import check_file, new_file
 
@@ -69,27 +69,6 @@ def find_system(names: Iterable[str], system: str | None) -> str:
     return system
 
 
-def classes_of(cfg: Config) -> tuple[str, ...] | None:
-    """Class names of the data set that a config tests on, if it says them.
-
-    A config without a test part (COCO) has those of its training data.
-
-    Raises:
-        ValueError: if the model has another number of classes.
-    """
-    loader = (cfg.get('test_dataloader') or cfg.get('val_dataloader')
-              or cfg.get('train_dataloader') or {})
-    dataset = loader.get('dataset')
-    classes = dataset_classes(dataset) if dataset else None
-    counts = class_counts(cfg.model)
-    if classes is not None and counts and counts != {len(classes)}:
-        raise ValueError(
-            f'the model of the config has {sorted(counts)[0]} classes and its '
-            f'data set names {len(classes)}: pass the config of the data set '
-            'that the checkpoint was trained on')
-    return classes
-
-
 def convert(source: Path, cfg: Config,
             system: str | None) -> tuple[dict, str]:
     """Read, rename and check a checkpoint.
@@ -113,7 +92,7 @@ def convert(source: Path, cfg: Config,
     init_default_scope(cfg.get('default_scope', 'mmdet'))
     if 'model' not in cfg:
         raise ValueError(f'{cfg.filename} has no model: pass a model config')
-    classes = classes_of(cfg)
+    classes = sync_classes(cfg)
     check_against(MODELS.build(cfg.model), state)
     meta: dict[str, Any] = dict(
         system=system, source=source.name, source_sha256=sha256(source))

@@ -13,7 +13,8 @@ import importlib.machinery
 import importlib.util
 import sys
 import types
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 from ..announce import announce
 from . import deform_conv, focal_loss, ms_deform_attn, nms, roi_align

@@ -20,22 +20,16 @@ class LoadFrame(BaseTransform):
     Adds ``img`` (uint8 (H, W, 3), BGR), ``img_shape`` and ``ori_shape``
     (both (H, W)).
 
-    Args:
-        backend_args: Storage backend of mmengine's file access.
-
     Raises:
         FileNotFoundError: If the file does not exist.
         ValueError: If it is cut off, no image, or of another size.
     """
 
-    def __init__(self, backend_args: dict | None = None) -> None:
-        self.backend_args = backend_args
-
     def transform(self, results: dict) -> dict:
         """Load ``results['img_path']``."""
         path = results['img_path']
         try:
-            data = fileio.get(path, backend_args=self.backend_args)
+            data = fileio.get(path)
         except FileNotFoundError as error:
             raise FileNotFoundError(
                 f'The frame {path} does not exist; check data_root and '
@@ -54,7 +48,7 @@ class LoadFrame(BaseTransform):
         return results
 
     def __repr__(self) -> str:
-        return f'{type(self).__name__}(backend_args={self.backend_args})'
+        return f'{type(self).__name__}()'
 
 
 @TRANSFORMS.register_module()

@@ -5,8 +5,8 @@ central interval of probability p in a share p of all cases (Kuleshov et al.,
 2018), and useful if dropping the least certain predictions lowers the mean
 error as fast as dropping the worst ones would (Ilg et al., 2018).
 """
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Dict, Optional, Sequence
 
 import numpy as np
 from scipy.special import ndtri
@@ -88,7 +88,7 @@ class Sparsification:
 
 def sparsification(errors: np.ndarray,
                    uncertainties: np.ndarray,
-                   fractions: Optional[Sequence[float]] = None
+                   fractions: Sequence[float] | None = None
                    ) -> Sparsification:
     """Does uncertainty point at the errors?
 
@@ -114,7 +114,7 @@ def sparsification(errors: np.ndarray,
         fractions, float)
     keep = np.maximum(1, np.ceil((1 - shares) * len(errors) - 1e-9)).astype(
         int)
-    curves: Dict[str, np.ndarray] = {}
+    curves: dict[str, np.ndarray] = {}
     for name, key in (('uncertainty', uncertainties), ('error', errors)):
         ordered = errors[np.argsort(key, kind='stable')]  # surest first
         curves[name] = (np.cumsum(ordered) / np.arange(1, len(errors) + 1))[
@@ -124,6 +124,31 @@ def sparsification(errors: np.ndarray,
         shares, curves['uncertainty'], curves['error'],
         _area(curves['uncertainty'] - curves['error'], shares) / scale,
         _area(errors.mean() - curves['error'], shares) / scale)
+
+
+def auroc(uncertainties: np.ndarray, failed: np.ndarray) -> float:
+    """Area under the ROC curve: does uncertainty tell failures?
+
+    Args:
+        uncertainties (np.ndarray): (N,) one number each, without NaN.
+        failed (np.ndarray): bool (N,).
+
+    Returns:
+        float: Chance that a failure is less certain than a success, ties
+        counting one half; .5 = uninformative, NaN without a failure or
+        without a success.
+    """
+    failed = np.asarray(failed, bool)
+    failures = int(failed.sum())
+    pairs = failures * (len(failed) - failures)
+    if not pairs:
+        return float('nan')
+    _, place, count = np.unique(np.asarray(uncertainties, float),
+                                return_inverse=True, return_counts=True)
+    # Of equal values each has the mean of their ranks, from 1 on.
+    ranks = (np.cumsum(count) - (count - 1) / 2)[place]
+    wins = ranks[failed].sum() - failures * (failures + 1) / 2
+    return float(wins / pairs)
 
 
 def _area(heights: np.ndarray, at: np.ndarray) -> float:

@@ -1,8 +1,11 @@
 """Ground truth of a YouTube-VIS style json, as the scores need it."""
+from __future__ import annotations
+
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence, Union
+from typing import Any
 
 import numpy as np
 
@@ -30,11 +33,11 @@ class GTTrack:
     category_id: int
     crowd: bool
     area: float
-    segmentations: List[Optional[RLE]]
+    segmentations: list[RLE | None]
 
 
 @dataclass
-class GroundTruth:
+class AnnotationFile:
     """A whole json file.
 
     Attributes:
@@ -45,9 +48,9 @@ class GroundTruth:
             ``segmentations`` are compressed run-length codes or None.
         name: file name, for messages.
     """
-    videos: Dict[int, Dict[str, Any]]
-    categories: Dict[int, str]
-    annotations: Dict[int, List[Dict[str, Any]]] = field(default_factory=dict)
+    videos: dict[int, dict[str, Any]]
+    categories: dict[int, str]
+    annotations: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
     name: str = 'the ground truth'
 
     @property
@@ -56,7 +59,7 @@ class GroundTruth:
         return bool(self.annotations)
 
     @classmethod
-    def load(cls, source: Union[str, Path, Dict[str, Any]]) -> 'GroundTruth':
+    def load(cls, source: str | Path | dict[str, Any]) -> AnnotationFile:
         """Read a YouTube-VIS / OVIS json.
 
         All masks are read here, so that a bad one is known before a model
@@ -107,7 +110,7 @@ class GroundTruth:
         """Number of frames of a video."""
         return num_frames(self.videos[video_id])
 
-    def tracks(self, video_id: int) -> List[GTTrack]:
+    def tracks(self, video_id: int) -> list[GTTrack]:
         """Annotated objects of a video, in file order.
 
         Areas come from the json's ``areas``, as in the official evaluator,
@@ -125,8 +128,8 @@ class GroundTruth:
         return found
 
 
-def read_video_ids(source: Union[str, Path, Sequence[int]],
-                   gt: GroundTruth) -> List[int]:
+def read_video_ids(source: str | Path | Sequence[int],
+                   gt: AnnotationFile) -> list[int]:
     """Video ids of a subset.
 
     Args:
@@ -143,7 +146,7 @@ def read_video_ids(source: Union[str, Path, Sequence[int]],
             f'There is no list of videos at {source}: correct the path in '
             'subsets of the evaluator, or set subsets to None.')
     if str(source).endswith('.json'):
-        source = list(GroundTruth.load(str(source)).videos)
+        source = list(AnnotationFile.load(str(source)).videos)
     elif isinstance(source, (str, Path)):
         words = Path(source).read_text().split()
         wrong = [w for w in words if not w.isdigit()]
@@ -157,7 +160,7 @@ def read_video_ids(source: Union[str, Path, Sequence[int]],
     return list(source)
 
 
-def stack_areas(tracks: List[List[Optional[RLE]]]) -> np.ndarray:
+def stack_areas(tracks: list[list[RLE | None]]) -> np.ndarray:
     """Areas of several tracks: int64 (n, longest), zero padded."""
     longest = max((len(t) for t in tracks), default=0)
     found = np.zeros((len(tracks), longest), np.int64)

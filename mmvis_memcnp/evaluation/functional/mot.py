@@ -5,8 +5,9 @@ al., 2016) with the conventions of py-motmetrics: correspondences of earlier
 frames are kept first, the rest is assigned at the smallest total distance;
 data set numbers come from summed counts, not from averaged ratios.
 """
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Dict, List, Optional, Protocol, Sequence
+from typing import Protocol
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
@@ -18,7 +19,7 @@ class Segmented(Protocol):
     """A track with a mask, or None, a frame."""
 
     @property
-    def segmentations(self) -> Sequence[Optional[RLE]]:
+    def segmentations(self) -> Sequence[RLE | None]:
         """Run-length codes or None."""
 
 
@@ -63,7 +64,7 @@ class TrackingCounts:
         return TrackingCounts(*(getattr(self, f.name) + getattr(other, f.name)
                                 for f in fields(self)))
 
-    def scores(self) -> Dict[str, float]:
+    def scores(self) -> dict[str, float]:
         """All counts and ratios by their py-motmetrics names.
 
         ``motp`` is the mean distance (1 - IoU) of matched boxes; it is NaN
@@ -188,13 +189,13 @@ def count_tracks(ground_truths: Sequence[Segmented],
 
 
 def _match_frame(cost: np.ndarray, allowed: np.ndarray, current: np.ndarray,
-                 columns: np.ndarray) -> List[Sequence[int]]:
+                 columns: np.ndarray) -> list[Sequence[int]]:
     """Pairs (row, column) of one frame.
 
     First the latest identity of each object if it is there and near enough,
     in object order, then as many pairs as possible at the smallest sum.
     """
-    pairs: List[Sequence[int]] = []
+    pairs: list[Sequence[int]] = []
     left = allowed.copy()
     for i, identity in enumerate(current):
         for j in np.flatnonzero(columns == identity):

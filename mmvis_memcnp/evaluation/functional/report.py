@@ -1,10 +1,10 @@
 """The numbers that papers report, and their table."""
-from typing import Dict, Mapping
+from collections.abc import Mapping
 
 HEADLINE = ('AP', 'AP50', 'AP75', 'AR1', 'AR10')
 
 
-def headline(stats: Mapping[str, float]) -> Dict[str, float]:
+def headline(stats: Mapping[str, float]) -> dict[str, float]:
     """The five numbers of the papers, in 0..1; -1 = no ground truth."""
     return {name: stats[name] for name in HEADLINE}
 

@@ -1,11 +1,12 @@
 """Results of a data set as read from a submission file (results.json)."""
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, Iterable, List, Optional, Sequence, Union
+from typing import Any
 
 from ...results.json_rules import is_id, is_number, parse_json
 from ...results.rle import RLE, MaskError, short, to_rles
-from .ground_truth import GroundTruth
+from .ground_truth import AnnotationFile
 from .track_iou import Cell, reduce_video
 
 
@@ -23,13 +24,13 @@ class ResultTrack:
     video_id: int
     category_id: int
     score: float
-    segmentations: Sequence[Optional[RLE]]
+    segmentations: Sequence[RLE | None]
     name: str = 'a result'
 
 
 def read_results(
-        source: Union[str, Path, Iterable[Dict[str, Any]]]
-) -> List[ResultTrack]:
+        source: str | Path | Iterable[dict[str, Any]]
+) -> list[ResultTrack]:
     """Read a results file.
 
     Args:
@@ -86,7 +87,7 @@ def _read(entry: Any, where: str) -> ResultTrack:
                        float(entry['score']), masks, where)
 
 
-def check_results(gt: GroundTruth, results: Iterable[ResultTrack]) -> None:
+def check_results(gt: AnnotationFile, results: Iterable[ResultTrack]) -> None:
     """Compare results with the videos and categories of the ground truth.
 
     Raises:
@@ -122,9 +123,9 @@ def check_results(gt: GroundTruth, results: Iterable[ResultTrack]) -> None:
 
 
 def reduce_results(
-        gt: GroundTruth,
+        gt: AnnotationFile,
         results: Iterable[ResultTrack],
-        videos: Optional[Iterable[int]] = None) -> Dict[int, Dict[int, Cell]]:
+        videos: Iterable[int] | None = None) -> dict[int, dict[int, Cell]]:
     """Reduce the videos of the ground truth, see `reduce_video`.
 
     Args:
@@ -135,7 +136,7 @@ def reduce_results(
     Returns:
         ``{video id: {category id: Cell}}``.
     """
-    by_video: Dict[int, List[ResultTrack]] = {}
+    by_video: dict[int, list[ResultTrack]] = {}
     for track in results:
         by_video.setdefault(track.video_id, []).append(track)
     return {

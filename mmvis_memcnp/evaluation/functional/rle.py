@@ -3,7 +3,7 @@
 A track is a list of compressed COCO codes, one a frame, with None where the
 object is absent; see :func:`~mmvis_memcnp.results.rle.to_rle`.
 """
-from typing import Optional, Sequence, Tuple
+from collections.abc import Sequence
 
 import numpy as np
 from pycocotools import mask as mask_utils
@@ -11,7 +11,7 @@ from pycocotools import mask as mask_utils
 from ...results.rle import RLE
 
 
-def areas(track: Sequence[Optional[RLE]]) -> np.ndarray:
+def areas(track: Sequence[RLE | None]) -> np.ndarray:
     """Mask areas of a track.
 
     Args:
@@ -27,13 +27,13 @@ def areas(track: Sequence[Optional[RLE]]) -> np.ndarray:
     return found
 
 
-def mean_area(per_frame: Sequence[Optional[float]]) -> float:
+def mean_area(per_frame: Sequence[float | None]) -> float:
     """Mean of the non-zero areas of a track, 0 if there is none."""
     seen = [a for a in per_frame if a]
     return float(np.mean(np.asarray(seen))) if seen else 0.
 
 
-def tight_boxes(track: Sequence[Optional[RLE]]) -> np.ndarray:
+def tight_boxes(track: Sequence[RLE | None]) -> np.ndarray:
     """Tight boxes around the masks of a track.
 
     Args:
@@ -52,7 +52,7 @@ def tight_boxes(track: Sequence[Optional[RLE]]) -> np.ndarray:
     return found
 
 
-def stack_boxes(tracks: Sequence[Sequence[Optional[RLE]]],
+def stack_boxes(tracks: Sequence[Sequence[RLE | None]],
                 frames: int) -> np.ndarray:
     """Tight boxes of several tracks: float64 (n, frames, 4), see above."""
     found = np.full((len(tracks), frames, 4), np.nan)
@@ -61,7 +61,7 @@ def stack_boxes(tracks: Sequence[Sequence[Optional[RLE]]],
     return found
 
 
-def _sizes(tracks: Sequence[Sequence[Optional[RLE]]],
+def _sizes(tracks: Sequence[Sequence[RLE | None]],
            frames: int) -> np.ndarray:
     """Frame sizes (n, frames) coded as one integer; -1 absent, -2 ended."""
     found = np.full((len(tracks), frames), -2, np.int64)
@@ -72,9 +72,9 @@ def _sizes(tracks: Sequence[Sequence[Optional[RLE]]],
 
 
 def intersections(
-        tracks: Sequence[Sequence[Optional[RLE]]],
-        others: Sequence[Sequence[Optional[RLE]]], track_areas: np.ndarray,
-        other_areas: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
+        tracks: Sequence[Sequence[RLE | None]],
+        others: Sequence[Sequence[RLE | None]], track_areas: np.ndarray,
+        other_areas: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Sums over frames of mask intersections and unions of track pairs.
 
     With its crowd flag the run-length IoU is ``|p & g| / |p|``, so one call

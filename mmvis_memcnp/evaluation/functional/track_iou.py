@@ -3,8 +3,9 @@
 After this no mask is needed any more, so that a data set is scored in the
 memory of one video.
 """
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Dict, List, Optional, Protocol, Sequence
+from typing import Protocol
 
 import numpy as np
 
@@ -21,7 +22,7 @@ class Prediction(Protocol):
     category_id: int
 
     @property
-    def segmentations(self) -> Sequence[Optional[RLE]]:
+    def segmentations(self) -> Sequence[RLE | None]:
         """T codes or None; may be read from disk at every access."""
 
 
@@ -44,7 +45,7 @@ class Cell:
 
 
 def reduce_video(predictions: Sequence[Prediction],
-                 ground_truths: Sequence[GTTrack]) -> Dict[int, Cell]:
+                 ground_truths: Sequence[GTTrack]) -> dict[int, Cell]:
     """Track IoUs of one video, by category.
 
     The track IoU is the sum over frames of intersections divided by the sum
@@ -76,8 +77,8 @@ def reduce_video(predictions: Sequence[Prediction],
     }
 
 
-def _reduce_cell(predictions: List[Prediction],
-                 ground_truths: List[GTTrack]) -> Cell:
+def _reduce_cell(predictions: list[Prediction],
+                 ground_truths: list[GTTrack]) -> Cell:
     scores = np.asarray([p.score for p in predictions], np.float64)
     order = np.argsort(-scores, kind='stable')[:MAX_DETS]
     gt_masks = [g.segmentations for g in ground_truths]

@@ -4,8 +4,8 @@ The numbers of the official YouTube-VIS evaluator (youtubevos/cocoapi), every
 cell of its arrays, computed from the reduced videos of ``track_iou``.
 One deliberate difference: an annotation with id 0 can be matched.
 """
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Dict, List, Mapping, Sequence, Tuple
 
 import numpy as np
 
@@ -36,12 +36,12 @@ class APResult:
         recall: float64 (10, K, 4, 3).
         scores: score reached, as ``precision``.
     """
-    cat_ids: List[int]
+    cat_ids: list[int]
     precision: np.ndarray
     recall: np.ndarray
     scores: np.ndarray
 
-    def stats(self) -> Dict[str, float]:
+    def stats(self) -> dict[str, float]:
         """The twelve numbers of the official summary, in 0..1 or -1."""
         values = [
             _mean(self.precision[..., 0, 2]),
@@ -53,7 +53,7 @@ class APResult:
         ]
         return dict(zip(STAT_NAMES, values, strict=True))
 
-    def per_class(self) -> Dict[int, Dict[str, float]]:
+    def per_class(self) -> dict[int, dict[str, float]]:
         """``{category id: {AP, AP50, AP75, AR1, AR10, AR100}}``."""
         return {
             c: {
@@ -76,7 +76,8 @@ def _mean(values: np.ndarray) -> float:
     return float(valid.mean()) if valid.size else -1.
 
 
-def match(cell: Cell) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
+def match_at_thresholds(
+        cell: Cell) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Greedy matching of one video and category.
 
     Predictions take, best score first, the free ground truth with the
@@ -136,14 +137,14 @@ def average_precision(videos: Mapping[int, Mapping[int, Cell]],
     for k, category in enumerate(ids):
         cells = [videos[v][category] for v in sorted(videos)
                  if category in videos[v]]
-        matches = [match(cell) for cell in cells]
+        matches = [match_at_thresholds(cell) for cell in cells]
         for m, limit in enumerate(MAX_DET_LIMITS):
             _accumulate(cells, matches, limit, precision[:, :, k, :, m],
                         recall[:, k, :, m], scores[:, :, k, :, m])
     return APResult(ids, precision, recall, scores)
 
 
-def _accumulate(cells: Sequence[Cell], matches: Sequence[Tuple], limit: int,
+def _accumulate(cells: Sequence[Cell], matches: Sequence[tuple], limit: int,
                 precision: np.ndarray, recall: np.ndarray,
                 scores: np.ndarray) -> None:
     """Fill the cells of one category and limit, in place."""

@@ -9,13 +9,12 @@ import os
 import tempfile
 import weakref
 import zipfile
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, Dict, Iterable, NamedTuple, Union
+from typing import Any, NamedTuple
 
-from ...results import rle_to_json
 from ...results.ownership import new_file
-
-_SEPARATOR = b',\n'
+from ...results.results_json import SEPARATOR, write_entries
 
 
 class Piece(NamedTuple):
@@ -30,6 +29,25 @@ class Piece(NamedTuple):
     start: int
     size: int
 
+    def blocks(self) -> Iterator[bytes]:
+        """The bytes, at most a megabyte at a time.
+
+        Raises:
+            ValueError: If the spool file has become shorter.
+        """
+        left = self.size
+        if not left:
+            return
+        with open(self.path, 'rb') as source:
+            source.seek(self.start)
+            while left:
+                block = source.read(min(left, 1 << 20))
+                if not block:
+                    raise ValueError(f'{self.path} ends early: was it changed '
+                                     'while the results were collected?')
+                left -= len(block)
+                yield block
+
 
 class ResultsSpool:
     """A temporary file of result entries, gone when it is closed.
@@ -39,19 +57,19 @@ class ResultsSpool:
             calls `write_results`.
     """
 
-    def __init__(self, folder: Union[str, Path]):
+    def __init__(self, folder: str | Path):
         os.makedirs(folder, exist_ok=True)
         self._file = tempfile.NamedTemporaryFile(
             dir=folder, prefix='.vis_results_', suffix='.part')
         # Also when the process ends before `close`, as after Ctrl-C.
         weakref.finalize(self, self._file.close)
 
-    def append(self, entries: Iterable[Dict[str, Any]]) -> Piece:
+    def append(self, entries: Iterable[dict[str, Any]]) -> Piece:
         """Add the entries of one video; only one is in memory at a time."""
         start = self._file.tell()
         for entry in entries:
             if self._file.tell() > start:
-                self._file.write(_SEPARATOR)
+                self._file.write(SEPARATOR)
             self._file.write(json.dumps(entry).encode())
         self._file.flush()
         return Piece(self._file.name, start, self._file.tell() - start)
@@ -61,26 +79,7 @@ class ResultsSpool:
         self._file.close()
 
 
-def result_entry(video_id: int, category_id: int,
-                 track: Any) -> Dict[str, Any]:
-    """One entry of results.json.
-
-    Args:
-        video_id: id in the ground truth's json.
-        category_id: category id of the json (not a class index).
-        track: has ``score`` and ``segmentations`` (run-length codes with
-            bytes or str, or None, one a frame).
-    """
-    return dict(
-        video_id=int(video_id),
-        category_id=int(category_id),
-        score=float(track.score),
-        segmentations=[
-            rle and rle_to_json(rle) for rle in track.segmentations
-        ])
-
-
-def write_results(pieces: Iterable[Piece], path: Union[str, Path]) -> None:
+def write_results(pieces: Iterable[Piece], path: str | Path) -> None:
     """Join spooled videos into one results.json.
 
     Args:
@@ -88,22 +87,11 @@ def write_results(pieces: Iterable[Piece], path: Union[str, Path]) -> None:
         path: the file; replaced as a whole, if it was written here.
     """
     with new_file(path, overwrite=True) as name, open(name, 'wb') as target:
-        target.write(b'[')
-        first = True
-        for piece in pieces:
-            if not piece.size:
-                continue
-            if not first:
-                target.write(_SEPARATOR)
-            first = False
-            with open(piece.path, 'rb') as source:
-                source.seek(piece.start)
-                _copy(source, target, piece.size)
-        target.write(b']')
+        write_entries(target, (piece.blocks() for piece in pieces))
 
 
-def write_submission(results: Union[str, Path],
-                     path: Union[str, Path]) -> None:
+def write_submission(results: str | Path,
+                     path: str | Path) -> None:
     """Pack results for an evaluation server.
 
     Args:
@@ -115,11 +103,3 @@ def write_submission(results: Union[str, Path],
         archive.write(results, 'results.json')
 
 
-def _copy(source: BinaryIO, target: BinaryIO, size: int) -> None:
-    while size:
-        block = source.read(min(size, 1 << 20))
-        if not block:
-            raise ValueError(f'{source.name} ends early: was it changed '
-                             'while the results were collected?')
-        target.write(block)
-        size -= len(block)

@@ -1,43 +1,50 @@
 """The metric of a test or validation loop over videos."""
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Union
+from typing import Any
 
 from mmdet.registry import METRICS
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 
 from ...results.ownership import check_file
+from ...results.results_json import result_entry
+from ...results.store import Track
 from ..functional import (
+    AnnotationFile,
     Cell,
-    GroundTruth,
+    GTTrack,
+    Pairs,
     TrackingCounts,
     average_precision,
     count_tracks,
     format_table,
     headline,
+    pair_video,
     read_video_ids,
     reduce_video,
+    reliability,
 )
 from .results_writer import (
     Piece,
     ResultsSpool,
-    result_entry,
     write_results,
     write_submission,
 )
 
-VideoIds = Union[str, Sequence[int]]
+VideoIds = str | Sequence[int]
 
 
 @dataclass
 class _VideoRecord:
     """What is kept of a video: a few kilobytes and a place on disk."""
     video_id: int
-    cells: Optional[Dict[int, Cell]] = None
-    tracking: Optional[TrackingCounts] = None
-    piece: Optional[Piece] = None
+    cells: dict[int, Cell] | None = None
+    tracking: TrackingCounts | None = None
+    piece: Piece | None = None
+    pairs: Pairs | None = None
 
 
 @METRICS.register_module()
@@ -59,6 +66,11 @@ class VISMetric(BaseMetric):
             a json of these videos}``; the five numbers are also reported on
             each, as ``AP_<name>``.  Read only where there is something to
             score.
+        reliability_thr: also report what scores and predicted standard
+            deviations say about boxes that fail (see
+            :func:`~mmvis_memcnp.evaluation.functional.reliability`), of
+            instances with at least this score; None: not. About 100 bytes of
+            memory an instance.
         outfile_prefix: write ``<prefix>.json`` (results.json of the
             servers).  ``<work_dir>/vis_results`` if None and needed.
             A file that was not written by this package is never replaced.
@@ -70,24 +82,31 @@ class VISMetric(BaseMetric):
             ``outfile_prefix`` may be replaced; those in ``work_dir`` and
             those of this run may in any case.
         collect_device, prefix, collect_dir: see ``BaseMetric``.
+
+    Attributes:
+        pairs: with ``reliability_thr``, on the first rank and once scored:
+            every instance with its truth.
     """
 
     def __init__(self,
                  ann_file: str,
                  classwise: bool = False,
                  score_thr: float = .3,
-                 subsets: Optional[Mapping[str, VideoIds]] = None,
-                 outfile_prefix: Optional[str] = None,
+                 subsets: Mapping[str, VideoIds] | None = None,
+                 reliability_thr: float | None = None,
+                 outfile_prefix: str | None = None,
                  format_only: bool = False,
                  work_dir: str = 'work_dirs',
                  overwrite: bool = False,
                  collect_device: str = 'cpu',
-                 prefix: Optional[str] = None,
-                 collect_dir: Optional[str] = None) -> None:
+                 prefix: str | None = None,
+                 collect_dir: str | None = None) -> None:
         super().__init__(collect_device, prefix, collect_dir)
-        self.gt = GroundTruth.load(ann_file)
+        self.gt = AnnotationFile.load(ann_file)
         self.classwise = classwise
         self.score_thr = score_thr
+        self.reliability_thr = reliability_thr
+        self.pairs: Pairs | None = None
         self.scoring = self.gt.has_annotations and not format_only
         self.subsets = {
             name: read_video_ids(ids, self.gt)
@@ -105,17 +124,17 @@ class VISMetric(BaseMetric):
         for suffix in self._suffixes():
             check_file(f'{self.outfile_prefix}{suffix}', '--out',
                        overwrite or outfile_prefix is None, [ann_file])
-        self._spool: Optional[ResultsSpool] = None
-        self._cat_ids: Optional[List[int]] = None
+        self._spool: ResultsSpool | None = None
+        self._cat_ids: list[int] | None = None
 
-    def _suffixes(self) -> List[str]:
+    def _suffixes(self) -> list[str]:
         """Of the files that are written."""
         if self.outfile_prefix is None:
             return []
         return ['.json', '.zip'] if self.submitting else ['.json']
 
     @property
-    def cat_ids(self) -> List[int]:
+    def cat_ids(self) -> list[int]:
         """Category id of the json of every class label.
 
         Raises:
@@ -136,7 +155,8 @@ class VISMetric(BaseMetric):
             self._cat_ids = [int(c) for c in ids]
         return self._cat_ids
 
-    def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
+    def process(self, data_batch: object,
+                data_samples: Sequence[dict]) -> None:
         """Reduce finished videos.
 
         Args:
@@ -168,10 +188,28 @@ class VISMetric(BaseMetric):
                 _LazyTrack(self.cat_ids[t.label], float(t.score), t)
                 for t in tracks
             ])
+            if self.reliability_thr is not None:
+                record.pairs = self._pair(video_id, tracks)
         return record
 
+    def _pair(self, video_id: int, tracks: Sequence[Track]) -> Pairs:
+        # An identity that is ranked under several labels is one box a frame.
+        best: dict[int, Track] = {}
+        for track in tracks:
+            if track.id not in best or track.score > best[track.id].score:
+                best[track.id] = track
+        video = self.gt.videos[video_id]
+        return pair_video(
+            ((self.cat_ids[t.label], t.records()) for t in best.values()),
+            self._truth(video_id), (video['height'], video['width']),
+            self.gt.length(video_id), self.reliability_thr or 0.)
+
+    def _truth(self, video_id: int) -> list[GTTrack]:
+        return [g for g in self.gt.tracks(video_id)
+                if g.category_id in self.cat_ids]
+
     def _check(self, video_id: int, num_frames: int,
-               tracks: Sequence[Any]) -> None:
+               tracks: Sequence[Track]) -> None:
         if video_id not in self.gt.videos:
             raise ValueError(
                 f'video {video_id} is not in {self.gt.name}: the metric and '
@@ -190,17 +228,14 @@ class VISMetric(BaseMetric):
 
     def _score(self, record: _VideoRecord,
                predictions: Sequence['_LazyTrack']) -> None:
-        truth = [
-            g for g in self.gt.tracks(record.video_id)
-            if g.category_id in self.cat_ids
-        ]
+        truth = self._truth(record.video_id)
         record.cells = reduce_video(predictions, truth)
         record.tracking = count_tracks(
             [g for g in truth if not g.crowd],
             [p for p in predictions if p.score >= self.score_thr],
             self.gt.length(record.video_id))
 
-    def evaluate(self, size: int) -> Dict[str, float]:
+    def evaluate(self, size: int) -> dict[str, float]:
         """Collect the videos of all ranks, score them, write the files.
 
         Args:
@@ -214,7 +249,7 @@ class VISMetric(BaseMetric):
                 self._spool.close()
                 self._spool = None
 
-    def compute_metrics(self, results: List[_VideoRecord]) -> Dict[str, float]:
+    def compute_metrics(self, results: list[_VideoRecord]) -> dict[str, float]:
         """Scores of the data set, on the first rank.
 
         Args:
@@ -223,7 +258,8 @@ class VISMetric(BaseMetric):
         Returns:
             ``AP``, ``AP50``, ``AP75``, ``AR1``, ``AR10``, the same with
             ``_<subset>``, ``IDF1``, ``id_switches`` and, classwise,
-            ``AP_class/<name>``; empty if nothing can be scored.
+            ``AP_class/<name>``, and those of ``reliability_thr`` as
+            ``reliability/<name>``; empty if nothing can be scored.
         """
         records = {r.video_id: r for r in reversed(results)}
         if self.outfile_prefix is not None:
@@ -239,7 +275,7 @@ class VISMetric(BaseMetric):
             write_submission(path, archive)
             print_log(f'submission archive: {archive}', 'current')
 
-    def _summarise(self, records: Dict[int, _VideoRecord]) -> Dict[str, float]:
+    def _summarise(self, records: dict[int, _VideoRecord]) -> dict[str, float]:
         absent = [v for v in self.gt.videos if v not in records]
         if absent:
             print_log(
@@ -272,13 +308,18 @@ class VISMetric(BaseMetric):
             f'IDF1 {tracking["idf1"] * 100:.1f}, identity switches '
             f'{tracking["num_switches"]:.0f} (score >= {self.score_thr})',
             'current')
+        if self.reliability_thr is not None:
+            self.pairs = Pairs.join(
+                records[v].pairs or Pairs.join([]) for v in sorted(records))
+            metrics.update({f'reliability/{name}': number for name, number in
+                            reliability(self.pairs).items()})
         return metrics
 
 
 class _LazyTrack:
     """A predicted track under its category id; masks are read on demand."""
 
-    def __init__(self, category_id: int, score: float, track: Any):
+    def __init__(self, category_id: int, score: float, track: Track):
         self.category_id = category_id
         self.score = score
         self._track = track

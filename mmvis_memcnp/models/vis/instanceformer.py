@@ -201,7 +201,8 @@ class InstanceFormer(VIS):
                              'contrast=None.')
         self.num_classes = num_classes
         self.class_offset = class_offset
-        channels = num_classes + 2 * class_offset
+        #: Channels of a class branch, which a change of classes changes.
+        self.class_channels = channels = num_classes + 2 * class_offset
         self.backbone = MODELS.build(backbone)
         self.neck = MODELS.build(neck)
         self.encoder = MODELS.build(encoder)

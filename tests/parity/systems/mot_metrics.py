@@ -5,7 +5,7 @@ import numpy as np
 from pycocotools import mask as mask_utils
 
 from mmvis_memcnp.evaluation.functional import (
-    GroundTruth,
+    AnnotationFile,
     TrackingCounts,
     count_tracking,
     count_tracks,
@@ -64,7 +64,7 @@ def _mask_boxes(masks: np.ndarray) -> np.ndarray:
 
 def _from_json(fixture: Fixture, item: Dict[str, Any],
                test: Dict[str, Any]) -> Iterator[Tuple[str, Counts]]:
-    gt = GroundTruth.load(fixture.folder / item['files']['ground_truth'])
+    gt = AnnotationFile.load(fixture.folder / item['files']['ground_truth'])
     results: Dict[int, List] = {}
     for p in read_results(fixture.folder / item['files']['results']):
         if test['score_thr'] is None or p.score >= test['score_thr']:

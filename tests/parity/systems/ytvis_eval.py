@@ -8,7 +8,7 @@ from mmvis_memcnp.evaluation.functional import (
     IOU_THRS,
     MAX_DET_LIMITS,
     RECALL_THRS,
-    GroundTruth,
+    AnnotationFile,
     average_precision,
     read_results,
     reduce_results,
@@ -22,7 +22,7 @@ def compute(fixture: Fixture) -> Dict[Tuple[str, str, str], Any]:
     test, part = fixture.run['test'], fixture.run['inputs'][0]['part']
     _check_protocol(test)
     files = fixture.inputs(part)['files']
-    gt = GroundTruth.load(fixture.folder / files['ground_truth'])
+    gt = AnnotationFile.load(fixture.folder / files['ground_truth'])
     cells = reduce_results(
         gt, read_results(fixture.folder / files['results']))
     result = average_precision(cells, list(gt.categories))

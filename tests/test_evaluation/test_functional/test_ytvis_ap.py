@@ -5,11 +5,11 @@ import pytest
 
 from mmvis_memcnp.evaluation.functional import (
     STAT_NAMES,
+    AnnotationFile,
     Cell,
-    GroundTruth,
     average_precision,
     check_results,
-    match,
+    match_at_thresholds,
     read_results,
     read_video_ids,
     reduce_results,
@@ -19,7 +19,7 @@ from ..toy import annotation, ground_truth, result, rle, rows
 
 
 def score(gt, results, videos=None):
-    gt = GroundTruth.load(gt)
+    gt = AnnotationFile.load(gt)
     cells = reduce_results(gt, read_results(results))
     if videos is not None:
         cells = {v: cells[v] for v in videos}
@@ -102,7 +102,7 @@ def test_crowd_takes_any_number_and_is_never_missed():
 def test_equal_ious_go_to_the_later_object():
     cell = Cell(np.array([.9]), np.zeros(1), np.array([[.7, .7]]),
                 np.array([1., 1e5]), np.array([False, False]))
-    matched, ignored, _ = match(cell)
+    matched, ignored, _ = match_at_thresholds(cell)
     assert matched[0, :5, 0].tolist() == [True] * 5  # .5, .55 ... .7
     assert not matched[0, 5:].any()
     # small: object 1 is out of range, the other one is taken
@@ -141,32 +141,32 @@ def test_json_without_annotations(annotations):
     content = ground_truth(annotations)
     if annotations == 'missing':
         del content['annotations']
-    assert not GroundTruth.load(content).has_annotations
+    assert not AnnotationFile.load(content).has_annotations
 
 
 def test_areas_are_recomputed_where_the_json_has_none():
-    gt = GroundTruth.load(ground_truth([
+    gt = AnnotationFile.load(ground_truth([
         annotation(1, [rows(0, 1), None]),
         annotation(2, [rows(0, 1), rows(0)], areas=[10, 20])]))
     assert [t.area for t in gt.tracks(1)] == [8, 15]
 
 
 def test_clear_errors(tmp_path):
-    gt = GroundTruth.load(ground_truth([annotation(1, [rows(0), None])]))
+    gt = AnnotationFile.load(ground_truth([annotation(1, [rows(0), None])]))
     with pytest.raises(ValueError, match='no "videos"'):
-        GroundTruth.load({'images': [], 'annotations': []})
+        AnnotationFile.load({'images': [], 'annotations': []})
     with pytest.raises(ValueError, match='video_id 5 is that of no video'):
-        GroundTruth.load(ground_truth([annotation(1, [None], video=5)]))
+        AnnotationFile.load(ground_truth([annotation(1, [None], video=5)]))
     with pytest.raises(FileNotFoundError, match='check the path'):
-        GroundTruth.load(tmp_path / 'none.json')
+        AnnotationFile.load(tmp_path / 'none.json')
     broken = tmp_path / 'broken.json'
     broken.write_text('{"videos": [')
     with pytest.raises(ValueError, match='broken.json is not a readable json'):
-        GroundTruth.load(broken)
+        AnnotationFile.load(broken)
     with pytest.raises(ValueError, match='not a list'):
         read_results(broken.parent / _dump(tmp_path, {}))
     with pytest.raises(ValueError, match='annotation 3: it has no segment'):
-        GroundTruth.load(ground_truth([dict(id=3, video_id=1,
+        AnnotationFile.load(ground_truth([dict(id=3, video_id=1,
                                             category_id=1)]))
     with pytest.raises(ValueError, match='entry 0 is not an object'):
         read_results([5])
@@ -189,7 +189,7 @@ def _dump(folder, content):
 
 
 def test_video_id_files(tmp_path):
-    gt = GroundTruth.load(ground_truth([], videos=(1, 2)))
+    gt = AnnotationFile.load(ground_truth([], videos=(1, 2)))
     path = tmp_path / 'ids.txt'
     path.write_text('2\n1\n')
     assert read_video_ids(path, gt) == [2, 1]

@@ -13,6 +13,7 @@ from pycocotools import mask as mask_utils
 from mmvis_memcnp.evaluation import VISMetric
 from mmvis_memcnp.evaluation.metrics import vis_metric
 from mmvis_memcnp.results.ownership import MARKER
+from mmvis_memcnp.results.sinks import Record
 
 from ..toy import annotation, ground_truth, result, rows, video_result
 
@@ -303,3 +304,33 @@ def test_two_processes(tmp_path):
                        start_method='fork')
     assert json.loads((tmp_path / 'val.json').read_text()) == entries()
     assert not list(tmp_path.glob('.vis_results*'))
+
+
+def records(sigma, *boxes, score=.9):
+    return [Record(t, 0, 0, score, box, (sigma, ) * 4, {})
+            for t, box in enumerate(boxes)]
+
+
+def test_reliability_of_uncertainty(tmp_path):
+    """A sure hit in video 1, an unsure miss in video 2; 4 x 4 frames."""
+    metric = make(tmp_path, toy_gt(), reliability_thr=.5)
+    hit, miss = sample(1, CAT, CAT[:1] + (.1, ) + CAT[2:]), sample(2, OWL)
+    for track in hit['tracks'].tracks:  # one identity under two labels
+        track.id = 0
+        track.records = lambda: records(
+            .1, (0., 0., 4., 2.), (0., 0., 4., 1.))
+    miss['tracks'].tracks[0].records = lambda: records(
+        .5, (0., 0., 4., 1.)) + records(.9, (0., 0., 1., 1.), score=.4)
+    metric.process(None, [hit])
+    metric.process(None, [miss])
+    scores = metric.evaluate(2)
+    assert metric.pairs.ious.tolist() == [1, .5, 0]
+    np.testing.assert_allclose(
+        metric.pairs.sigmas, np.repeat([[.4], [.4], [2.]], 4, 1))
+    assert scores['reliability/num_pairs'] == 3
+    assert scores['reliability/auroc_sigma'] == 1
+    assert scores['reliability/failures'] == pytest.approx(1 / 3)
+    # Without the option nothing is collected, and nothing is reported.
+    metric = make(tmp_path, toy_gt())
+    metric.process(None, [sample(1, CAT)])
+    assert not any('reliability' in name for name in metric.evaluate(1))

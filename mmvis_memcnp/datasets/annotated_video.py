@@ -6,13 +6,13 @@ import torch
 from mmengine.structures import InstanceData
 from pycocotools import mask as coco_mask
 
-from ..datasets.ytvis_json import parse_track, parse_videos, read_ytvis_json
 from ..evaluation.functional import (
-    GroundTruth,
+    AnnotationFile,
     check_results,
     read_results,
 )
 from ..results import frame_result
+from .ytvis_json import parse_track, parse_videos, read_ytvis_json
 
 
 class AnnotatedVideo:
@@ -48,7 +48,7 @@ class AnnotatedVideo:
         self.video = videos[video_id]
         self.classes = [c['name'] for c in data['categories']]
         self._labels = {c['id']: i for i, c in enumerate(data['categories'])}
-        self._scored_against = GroundTruth(
+        self._scored_against = AnnotationFile(
             {self.video['video_id']: self.video},
             {c['id']: c['name'] for c in data['categories']}, name=self._path)
         self._annotations = [a for a in data['annotations']

@@ -1,0 +1,61 @@
+"""results.json of the YouTube-VIS servers: one entry a track."""
+from collections.abc import Iterable, Sequence
+from typing import BinaryIO, Protocol
+
+from .masks import RLE, rle_to_json
+
+#: Between two entries of the file.
+SEPARATOR = b',\n'
+
+
+class ScoredTrack(Protocol):
+    """A track under one label."""
+
+    @property
+    def score(self) -> float:
+        """Confidence; larger is surer."""
+
+    @property
+    def segmentations(self) -> Sequence[RLE | None]:
+        """A run-length code or None a frame."""
+
+
+def result_entry(video_id: int, category_id: int, track: ScoredTrack) -> dict:
+    """One entry of results.json.
+
+    Args:
+        video_id (int): Id of the video in the json of the ground truth.
+        category_id (int): Category id of that json (not a class index).
+        track (ScoredTrack): What was found.
+
+    Returns:
+        dict: ``video_id``, ``category_id``, ``score`` and ``segmentations``:
+        a code with str counts or None a frame.
+    """
+    return dict(
+        video_id=int(video_id),
+        category_id=int(category_id),
+        score=float(track.score),
+        segmentations=[rle and rle_to_json(rle)
+                       for rle in track.segmentations])
+
+
+def write_entries(file: BinaryIO, pieces: Iterable[Iterable[bytes]]) -> None:
+    """Write results.json, a block at a time.
+
+    Args:
+        file (BinaryIO): Open for writing.
+        pieces (Iterable[Iterable[bytes]]): Blocks of bytes that together are
+            one entry, or several with :data:`SEPARATOR` between; a piece
+            without bytes is left out.
+    """
+    file.write(b'[')
+    separator = b'\n'
+    for piece in pieces:
+        for block in piece:
+            if block:
+                file.write(separator)
+                file.write(block)
+                separator = b''
+        separator = separator or SEPARATOR
+    file.write(b'\n]\n')
