@@ -1,5 +1,5 @@
-_base_ = ['./idol_r18_movingshapes.py', '../_base_/models/idol-memcnp.py']
+_base_ = ['./idol_r18_movingshapes.py', '../_base_/models/memcnp_queries.py']
 
-model = _base_.idol_memcnp
+model = dict(memcnp=_base_.memcnp_queries)
 # So short a training needs a quicker memory.
-model.memcnp.rate = 0.99
+model['memcnp'].update(rate=0.99)

@@ -1,3 +1,6 @@
-_base_ = ['./idol_swin-l_8xb2-12k_ovis.py', '../_base_/models/idol-memcnp.py']
+_base_ = [
+    './idol_swin-l_8xb2-12k_ovis.py',
+    '../_base_/models/memcnp_queries.py'
+]
 
-model = _base_.idol_memcnp
+model = dict(memcnp=_base_.memcnp_queries)

@@ -1,6 +1,6 @@
 _base_ = [
     './idol_swin-l_8xb4-12k_youtubevis2021.py',
-    '../_base_/models/idol-memcnp.py'
+    '../_base_/models/memcnp_queries.py'
 ]
 
-model = _base_.idol_memcnp
+model = dict(memcnp=_base_.memcnp_queries)

@@ -1,7 +1,8 @@
 _base_ = [
-    './seqformer_r18_movingshapes.py', '../_base_/models/memcnp_clips.py'
+    './seqformer_r18_movingshapes.py',
+    '../_base_/models/memcnp_queries.py'
 ]
 
-model = dict(**_base_.memcnp_clips)
-# The schedule is short: a memory that moves faster.
+model = dict(memcnp=_base_.memcnp_queries)
+# So short a training needs a quicker memory.
 model['memcnp'].update(rate=0.99)

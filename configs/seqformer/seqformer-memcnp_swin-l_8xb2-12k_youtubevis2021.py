@@ -1,6 +1,6 @@
 _base_ = [
     './seqformer_swin-l_8xb2-12k_youtubevis2021.py',
-    '../_base_/models/memcnp_clips.py'
+    '../_base_/models/memcnp_queries.py'
 ]
 
-model = dict(**_base_.memcnp_clips)
+model = dict(memcnp=_base_.memcnp_queries)

@@ -5,6 +5,7 @@ from .base import KeyMap, check_against
 from .idol import IDOL
 from .instanceformer import INSTANCEFORMER
 from .mask2former import CTVIS, MASK2FORMER
+from .memcnp_queries import MEMCNP_QUERIES
 from .seqformer import SEQFORMER
 from .sipmask import MEMCNP_SIPMASK, SIPMASK
 from .swin import SWIN, swin_rules, swin_values
@@ -18,7 +19,8 @@ KEY_MAPS: dict[str, KeyMap] = dict(
     seqformer=SEQFORMER,
     instanceformer=INSTANCEFORMER,
     ctvis=CTVIS,
-    mask2former=MASK2FORMER)
+    mask2former=MASK2FORMER,
+    memcnp_queries=MEMCNP_QUERIES)
 
 
 def guess_system(names: Iterable[str]) -> str | None:

@@ -8,6 +8,7 @@ from mmdet.registry import TASK_UTILS
 from mmengine.structures import InstanceData
 
 from ..apis.inferencer import VISInferencer
+from ..models.layers import sides_to_boxes
 from ..models.segmenters.deformable import input_hw
 from ..visualization import (
     LevelSelection,
@@ -54,7 +55,7 @@ class DenseProbe(MemCNPProbe):
         rows, columns = feats[stage].shape[-2:]
         x, y = np.minimum(point * scale // stride,
                           [columns - 1, rows - 1]).astype(int).tolist()
-        scores, boxes = self.head.memory_lookup(feats, stage, y, x, topk)
+        scores, boxes = self.lookup(feats, stage, y, x, topk)
         height, width = inputs.shape[-2:]
         pixels = boxes.cpu().numpy() * np.array([width, height] * 2)
         return Retrieval((np.array([x, y]) + .5) * stride / scale,
@@ -67,7 +68,7 @@ class DenseProbe(MemCNPProbe):
         rows = []
         for image in images:
             inputs, metas = self.inferencer.prepare([image])
-            maps = self.head.uncertainty_maps(self.model.extract_feat(inputs))
+            maps = self.maps(self.model.extract_feat(inputs))
             rows.append([
                 spread_map(m[0].cpu().numpy(), input_hw(inputs),
                            metas[0]['img_shape'], metas[0]['ori_shape'])
@@ -81,14 +82,54 @@ class DenseProbe(MemCNPProbe):
                names: Sequence[str]) -> dict[str, list[LevelSelection]]:
         """See :meth:`MemCNPProbe.select`; classes do not matter here."""
         inputs, metas = self.inferencer.prepare([image])
-        maps = [m[0].cpu() for m in self.head.uncertainty_maps(
-            self.model.extract_feat(inputs))]
+        maps = [m[0].cpu()
+                for m in self.maps(self.model.extract_feat(inputs))]
         scale = torch.tensor(metas[0]['scale_factor'][:2])
         return {
             name: _select(_ASSIGNERS[name], maps, self.head.strides, truth,
                           scale)
             for name in names
         }
+
+    def lookup(self, feats: tuple[torch.Tensor, ...], level: int, y: int,
+               x: int, topk: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Memory items that a point of the first frame retrieves (Fig. 7).
+
+        Args:
+            feats (tuple[Tensor]): Pyramid.
+            level (int): Pyramid level of the point.
+            y (int): Row of the point on that level.
+            x (int): Column of the point on that level.
+            topk (int): Number of items.
+
+        Returns:
+            tuple[Tensor, Tensor]: Similarities (k,) and the items' boxes
+            (k, 4) around the point, x1, y1, x2, y2 as fractions of the padded
+            network input.
+        """
+        z = self.head.class_features(feats[level][:1])[:, :, y, x]
+        _, scores, distances = self.head.memcnp.bank.top_items(z, topk)
+        height, width = self.head.input_hw(feats)
+        stride = self.head.strides[level]
+        point = z.new_tensor([(x + .5) * stride / width,
+                              (y + .5) * stride / height])
+        return scores[0], sides_to_boxes(point.expand(topk, 2), distances[0])
+
+    def maps(self, feats: tuple[torch.Tensor, ...]) -> list[torch.Tensor]:
+        """Mean standard deviation of the box sides at every point.
+
+        Args:
+            feats (tuple[Tensor]): Pyramid of B frames.
+
+        Returns:
+            list[Tensor]: (B, H, W) of each level, fractions of the sides of
+            the padded input.
+        """
+        outs = self.head(feats)
+        return [
+            sigma.mean(-1).view(-1, *cls.shape[-2:])
+            for sigma, cls in zip(outs.sigmas, outs.cls_scores, strict=True)
+        ]
 
 
 def _select(kind: str, maps: Sequence[torch.Tensor], strides: Sequence[int],

@@ -46,7 +46,7 @@ class QueryProbe(MemCNPProbe):
     @staticmethod
     def fits(model: Any) -> bool:
         """See :meth:`MemCNPProbe.fits`."""
-        return hasattr(model.box_branches, 'memcnp')
+        return model.memcnp is not None
 
     @abstractmethod
     def queries(self, images: Sequence[np.ndarray]) -> LayerQueries:
@@ -61,7 +61,7 @@ class QueryProbe(MemCNPProbe):
                  point: np.ndarray | None, topk: int) -> Retrieval:
         """See :meth:`MemCNPProbe.retrieve`; the query whose reference is
         nearest to the point, or the one with the best score."""
-        bank = self.model.box_branches.memcnp.bank
+        bank = self.model.memcnp.bank
         check_bank(bank, topk)
         found = self.queries([image])
         size = found.references.new_tensor(image.shape[1::-1])

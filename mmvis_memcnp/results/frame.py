@@ -30,7 +30,8 @@ class FrameInstances:
         boxes (Tensor, optional): Shape (n, 4), xyxy in pixels of the original
             frame. Without them, boxes are those of the masks.
         sigmas (Tensor, optional): Shape (n, 4), standard deviations of x1,
-            y1, x2, y2 as fractions of the un-padded frame's width and height.
+            y1, x2, y2 as fractions of the un-padded frame's width and height;
+            the same in all systems, never cut.
         keep_empty (bool): Whether instances without a pixel are results of
             this frame. Rankings see them anyway. Defaults to True.
     """

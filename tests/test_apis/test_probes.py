@@ -20,12 +20,12 @@ SIZE = np.array([75, 50])
 
 def tiny_models(memcnp=True):
     """Model configs by family."""
-    added = Config.fromfile(tiny_idol.CONFIGS / 'idol-memcnp.py').idol_memcnp
+    key = Config.fromfile(
+        tiny_idol.CONFIGS / 'memcnp_queries.py').memcnp_queries.to_dict()
     return dict(
         SipMask=tiny_sipmask.tiny_config(
             'memcnp' if memcnp else 'sipmask').model,
-        IDOL=tiny_idol.tiny_config(
-            **(added.to_dict() if memcnp else {})).model,
+        IDOL=tiny_idol.tiny_config(memcnp=key if memcnp else None).model,
         SeqFormer=tiny_seqformer.tiny_config(
             memcnp=dict(type='MemCNP', num_items=8) if memcnp else None))
 
@@ -78,8 +78,8 @@ def test_the_nearest_query_reads_the_memory(queries):
     # What enters the first layer does not depend on the memory.
     found, query = queries.queries([FRAMES[0]]), 5
     sides = torch.tensor([.1, .2, .3, .4])
-    queries.model.box_branches.memcnp.bank.items.data[3] = torch.cat(
-        (found.hidden[0, 0, query], memory_target(sides, (1, 1))))
+    queries.model.memcnp.bank.items.data[3] = torch.cat(
+        (found.hidden[0, 0, query], memory_target(sides)))
     place = found.references[0, 0, query].numpy() * SIZE
     got = queries.retrieve(FRAMES[0], 0, place, 2)
     assert got.scores[0] == pytest.approx(1, abs=1e-4)

@@ -1,4 +1,6 @@
 """Key maps of official checkpoints and the strict check."""
+import re
+
 import pytest
 import torch
 from mmdet.models.backbones import SwinTransformer
@@ -14,6 +16,7 @@ from mmvis_memcnp.converters import (
     swin_values,
 )
 from mmvis_memcnp.converters.swin import merging_order
+from tests.fakes import tiny_idol, tiny_seqformer
 
 PART = torch.zeros(1)
 
@@ -26,6 +29,33 @@ PART = torch.zeros(1)
 ])
 def test_names_of_memcnp(name, expected):
     assert KEY_MAPS['memcnp_sipmask'].rename(name) == expected
+
+
+@pytest.mark.parametrize('name, expected', [
+    # the memory was a part of the box branches
+    ('box_branches.memcnp.bank.items', 'memcnp.bank.items'),
+    # the read-outs still are
+    ('box_branches.0.readout.fc1.bias', 'box_branches.0.readout.fc1.bias'),
+    # the MLP of SeqFormer's contrast was a part of a loss
+    ('memcnp_loss.embed.layers.0.bias', 'memcnp_training.embed.layers.0.bias'),
+])
+def test_names_from_before_memcnp_was_one_key(name, expected):
+    assert KEY_MAPS['memcnp_queries'].rename(name) == expected
+
+
+@pytest.mark.parametrize('family', [tiny_idol, tiny_seqformer])
+def test_checkpoints_from_before_memcnp_was_one_key(family):
+    model = family.tiny_model(memcnp=dict(type='MemCNP', num_items=3))
+    old = {
+        re.sub('^memcnp_training', 'memcnp_loss',
+               re.sub('^memcnp[.]', 'box_branches.memcnp.', name)): value
+        for name, value in model.state_dict().items()
+    }
+    assert guess_system(old) == 'memcnp_queries'
+    state = KEY_MAPS['memcnp_queries'].convert(old)
+    check_against(model, state)
+    assert all(v is state[k] or torch.equal(v, state[k])
+               for k, v in model.state_dict().items())
 
 
 @pytest.mark.parametrize('name, expected', [

@@ -1,11 +1,11 @@
 """Memory bank (eqs 4-7), conventional CNP, box distribution."""
+import copy
 import math
 
 import pytest
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
-from mmdet.registry import MODELS
 
 from mmvis_memcnp.models.memcnp import (
     CNP,
@@ -16,7 +16,9 @@ from mmvis_memcnp.models.memcnp import (
     log_prob,
     memory_distances,
     memory_target,
+    merge_settings,
     split_distribution,
+    split_key,
 )
 
 
@@ -29,12 +31,22 @@ def small_bank(**options):
     return bank.train()
 
 
+def all_of(z):
+    return torch.ones(len(z), dtype=torch.bool)
+
+
+def write_then_read(bank, z, y, valid=None):
+    """As the points of a level do: weighed as before the write."""
+    return bank.read(z, bank.write(z, y, all_of(z) if valid is None else
+                                   valid))
+
+
 def test_write_moves_the_winner_to_the_mean_of_what_it_won():
     bank = small_bank(rate=0.5)
     before = bank.items.detach().clone()
     z = torch.tensor([[2., 0], [4., 1.]])  # both closest to item 0
     y = torch.tensor([[1., 0, 0, 0], [0, 0, 0, 1.]])
-    bank.write(z, y)
+    bank.write(z, y, all_of(z))
     expected = torch.tensor([2., 0.25, 0.25, 0, 0, 0.25])
     assert torch.allclose(bank.items[0], expected)
     assert torch.equal(bank.items[1], before[1])  # won nothing: bit-identical
@@ -42,7 +54,8 @@ def test_write_moves_the_winner_to_the_mean_of_what_it_won():
 
 def test_released_code_shrinks_items_that_win_nothing():
     bank = small_bank(rate=0.5, decay_unused=True)
-    bank.write(torch.tensor([[2., 0]]), torch.zeros(1, 4))
+    z = torch.tensor([[2., 0]])
+    bank.write(z, torch.zeros(1, 4), all_of(z))
     assert torch.allclose(bank.items[1],
                           torch.tensor([0., 0.5, 0, 0, 0, 0]))
 
@@ -52,7 +65,7 @@ def test_only_valid_points_are_written_even_beside_nan():
     z = torch.tensor([[2., 1.], [float('nan'), 0.], [1., 5.]])
     y = torch.rand(3, 4)
     bank.write(z, y, valid=torch.tensor([True, False, True]))
-    other.write(z[[0, 2]], y[[0, 2]])
+    other.write(z[[0, 2]], y[[0, 2]], all_of(y[[0, 2]]))
     assert torch.equal(bank.items, other.items)
     unchanged = bank.items.detach().clone()
     bank.write(z, y, valid=torch.zeros(3, dtype=torch.bool))
@@ -61,27 +74,19 @@ def test_only_valid_points_are_written_even_beside_nan():
 
 def test_read_by_hand():
     bank = small_bank(readout='raw').eval()
-    out = bank(torch.tensor([[3., 0.]]))  # cosines 1 and 0
+    out = bank.read(torch.tensor([[3., 0.]]))  # cosines 1 and 0
     a = math.e / (math.e + 1)
     assert torch.allclose(out, torch.tensor([[a, 1 - a, 0, 0, 0, 0]]))
 
 
 def test_read_equals_encoding_the_weighted_sum():
     bank = MemoryBank(num_items=7, feat_dims=5, hidden_dims=6).double()
-    scores = bank.similarity(torch.randn(9, 5, dtype=torch.double))
+    z = torch.randn(9, 5, dtype=torch.double)
+    scores = bank.similarity(z)
     summed = scores.softmax(1) @ F.normalize(bank.items, dim=1)
-    assert torch.allclose(bank.read(scores), bank.mlp(summed))
-
-
-def test_eval_and_calls_without_targets_write_nothing():
-    bank = MemoryBank(num_items=4, feat_dims=3)
-    before = bank.items.detach().clone()
-    z, y = torch.randn(5, 3), torch.randn(5, 4)
-    bank.train()(z)
-    bank.eval()(z, y)
-    assert torch.equal(bank.items, before)
-    bank.train()(z, y)
-    assert not torch.equal(bank.items, before)
+    assert torch.allclose(bank.read(z), bank.mlp(summed))
+    # Other weights, other contexts: the scores are not ignored.
+    assert not torch.allclose(bank.read(z, -scores), bank.mlp(summed))
 
 
 def test_items_that_the_moving_average_alone_changes():
@@ -90,7 +95,8 @@ def test_items_that_the_moving_average_alone_changes():
     for learnable in (True, False):
         torch.manual_seed(0)
         bank = MemoryBank(num_items=4, feat_dims=3, learnable=learnable)
-        bank(torch.randn(5, 3), torch.randn(5, 4)).sum().backward()
+        write_then_read(bank, torch.randn(5, 3),
+                        torch.randn(5, 4)).sum().backward()
         banks.append(bank)
     one, other = banks
     assert one.state_dict().keys() == other.state_dict().keys()
@@ -106,8 +112,8 @@ def test_similarities_are_those_before_the_write():
     bank = small_bank(rate=0., readout='raw')
     z = torch.tensor([[1., 1.], [3., 1.]])
     scores = bank.similarity(z)
-    out = bank(z, torch.zeros(2, 4))
-    assert torch.equal(out, bank.read(scores))
+    out = write_then_read(bank, z, torch.zeros(2, 4))
+    assert torch.equal(out, bank.read(z, scores))
     assert not torch.allclose(scores, bank.similarity(z))
 
 
@@ -115,11 +121,12 @@ def test_read_gradient_by_gradcheck():
     bank = MemoryBank(num_items=3, feat_dims=2, hidden_dims=4).double()
     for layer in (bank.mlp.fc1, bank.mlp.fc2):
         torch.nn.init.normal_(layer.weight)
+    z = torch.randn(5, 2, dtype=torch.double)
     scores = torch.randn(5, 3, dtype=torch.double)
 
     def read(items):
         return torch.func.functional_call(_Read(bank), {'bank.items': items},
-                                          (scores, ))
+                                          (z, scores))
 
     items = bank.items.detach().clone().requires_grad_()
     assert torch.autograd.gradcheck(read, (items, ))
@@ -131,8 +138,8 @@ class _Read(torch.nn.Module):
         super().__init__()
         self.bank = bank
 
-    def forward(self, scores):
-        return self.bank.read(scores)
+    def forward(self, z, scores):
+        return self.bank.read(z, scores)
 
 
 def test_several_writes_in_one_graph_have_each_their_own_snapshot():
@@ -144,7 +151,7 @@ def test_several_writes_in_one_graph_have_each_their_own_snapshot():
     expected, total = 0, 0
     for (z, y), weight in zip(levels, weights, strict=True):
         scores = bank.similarity(z)
-        total = total + (bank(z, y) * weight).sum()
+        total = total + (write_then_read(bank, z, y) * weight).sum()
         rows = bank.items.detach().clone().requires_grad_()
         value = (scores.softmax(1) @ F.normalize(rows, dim=1) * weight).sum()
         expected = expected + torch.autograd.grad(value, rows)[0]
@@ -157,7 +164,7 @@ def test_top_items_decode_the_boxes_they_hold():
     bank = small_bank()
     with torch.no_grad():
         bank.items[1, 2:] = memory_target(
-            torch.tensor([10., 20., 30., 40.]), (100, 200))
+            torch.tensor([.05, .2, .15, .4]))
     index, scores, ltrb = bank.top_items(torch.tensor([[0.6, 0.8]]), k=2)
     assert index.tolist() == [[1, 0]]
     assert torch.allclose(scores, torch.tensor([[0.8, 0.6]]))
@@ -165,34 +172,103 @@ def test_top_items_decode_the_boxes_they_hold():
 
 
 def test_memory_target_and_inverse():
-    ltrb = torch.tensor([[0., 0, 200, 100], [100, 50, 100, 50]])
-    y = memory_target(ltrb, (100, 200))
-    assert y.tolist() == [[-1, -1, 1, 1], [0, 0, 0, 0]]
-    assert torch.allclose(memory_distances(y, (100, 200)), ltrb)
+    ltrb = torch.tensor([[0., 0, 1, 1], [.5, .5, .5, .5], [-.25, 1, 0, 0]])
+    y = memory_target(ltrb)
+    assert y.tolist() == [[-1, -1, 1, 1], [0, 0, 0, 0], [-1.5, 1, -1, -1]]
+    assert torch.equal(memory_distances(y), ltrb)
 
 
-def test_maps_and_queries_go_through_the_same_bank():
-    model = MODELS.build(dict(type='MemCNP', num_items=8, feat_dims=5)).eval()
-    maps = torch.randn(2, 5, 3, 4)
-    queries = maps.flatten(2).transpose(1, 2)
-    points = queries.reshape(-1, 5)
-    from_map, from_points = model(maps), model(points)
-    assert from_map.shape == (2, model.out_dims, 3, 4)
-    assert torch.allclose(from_map.flatten(2).transpose(1, 2),
-                          model(queries))
-    assert torch.allclose(model(queries).flatten(0, 1), from_points)
+# -- what a host calls -----------------------------------------------------
+def host(kind=MemCNP, seed=0, **options):
+    torch.manual_seed(seed)
+    return kind(**{'num_items': 6, 'feat_dims': 8, **options}).train()
 
 
-def test_map_and_points_write_the_same():
-    maps, y = torch.randn(2, 5, 3, 4), torch.randn(2, 4, 3, 4)
-    valid = torch.rand(2, 3, 4) > 0.5
-    one = MemCNP(8, 5).train()
-    two = MemCNP(8, 5).train()
-    two.load_state_dict(one.state_dict())
-    one(maps, y, valid)
-    two(maps.permute(0, 2, 3, 1).reshape(-1, 5),
-        y.permute(0, 2, 3, 1).reshape(-1, 4), valid.flatten())
-    assert torch.equal(one.bank.items, two.bank.items)
+def queries(*lead, seed=1):
+    """Queries (..., 7, 8), references, two boxes of a frame, the second of
+    which counts in the first frame alone."""
+    g = torch.Generator().manual_seed(seed)
+    boxes = torch.tensor([[.1, .1, .9, .9], [.2, 0., 1., .7]])
+    valid = torch.ones(*lead, 2, dtype=torch.bool)
+    valid[1:, ..., 1] = False
+    return (torch.randn(*lead, 7, 8, generator=g),
+            torch.rand(*lead, 7, 2, generator=g),
+            boxes.expand(*lead, 2, 4), valid)
+
+
+@pytest.mark.parametrize('kind', [MemCNP, CNP])
+def test_leading_axes_are_images(kind):
+    """Queries of clips (B, T, Q, C), of frames, and of all at once."""
+    model, other = host(kind), host(kind)
+    args = queries(2, 3)
+    out = model.read(args[0])
+    assert out.shape == (2, 3, 7, model.out_dims)
+    assert torch.allclose(out[1, 2], model.read(args[0][1, 2]))
+    model.write(*args)
+    other.write(*(x.flatten(0, 1) for x in args))
+    for name, value in model.bank.state_dict().items():
+        assert torch.equal(value, other.bank.state_dict()[name]), name
+    assert not torch.equal(model.read(args[0]), out)
+
+
+def test_points_of_a_grid_are_shared_by_the_images():
+    model, other = host(), host()
+    query, reference, boxes, valid = queries(2)
+    model.write(query, reference[0], boxes, valid)
+    other.write(query, reference[:1].expand(2, -1, -1), boxes, valid)
+    assert torch.equal(model.bank.items, other.bank.items)
+
+
+def test_what_is_written_by_hand():
+    """Query 0 lies in both boxes, 1 in the large one, 2 in none, 3 on the
+    edge of the large one."""
+    model = host(rate=0.)
+    reference = torch.tensor([[[.5, .5, .1, .1], [.1, .2, 1, 1],
+                               [.95, .95, 1, 1], [.9, .9, 1, 1]]])
+    boxes = torch.tensor([[[0., 0, .9, .9], [.4, .25, .8, .75],
+                           [.9, .9, 1, 1]]])
+    valid = torch.tensor([[True, True, False]])
+    with torch.no_grad():
+        model.bank.items.copy_(torch.cat(
+            (torch.eye(8)[:6], torch.zeros(6, 4)), 1))
+    model.write(torch.eye(8)[None, :4], reference, boxes, valid)
+    items = model.bank.items
+    assert torch.allclose(
+        items[:2, 8:],
+        memory_target(torch.tensor([[.1, .25, .3, .25], [.1, .2, .8, .7]])))
+    assert items[2:, 8:].abs().sum() == 0
+
+
+@pytest.mark.parametrize('kind', [MemCNP, CNP])
+def test_eval_and_frames_without_objects_write_nothing(kind):
+    model = host(kind)
+    before = copy.deepcopy(model.state_dict())
+
+    def unchanged():
+        return all(torch.equal(v, before[k])
+                   for k, v in model.state_dict().items())
+
+    query, reference, boxes, _ = queries(2)
+    yes = torch.ones(2, 2, dtype=torch.bool)
+    model.write(query, reference, boxes[:, :0], yes[:, :0])
+    model.write(query, reference, boxes, ~yes)
+    assert unchanged()
+    assert model.eval().write(query, reference, boxes, yes) is None
+    assert unchanged()
+    model.train().write(query, reference, boxes, yes)
+    assert not unchanged()
+
+
+def test_a_read_after_its_write_weighs_as_before_it():
+    model = host(rate=0.)
+    args = queries(2)
+    before = model.bank.similarity(args[0].flatten(0, 1))
+    scores = model.write(*args)
+    assert torch.equal(scores, before)
+    out = model.read(args[0], scores)
+    assert torch.equal(out.flatten(0, 1),
+                       model.bank.read(args[0].flatten(0, 1), before))
+    assert not torch.allclose(out, model.read(args[0]))
 
 
 def test_parameters_meet_table_1():
@@ -205,8 +281,8 @@ def test_write_stays_in_float32_under_autocast():
     one, two = small_bank(rate=0.5), small_bank(rate=0.5)
     z, y = torch.randn(6, 2), torch.randn(6, 4)
     with torch.autocast('cpu', dtype=torch.bfloat16):
-        out = one(z, y)
-    two(z, y)
+        out = write_then_read(one, z, y)
+    two.write(z, y, all_of(z))
     assert torch.equal(one.items, two.items)
     out.float().sum().backward()
     assert one.items.grad.isfinite().all()
@@ -215,7 +291,8 @@ def test_write_stays_in_float32_under_autocast():
 def test_no_points_at_all():
     bank = MemoryBank(num_items=3, feat_dims=2).train()
     before = bank.items.detach().clone()
-    assert bank(torch.zeros(0, 2), torch.zeros(0, 4)).shape == (0, 256)
+    out = write_then_read(bank, torch.zeros(0, 2), torch.zeros(0, 4))
+    assert out.shape == (0, 2)
     assert torch.equal(bank.items, before)
 
 
@@ -227,68 +304,77 @@ def test_bad_options_are_named(options):
 
 # -- conventional CNP -----------------------------------------------------
 def test_reference_set_fills_once_and_gives_the_mean_context():
-    model = CNP(num_items=4, feat_dims=3, hidden_dims=5).train()
+    bank = ReferenceSet(num_items=4, feat_dims=3, hidden_dims=5)
     z, y = torch.randn(3, 3), torch.randn(3, 4)
     valid = torch.tensor([True, False, True])
-    out = model(z, y, valid)
+    bank.write(z, y, valid)
+    out = bank.read(z)
     entries = torch.cat((z, y), 1)[valid]
-    assert int(model.bank.filled) == 2
-    assert torch.equal(model.bank.entries[:2], entries)
-    assert torch.allclose(out[0], model.bank.mlp(entries).mean(0), atol=1e-7)
+    assert int(bank.filled) == 2
+    assert torch.equal(bank.entries[:2], entries)
+    assert torch.allclose(out[0], bank.mlp(entries).mean(0), atol=1e-7)
     assert torch.equal(out[0], out[2])
-    model(torch.randn(9, 3), torch.randn(9, 4))
-    full = model.bank.entries.clone()
-    assert int(model.bank.filled) == 4 and torch.equal(full[:2], entries)
-    model(torch.randn(9, 3), torch.randn(9, 4))
-    assert torch.equal(model.bank.entries, full)
+    z, y = torch.randn(9, 3), torch.randn(9, 4)
+    bank.write(z, y, all_of(z))
+    full = bank.entries.clone()
+    assert int(bank.filled) == 4 and torch.equal(full[:2], entries)
+    assert torch.equal(full[2:], torch.cat((z, y), 1)[[0, 4]])
+    bank.write(torch.randn(9, 3), torch.randn(9, 4), all_of(z))
+    assert torch.equal(bank.entries, full) and int(bank.filled) == 4
 
 
-def test_reference_set_is_spread_over_the_points():
-    bank = ReferenceSet(num_items=3, feat_dims=1).train()
+@pytest.mark.parametrize('room, valid, taken', [
+    (3, '111111111', [0, 3, 6]),  # spread over all
+    (3, '010110011', [1, 3, 7]),  # over the valid ones: 1 3 4 7 8
+    (5, '001000010', [2, 7]),  # fewer than there is room for
+    (2, '000000000', []),  # none
+])
+def test_reference_set_is_spread_over_the_valid_points(room, valid, taken):
+    bank = ReferenceSet(num_items=room, feat_dims=1)
     z = torch.arange(9.)[:, None]
-    bank(z, torch.zeros(9, 4))
-    assert bank.entries[:, 0].tolist() == [0, 3, 6]
+    chosen = torch.tensor([v == '1' for v in valid])
+    # What is not valid may be anything.
+    bank.write(z.where(chosen[:, None], torch.nan), torch.zeros(9, 4), chosen)
+    assert int(bank.filled) == len(taken)
+    assert bank.entries[:len(taken), 0].tolist() == taken
+    assert not bank.entries[len(taken):].any()
 
 
-def test_reference_set_survives_a_checkpoint():
-    one = CNP(num_items=2, feat_dims=3).train()
-    one(torch.randn(5, 3), torch.randn(5, 4))
-    two = CNP(num_items=2, feat_dims=3).train()
-    two.load_state_dict(one.state_dict())
-    two(torch.randn(5, 3), torch.randn(5, 4))
-    assert torch.equal(one.bank.entries, two.bank.entries)
+@pytest.mark.parametrize('writes', [1, 3])
+def test_a_resumed_reference_set_goes_on_as_it_would_have(writes):
+    """Half full and full: what is known of it is in the checkpoint."""
+    def step(bank, seed):
+        g = torch.Generator().manual_seed(seed)
+        bank.write(torch.randn(3, 3, generator=g),
+                   torch.randn(3, 4, generator=g),
+                   torch.tensor([True, False, True]))
+
+    one, two = (ReferenceSet(num_items=5, feat_dims=3) for _ in range(2))
+    for seed in range(writes):
+        step(one, seed)
+    two.load_state_dict(copy.deepcopy(one.state_dict()))
+    for bank in (one, two):
+        step(bank, 9)
+    assert torch.equal(one.entries, two.entries)
+    assert int(one.filled) == int(two.filled) == min(2 * writes + 2, 5)
+    assert not set(vars(two)) - set(vars(ReferenceSet(5, 3)))
 
 
-def test_empty_reference_set_gives_zeros_and_eval_does_not_fill():
-    model = CNP(num_items=2, feat_dims=3).eval()
-    out = model(torch.randn(1, 3, 2, 2), torch.randn(1, 4, 2, 2))
-    assert out.shape == (1, 256, 2, 2) and not out.any()
-    assert int(model.bank.filled) == 0
+def test_an_empty_reference_set_gives_zeros():
+    out = host(CNP).read(torch.randn(1, 4, 8))
+    assert out.shape == (1, 4, 8) and not out.any()
 
 
 # -- distributed ----------------------------------------------------------
 def _rank(rank, folder, kind):
     dist.init_process_group(
         'gloo', init_method=f'file://{folder}/store', rank=rank, world_size=2)
-    model = _distributed_model(kind)
-    z, y, valid = _distributed_batch()
-    part = slice(0, 4) if rank == 0 else slice(4, 10)
+    model = host(kind, num_items=3)
+    # The second rank's image has one object less.
     for _ in range(2):
-        model(z[part], y[part], valid[part])
+        model.write(*(x[rank:rank + 1] for x in queries(2)))
     torch.save(model.state_dict(), f'{folder}/{rank}.pt')
     dist.destroy_process_group()
-
-
-def _distributed_model(kind):
-    torch.manual_seed(0)
-    return kind(num_items=3, feat_dims=2).train()
-
-
-def _distributed_batch():
-    generator = torch.Generator().manual_seed(1)
-    z = torch.randn(10, 2, generator=generator)
-    y = torch.randn(10, 4, generator=generator)
-    return z, y, torch.arange(10) % 3 > 0
 
 
 def _run_two_ranks(folder, kind):
@@ -309,10 +395,10 @@ def _run_two_ranks(folder, kind):
 def test_all_ranks_hold_the_memory_of_the_whole_batch(tmp_path):
     first, second = _run_two_ranks(tmp_path, MemCNP)
     assert torch.equal(first['bank.items'], second['bank.items'])
-    single = _distributed_model(MemCNP)
+    single = host(num_items=3)
     start = single.bank.items.detach().clone()
     for _ in range(2):
-        single(*_distributed_batch())
+        single.write(*queries(2))
     assert torch.allclose(first['bank.items'], single.bank.items, atol=1e-6)
     assert not torch.equal(start, single.bank.items)
 
@@ -321,6 +407,51 @@ def test_all_ranks_hold_the_same_reference_entries(tmp_path):
     first, second = _run_two_ranks(tmp_path, CNP)
     assert int(first['bank.filled']) == int(second['bank.filled']) == 3
     assert torch.equal(first['bank.entries'], second['bank.entries'])
+
+
+# -- the key of a host ----------------------------------------------------
+DEFAULTS = dict(
+    assigner=dict(type='A', topk=5), loss=dict(type='L', rule='gmm'),
+    contrast=dict(type='C'))
+
+
+@pytest.mark.parametrize('given, assigner, contrast', [
+    # nothing said: the host's rules
+    ({}, dict(type='A', topk=5), dict(type='C')),
+    # an option of the default rule
+    (dict(assigner=dict(topk=3)), dict(type='A', topk=3), dict(type='C')),
+    (dict(assigner=dict(type='A', other=1)), dict(type='A', topk=5, other=1),
+     dict(type='C')),
+    # another rule keeps nothing of the default
+    (dict(assigner=dict(type='B')), dict(type='B'), dict(type='C')),
+    # the contrast may be left to the host
+    (dict(contrast=None), dict(type='A', topk=5), None),
+])
+def test_rules_of_the_key_complete_the_defaults(given, assigner, contrast):
+    key = split_key(dict(type='MemCNP', num_items=3, training=given,
+                         tracker=dict(a=1)), **DEFAULTS)
+    assert key.module == dict(type='MemCNP', num_items=3)
+    assert key.training == dict(
+        assigner=assigner, loss=DEFAULTS['loss'], contrast=contrast)
+    assert key.tracker == dict(a=1)
+    built = key.build(feat_dims=9)
+    assert isinstance(built, MemCNP) and built.bank.items.shape == (3, 13)
+
+
+@pytest.mark.parametrize('training, words', [
+    (dict(loss_cnp=dict()), "no 'loss_cnp': it may hold assigner, loss"),
+    (dict(loss=None), 'memcnp.training.loss is None'),
+])
+def test_bad_keys_are_named(training, words):
+    with pytest.raises(ValueError, match=words):
+        split_key(dict(type='MemCNP', training=training), **DEFAULTS)
+
+
+def test_settings_are_merged_in_depth():
+    base = dict(a=dict(x=1, y=2), b=1)
+    assert merge_settings(base, dict(a=dict(x=3)), dict(b=dict(z=1))) == dict(
+        a=dict(x=3, y=2), b=dict(z=1))
+    assert base == dict(a=dict(x=1, y=2), b=1)
 
 
 # -- distribution ---------------------------------------------------------

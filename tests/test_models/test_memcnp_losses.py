@@ -15,6 +15,7 @@ from mmvis_memcnp.models.layers.segments import segment_logsumexp, segment_mean
 from mmvis_memcnp.models.memcnp import (
     ContrastiveTrackingLoss,
     MemCNPLoss,
+    Support,
     target_uncertainty,
 )
 
@@ -28,7 +29,7 @@ def batch(num=7, num_gts=4, seed=0):
     def rand(*shape):
         return torch.rand(*shape, generator=g, dtype=torch.double)
 
-    return dict(
+    return Support(
         mu=rand(num, 4),
         sigma=rand(num, 4) + 0.2,
         phi=rand(num),
@@ -40,42 +41,43 @@ def batch(num=7, num_gts=4, seed=0):
 def test_eq_10_by_hand():
     """Two Gaussians with weights 3 : 1 around one box."""
     loss = MemCNPLoss('gmm', sigma_weight=0.)(
-        mu=torch.tensor([[0.5] * 4, [1.0] * 4]),
-        sigma=torch.tensor([[0.5] * 4, [1.0] * 4]),
-        phi=torch.tensor([0.9, 0.3]),
-        gt_index=torch.tensor([0, 0]),
-        gt_boxes=torch.tensor([[0.5] * 4]),
-        uncertainty=torch.zeros(2))
+        Support(
+            mu=torch.tensor([[0.5] * 4, [1.0] * 4]),
+            sigma=torch.tensor([[0.5] * 4, [1.0] * 4]),
+            phi=torch.tensor([0.9, 0.3]),
+            gt_index=torch.tensor([0, 0]),
+            gt_boxes=torch.tensor([[0.5] * 4]),
+            uncertainty=torch.zeros(2)))
     density = (0.75 * 2**4 + 0.25 * math.exp(-0.5)) / (2 * math.pi)**2
     assert loss.item() == pytest.approx(-math.log(density) / 2, rel=1e-6)
 
 
 def test_mixture_is_that_of_torch_per_ground_truth():
     data = batch()
-    score, _ = MemCNPLoss('gmm').terms(**data)
+    score, _ = MemCNPLoss('gmm').terms(data)
     for g in range(3):
-        own = data['gt_index'] == g
+        own = data.gt_index == g
         mixture = MixtureSameFamily(
-            Categorical(data['phi'][own] + 1e-9),
-            Independent(Normal(data['mu'][own], data['sigma'][own]), 1))
-        expected = -mixture.log_prob(data['gt_boxes'][g])
+            Categorical(data.phi[own] + 1e-9),
+            Independent(Normal(data.mu[own], data.sigma[own]), 1))
+        expected = -mixture.log_prob(data.gt_boxes[g])
         assert torch.allclose(score[g], expected)
     assert score[3] == 0
 
 
 def test_regulariser_and_means_by_hand():
     """Smooth L1: 0.5 d^2 below 1, d - 0.5 above; gt 1 has no support."""
-    data = dict(
+    data = Support(
         mu=torch.zeros(3, 4),
         sigma=torch.tensor([[1.] * 4, [2.] * 4, [0.5] * 4]),
         phi=torch.ones(3),
         gt_index=torch.tensor([0, 0, 2]),
         gt_boxes=torch.zeros(3, 4),
         uncertainty=torch.tensor([0.5, 0.5, 0.5]))
-    _, regulariser = MemCNPLoss().terms(**data)
+    _, regulariser = MemCNPLoss().terms(data)
     assert regulariser.tolist() == [(0.125 + 1.0) / 2, 0, 0]
-    full = MemCNPLoss('nll')(**data)
-    without = MemCNPLoss('nll', sigma_weight=0.)(**data)
+    full = MemCNPLoss('nll')(data)
+    without = MemCNPLoss('nll', sigma_weight=0.)(data)
     assert (full - without).item() == pytest.approx(0.5625 / 2)
     log_2pi = 2 * math.log(2 * math.pi)
     scores = [log_2pi + 0.5 * 4 * math.log(2), log_2pi + 4 * math.log(0.5)]
@@ -86,13 +88,13 @@ def test_regulariser_and_means_by_hand():
 def test_released_normalisers():
     data = batch()
     loss = MemCNPLoss('gmm', alpha='points', reduction='image_sum')
-    score, regulariser = loss.terms(**data)
+    score, regulariser = loss.terms(data)
     expected = (score / 50 + regulariser).sum() / 2
-    assert torch.allclose(loss(**data, num_points=50, num_images=2), expected)
+    assert torch.allclose(loss(data, num_points=50, num_images=2), expected)
     with pytest.raises(ValueError, match='num_points'):
-        loss(**data)
+        loss(data)
     with pytest.raises(ValueError, match='num_images'):
-        loss(**data, num_points=50)
+        loss(data, num_points=50)
 
 
 def test_energy_score_by_hand():
@@ -100,12 +102,13 @@ def test_energy_score_by_hand():
     noise = torch.ones(2, 1, 4)
     noise[1] = -1
     loss = MemCNPLoss('energy', sigma_weight=0.)(
-        mu=torch.full((1, 4), 0.5),
-        sigma=torch.full((1, 4), 0.25),
-        phi=torch.ones(1),
-        gt_index=torch.tensor([0]),
-        gt_boxes=torch.full((1, 4), 0.5),
-        uncertainty=torch.zeros(1),
+        Support(
+            mu=torch.full((1, 4), 0.5),
+            sigma=torch.full((1, 4), 0.25),
+            phi=torch.ones(1),
+            gt_index=torch.tensor([0]),
+            gt_boxes=torch.full((1, 4), 0.5),
+            uncertainty=torch.zeros(1)),
         samples=noise)
     # distance to the box 2 * 0.25 both times; between the draws 2 * 0.5
     assert loss.item() == pytest.approx(0.5 - 0.5 * 1.0)
@@ -114,12 +117,11 @@ def test_energy_score_by_hand():
 @pytest.mark.parametrize('rule', RULES)
 def test_gradients(rule):
     data = batch()
-    mu, sigma = data.pop('mu'), data.pop('sigma')
     samples = torch.randn(5, 7, 4, dtype=torch.double)
     loss = MemCNPLoss(rule)
     assert torch.autograd.gradcheck(
-        lambda m, s: loss(mu=m, sigma=s, samples=samples, **data),
-        (mu.requires_grad_(), sigma.requires_grad_()))
+        lambda m, s: loss(data._replace(mu=m, sigma=s), samples=samples),
+        (data.mu.requires_grad_(), data.sigma.requires_grad_()))
 
 
 @pytest.mark.parametrize('rule', RULES)
@@ -129,19 +131,19 @@ def test_batched_is_one_by_one(rule):
     loss = MemCNPLoss(rule)
     singles = []
     for g in range(4):
-        own = data['gt_index'] == g
-        part = {
-            k: data[k][own]
-            for k in ('mu', 'sigma', 'phi', 'uncertainty')
-        }
+        own = data.gt_index == g
         singles.append(
             loss(
-                gt_index=data['gt_index'][own] * 0,
-                gt_boxes=data['gt_boxes'][g:g + 1],
-                samples=samples[:, own],
-                **part))
+                data._replace(
+                    gt_index=data.gt_index[own] * 0,
+                    gt_boxes=data.gt_boxes[g:g + 1],
+                    **{
+                        k: getattr(data, k)[own]
+                        for k in ('mu', 'sigma', 'phi', 'uncertainty')
+                    }),
+                samples=samples[:, own]))
     assert torch.allclose(
-        loss(**data, samples=samples), torch.stack(singles).mean())
+        loss(data, samples=samples), torch.stack(singles).mean())
 
 
 @pytest.mark.parametrize('rule', RULES)
@@ -149,22 +151,23 @@ def test_order_of_samples_and_ground_truths_does_not_matter(rule):
     data = batch(num=12, num_gts=5)
     samples = torch.randn(6, 12, 4, dtype=torch.double)
     loss = MemCNPLoss(rule)
-    expected = loss(**data, samples=samples)
+    expected = loss(data, samples=samples)
     order, gts = torch.randperm(12), torch.randperm(5)
-    moved = {k: v[order] for k, v in data.items() if k != 'gt_boxes'}
-    moved['gt_index'] = gts.argsort()[moved['gt_index']]
-    moved['gt_boxes'] = data['gt_boxes'][gts]
+    moved = Support(*(
+        data.gt_boxes[gts] if k == 'gt_boxes' else v[order]
+        for k, v in data._asdict().items()))
+    moved = moved._replace(gt_index=gts.argsort()[moved.gt_index])
     assert torch.allclose(
-        loss(**moved, samples=samples[:, order]), expected)
+        loss(moved, samples=samples[:, order]), expected)
 
 
 @pytest.mark.parametrize('rule', RULES)
 @pytest.mark.parametrize('num_gts', [0, 3])
 def test_no_support_is_zero_with_the_graph(rule, num_gts):
     mu = torch.zeros(0, 4, requires_grad=True)
-    loss = MemCNPLoss(rule)(mu, mu + 1, mu.sum(1),
-                            torch.zeros(0, dtype=torch.long),
-                            torch.zeros(num_gts, 4), torch.zeros(0))
+    loss = MemCNPLoss(rule)(
+        Support(mu, mu + 1, mu.sum(1), torch.zeros(0, dtype=torch.long),
+                torch.zeros(num_gts, 4), torch.zeros(0)))
     assert loss.item() == 0
     loss.backward()
     assert mu.grad is not None
@@ -173,25 +176,22 @@ def test_no_support_is_zero_with_the_graph(rule, num_gts):
 def test_far_boxes_and_zero_centreness_stay_finite():
     mu = torch.zeros(2, 4, requires_grad=True)
     sigma = torch.full((2, 4), 0.1, requires_grad=True)
-    loss = MemCNPLoss()(mu, sigma, torch.zeros(2), torch.tensor([0, 0]),
-                        torch.full((1, 4), 50.), torch.zeros(2))
+    loss = MemCNPLoss()(
+        Support(mu, sigma, torch.zeros(2), torch.tensor([0, 0]),
+                torch.full((1, 4), 50.), torch.zeros(2)))
     loss.backward()
     assert loss.isfinite() and mu.grad.isfinite().all()
     assert sigma.grad.isfinite().all()
 
 
 def test_half_precision_is_computed_in_float32():
-    data = {
-        k: v.half() if v.is_floating_point() else v
-        for k, v in batch().items()
-    }
-    single = {
-        k: v.float() if v.is_floating_point() else v
-        for k, v in data.items()
-    }
-    loss = MemCNPLoss()(**data)
+    data = Support(*(
+        v.half() if v.is_floating_point() else v for v in batch()))
+    loss = MemCNPLoss()(data)
     assert loss.dtype == torch.float32
-    assert torch.equal(loss, MemCNPLoss()(**single))
+    single = Support(*(
+        v.float() if v.is_floating_point() else v for v in data))
+    assert torch.equal(loss, MemCNPLoss()(single))
 
 
 def test_target_uncertainty():

@@ -6,17 +6,22 @@ import pytest
 import torch
 from mmdet.structures.bbox import bbox_xyxy_to_cxcywh
 
-from mmvis_memcnp.models.matching import Queries, QueryUSSAssigner
+from mmvis_memcnp.models.matching import Queries
 from mmvis_memcnp.models.memcnp import (
     ContrastiveTrackingLoss,
+    MemCNP,
     MemCNPLoss,
+)
+from mmvis_memcnp.models.memcnp.hosts.queries import (
+    FrameRules,
     clip_cnp_loss,
     clip_contrast,
-    frame_cnp_loss,
     frame_contrast,
+    query_key,
 )
 from mmvis_memcnp.models.segmenters.deformable import (
     build_box_branches,
+    reading,
     refine_boxes,
 )
 from mmvis_memcnp.models.truth import GroundTruth, Matches
@@ -30,6 +35,16 @@ def assignment(gt_index, num_gts, centreness=1.):
     best = torch.stack([(gt_index == g).float().argmax(-1)
                         for g in range(num_gts)], -1)
     return Matches(gt_index, best, centreness=centreness * pos.float())
+
+
+def frame_cnp_loss(criterion, boxes, sigmas, probs, assigned, gt_boxes,
+                   labels, layers=1):
+    """Images (B, Q, .) of all layers as the clips of one frame they are."""
+    return clip_cnp_loss(
+        criterion, boxes[:, None], sigmas[:, None], probs,
+        replace(assigned, centreness=assigned.centreness[:, None]),
+        gt_boxes[:, None], labels,
+        torch.ones_like(labels, dtype=torch.bool)[:, None], layers)
 
 
 def test_a_frame_by_hand():
@@ -122,14 +137,16 @@ def test_hosts_average_over_ground_truths():
             torch.zeros(1, 1, dtype=torch.long))
 
 
-def decoder(query, gt, valid, labels, with_gt=True):
+def decoder(query, gt, valid, labels):
     """What a host does with its box branches in a training step."""
     torch.manual_seed(0)
-    branches = build_box_branches(2, 8, dict(type='MemCNP', num_items=5))
+    key = query_key(dict(type='MemCNP', num_items=5))
+    memcnp, rules = key.build(feat_dims=8), FrameRules(**key.training)
+    branches = build_box_branches(2, 8, memcnp)
     branches.init_weights()
-    branches.train()
+    memcnp.train()
     references, sigmas, boxes, entered = torch.rand(2, 12, 2), [], [], []
-    for branch in branches:
+    for branch in reading(branches, memcnp):
         entered.append(references[..., :2])
         out = branch(query)
         new = refine_boxes(out.delta, references)
@@ -139,15 +156,14 @@ def decoder(query, gt, valid, labels, with_gt=True):
         references = new.detach()
     truth = GroundTruth(gt, bbox_xyxy_to_cxcywh(gt), gt, labels, labels,
                         valid, None)
-    entered_all = torch.stack(entered)
-    assigned = QueryUSSAssigner().match(
-        Queries(entered_all, None, entered_all, torch.stack(sigmas)), truth)
-    branches.write(query, entered[-1], gt, valid)
-    losses = frame_cnp_loss(
-        LOSS, torch.cat(boxes), torch.cat(sigmas), torch.rand(4, 12, 3),
-        assigned.map(lambda x: x.flatten(0, 1)), gt.repeat(2, 1, 1),
-        labels.repeat(2, 1), 2)
-    return branches, losses
+    queries = Queries(torch.rand(2, 2, 12, 3).logit(), torch.stack(boxes),
+                      torch.stack(entered), torch.stack(sigmas))
+    picked = rules.select(queries, truth, torch.full((2, *labels.shape), -1))
+    losses = rules.box_losses(queries, picked, truth)
+    memcnp.write(query, entered[-1], gt, valid)
+    assert list(losses) == ['d0.loss_cnp', 'loss_cnp']
+    return torch.nn.ModuleList([memcnp, *branches]), torch.stack(
+        list(losses.values()))
 
 
 @pytest.mark.parametrize('half', [False, True])
@@ -160,7 +176,7 @@ def test_gradients_flow_to_mu_and_sigma_of_every_layer(half):
                                    torch.zeros(2, 1, dtype=torch.long))
     assert losses.shape == (2, ) and losses.dtype == torch.float32
     losses.sum().backward()
-    for branch in branches:
+    for branch in branches[1:]:
         grad = branch.last.bias.grad
         assert (grad[:4] != 0).all() and (grad[4:] != 0).all()
         assert grad.isfinite().all()
@@ -173,11 +189,39 @@ def test_no_ground_truth_keeps_the_graph(num):
     branches, losses = decoder(query, torch.zeros(2, num, 4),
                                torch.zeros(2, num, dtype=torch.bool),
                                torch.zeros(2, num, dtype=torch.long))
-    assert [x.item() for x in losses] == [0, 0]
-    sum(losses).backward()
+    assert losses.tolist() == [0, 0]
+    losses.sum().backward()
     for name, parameter in branches.named_parameters():
         assert parameter.grad is not None, name
         assert (parameter.grad == 0).all()
+
+
+# -- the key ----------------------------------------------------------------
+def test_defaults_of_the_key():
+    key = query_key(dict(type='MemCNP', training=dict(loss=dict(rule='nll'))))
+    assert key.training == dict(
+        assigner=dict(type='QueryUSSAssigner'),
+        loss=dict(type='MemCNPLoss', alpha='points', rule='nll'),
+        contrast=dict(type='ContrastiveTrackingLoss'))
+    memcnp = key.build(feat_dims=8)
+    assert isinstance(memcnp, MemCNP) and memcnp.out_dims == 12  # raw items
+    shared = query_key(dict(type='MemCNP', readout='mlp')).build(feat_dims=8)
+    assert shared.out_dims == 8 and shared.bank.mlp is not None
+
+
+@pytest.mark.parametrize('key', [dict(type='CNP'), dict(num_items=3)])
+def test_only_a_bank_can_be_read(key):
+    with pytest.raises(ValueError, match="type='MemCNP'"):
+        query_key(key)
+
+
+def test_the_tracker_is_on_the_scale_of_the_contrast():
+    training = query_key(dict(type='MemCNP', training=dict(
+        contrast=dict(temperature=.3)))).training
+    assert FrameRules(**training).tracker() == dict(
+        association=dict(similarity='cosine', temperature=.3),
+        memory=dict(normalize=True))
+    assert FrameRules(**{**training, 'contrast': None}).tracker() == {}
 
 
 # -- contrast -------------------------------------------------------------

@@ -12,6 +12,7 @@ from mmdet.models.data_preprocessors import TrackDataPreprocessor
 from mmengine.model import BaseModel
 from torch import nn
 
+from mmvis_memcnp.models.memcnp import MemCNP
 from mmvis_memcnp.models.segmenters.deformable import build_box_branches
 from mmvis_memcnp.models.vis import VIS
 from mmvis_memcnp.results import encode_masks
@@ -70,6 +71,7 @@ class QueryHost(VIS):
         self.encoder = nn.Linear(4, 4)  # 20
         self.decoder = nn.Linear(4, 4)  # 20
         self.reference_points = nn.Linear(8, 2)  # 18
+        self.memcnp = memcnp
         self.box_branches = build_box_branches(2, 8, memcnp)  # 2 * 180
         self.cls_branches = nn.Linear(8, 1)  # 9
 
@@ -81,7 +83,7 @@ def test_hosts_with_queries_are_counted_as_in_table_1():
         memcnp=0)
     # Items 6 * 12; a layer 8 * 8 + 4 * 9 of its MLP and 12 * 8 + 8 + 72.
     added = 72 + 2 * (100 + 176)
-    memcnp = dict(type='MemCNP', num_items=6, hidden_dims=8)
+    memcnp = MemCNP(num_items=6, feat_dims=8, readout='raw')
     assert tool['count_parameters'](QueryHost(memcnp)) == dict(
         backbone=12, neck=58 + 360, head=25 + added, total=455 + added,
         trainable=455 + added, memcnp=added)
@@ -298,8 +300,7 @@ def test_figures_of_hosts_with_queries(host, tool, extra, cells, annotated,
     ('idol', 'visualize_memory.py', ['--point', 64, 0], 'outside the frame'),
     ('idol', 'visualize_memory.py', ['--topk', 0], '1..128, got 0'),
     ('idol', 'visualize_memory.py', ['--topk', 129], 'holds 128 items'),
-    ('idol', 'visualize_memory.py', ['--cfg-options', 'model.memcnp=None',
-                                     'model.memcnp_training=None'],
+    ('idol', 'visualize_memory.py', ['--cfg-options', 'model.memcnp=None'],
      'does not belong to IDOL'),
 ])
 def test_what_cannot_be_drawn_is_said(host, tool, extra, message, annotated,

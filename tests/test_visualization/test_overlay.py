@@ -118,8 +118,8 @@ def test_ellipses_of_padded_frames(family):
     """
     options = {}
     if family is tiny_idol:
-        options = Config.fromfile(
-            tiny_idol.CONFIGS / 'idol-memcnp.py').idol_memcnp.to_dict()
+        options = dict(memcnp=Config.fromfile(
+            tiny_idol.CONFIGS / 'memcnp_queries.py').memcnp_queries.to_dict())
     model = family.tiny_model(**options).eval()
     last = model.bbox_head.fcos_reg if family is tiny_sipmask else \
         model.box_branches[-1].last

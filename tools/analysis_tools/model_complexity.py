@@ -94,7 +94,7 @@ def _count_query_host(parts: dict[str, nn.Module]) -> dict[str, int]:
             build_box_branches(len(branches), branches[0].last.in_features))
     counts = {name: trained(part) for name, part in parts.items()}
     trainable, backbone = sum(counts.values()), counts['backbone']
-    total = trainable - counts.get('memcnp_loss', 0)
+    total = trainable - counts.get('memcnp_training', 0)
     neck = plain + sum(counts[name] for name in TRANSFORMER)
     return dict(
         backbone=backbone,
@@ -102,7 +102,7 @@ def _count_query_host(parts: dict[str, nn.Module]) -> dict[str, int]:
         head=total - backbone - neck,
         total=total,
         trainable=trainable,
-        memcnp=counts['box_branches'] - plain)
+        memcnp=counts.get('memcnp', 0) + counts['box_branches'] - plain)
 
 
 @torch.no_grad()

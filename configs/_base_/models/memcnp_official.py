@@ -3,8 +3,10 @@
 official_head = dict(
     clip_boxes='input',
     vector_rounding='round',
-    memcnp=dict(decay_unused=True),
-    assigner=dict(topk=4, candidates='nearest'),
+    memcnp=dict(
+        decay_unused=True,
+        training=dict(
+            assigner=dict(topk=4, candidates='nearest'),
+            loss=dict(reduction='image_sum'))),
     centreness_level='finest',
-    track_anchors='ground_truth',
-    loss_cnp=dict(reduction='image_sum'))
+    track_anchors='ground_truth')

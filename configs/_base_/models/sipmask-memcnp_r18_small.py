@@ -15,8 +15,8 @@ model = dict(
         stacked_convs=2,
         strides=(8, 16, 32),
         loss_cls=dict(loss_weight=2.0),
-        # Brings the contrast to the size of the host's tracking loss: with
-        # so few channels it outweighs masks and classes.
-        loss_track=dict(loss_weight=0.25),
         norm_cfg=dict(type='GN', num_groups=16),
-        memcnp=dict(feat_dims=48, hidden_dims=48, rate=0.99)))
+        # The contrast has the size of the host's tracking loss: with so few
+        # channels it outweighs masks and classes.
+        memcnp=dict(
+            rate=0.99, training=dict(contrast=dict(loss_weight=0.25)))))

@@ -15,8 +15,19 @@ model = dict(
         feat_channels=256,
         stacked_convs=3,
         strides=(8, 16, 32, 64),
-        memcnp=dict(type='MemCNP', num_items=128, rate=0.999),
-        assigner=dict(type='USSAssigner', topk=5, lambda_tau=0.5),
+        memcnp=dict(
+            type='MemCNP',
+            num_items=128,
+            rate=0.999,
+            training=dict(
+                assigner=dict(type='USSAssigner', topk=5, lambda_tau=0.5),
+                loss=dict(
+                    type='MemCNPLoss',
+                    rule='gmm',
+                    sigma_weight=1.0,
+                    alpha='points'),
+                contrast=dict(
+                    type='ContrastiveTrackingLoss', temperature=0.1))),
         loss_cls=dict(
             type='FocalLoss',
             use_sigmoid=True,
@@ -24,9 +35,6 @@ model = dict(
             alpha=0.25,
             reduction='none'),
         loss_bbox=dict(type='GIoULoss', eps=1e-6, reduction='none'),
-        loss_cnp=dict(
-            type='MemCNPLoss', rule='gmm', sigma_weight=1.0, alpha='points'),
-        loss_track=dict(type='ContrastiveTrackingLoss', temperature=0.1),
         ref_jitter=0.05,
         test_cfg=dict(
             score_thr=0.03, nms_iou_thr=0.5, nms_pre=200, max_per_img=10)),

@@ -2,5 +2,7 @@
 _base_ = '../sipmask-memcnp_vit-b_fpn_8xb8-12e_youtubevis2021.py'
 
 model = dict(
-    bbox_head=dict(loss_cnp=dict(sigma_weight=0.), loss_track=None),
+    bbox_head=dict(
+        memcnp=dict(
+            training=dict(loss=dict(sigma_weight=0.), contrast=None))),
     tracker=dict(association=dict(similarity='dot', temperature=1.0)))

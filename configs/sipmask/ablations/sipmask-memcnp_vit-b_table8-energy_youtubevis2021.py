@@ -1,4 +1,5 @@
 # Table 8: trained by the energy score.
 _base_ = '../sipmask-memcnp_vit-b_fpn_8xb8-12e_youtubevis2021.py'
 
-model = dict(bbox_head=dict(loss_cnp=dict(rule='energy')))
+model = dict(
+    bbox_head=dict(memcnp=dict(training=dict(loss=dict(rule='energy')))))

@@ -2,4 +2,7 @@
 _base_ = '../sipmask-memcnp_vit-b_fpn_8xb8-12e_youtubevis2021.py'
 
 model = dict(
-    bbox_head=dict(assigner=dict(_delete_=True, type='YOLOCellAssigner')))
+    bbox_head=dict(
+        memcnp=dict(
+            training=dict(
+                assigner=dict(_delete_=True, type='YOLOCellAssigner')))))

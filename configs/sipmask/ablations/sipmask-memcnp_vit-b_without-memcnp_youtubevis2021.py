@@ -5,5 +5,4 @@ _base_ = '../sipmask-memcnp_vit-b_fpn_8xb8-12e_youtubevis2021.py'
 model = dict(
     bbox_head=dict(
         memcnp=None,
-        loss_cnp=None,
-        assigner=dict(_delete_=True, type='FCOSPointAssigner')))
+        loss_track=dict(type='ContrastiveTrackingLoss', temperature=0.1)))

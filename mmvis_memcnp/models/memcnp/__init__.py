@@ -1,4 +1,7 @@
-"""Memory-based conditional neural process, independent of its host."""
+"""Memory-based conditional neural process, independent of its host.
+
+:mod:`.hosts` holds what a kind of host adds.
+"""
 from .bank import ContextMLP, MemoryBank, memory_distances, memory_target
 from .context import CNP, ContextModule, MemCNP
 from .contrast import ContrastiveTrackingLoss
@@ -8,19 +11,14 @@ from .distribution import (
     log_prob,
     split_distribution,
 )
-from .losses import MemCNPLoss, target_uncertainty
-from .queries import (
-    clip_cnp_loss,
-    clip_contrast,
-    frame_cnp_loss,
-    frame_contrast,
-)
+from .key import MemCNPKey, merge_settings, split_key
+from .losses import MemCNPLoss, Support, target_uncertainty
 from .reference_set import ReferenceSet
 
 __all__ = [
     'CNP', 'ContextMLP', 'ContextModule', 'ContrastiveTrackingLoss', 'MemCNP',
-    'MemCNPLoss', 'MemoryBank', 'ReferenceSet', 'at_least_float32',
-    'clip_cnp_loss', 'clip_contrast', 'distances_to_boxes', 'frame_cnp_loss',
-    'frame_contrast', 'log_prob', 'memory_distances', 'memory_target',
-    'split_distribution', 'target_uncertainty'
+    'MemCNPKey', 'MemCNPLoss', 'MemoryBank', 'ReferenceSet', 'Support',
+    'at_least_float32', 'distances_to_boxes', 'log_prob', 'memory_distances',
+    'memory_target', 'merge_settings', 'split_distribution', 'split_key',
+    'target_uncertainty'
 ]

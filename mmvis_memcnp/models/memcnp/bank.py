@@ -1,12 +1,13 @@
 """Memory bank of MemCNP: items that pair a feature with a box (eqs 4-7)."""
-from typing import Optional, Tuple
-
 import torch
 import torch.nn.functional as F
+from mmengine.dist import all_reduce
 from torch import Tensor, nn
 
 from .distribution import at_least_float32
-from .reduce import all_reduce_sum
+
+#: Numbers of y: distances to the left, top, right and bottom edge.
+BOX_DIMS = 4
 
 
 class ContextMLP(nn.Module):
@@ -25,8 +26,7 @@ class ContextMLP(nn.Module):
             nn.init.normal_(layer.weight, std=0.01)
             nn.init.zeros_(layer.bias)
 
-    def forward(self, rows: Tensor,
-                weights: Optional[Tensor] = None) -> Tensor:
+    def forward(self, rows: Tensor, weights: Tensor | None = None) -> Tensor:
         """Encode rows, or weighted sums of rows.
 
         Args:
@@ -55,35 +55,38 @@ class MemoryBank(nn.Module):
 
     All ranks of a distributed run hold the same memory: sums and counts are
     reduced over the ranks before an item moves. Every rank must therefore
-    make the same calls with ``y`` in the same order; a rank without a ground
-    truth passes ``valid`` all False.
+    write as often and in the same order; a rank without a ground truth
+    passes ``valid`` all False.
 
     Args:
         num_items (int): Number of items k. Defaults to 128.
         feat_dims (int): Channels of z. Defaults to 256.
-        target_dims (int): Length of y. Defaults to 4.
-        rate (float): Moving-average rate tau of eq 5, in [0, 1]. Defaults to
-            0.999.
-        readout (str): 'mlp' encodes what is read with a 260-256-256 MLP;
-            'raw' returns the weighted sum of L2-normalised items itself.
+        rate (float): Moving-average rate tau of eq 5, in [0, 1]; with a
+            higher one the items move less. Defaults to 0.999.
+        readout (str): 'mlp' encodes what is read with a two-layer MLP (260-
+            256-256 by default); 'raw' returns the weighted sum of
+            L2-normalised items itself, for a host that encodes it by itself.
             Defaults to 'mlp'.
-        hidden_dims (int): Width of that MLP. Defaults to 256.
+        hidden_dims (int, optional): Width of that MLP. Defaults to
+            ``feat_dims``.
         decay_unused (bool): Shrink items that win nothing by ``rate``, as the
             released code does; else they stay as they are, as eq 5 says.
             Defaults to False.
         learnable (bool): The items are a parameter, which reads pass
             gradients to, as in the released code; else a buffer, which the
             moving average of eq 5 alone changes. Defaults to True.
+
+    Raises:
+        ValueError: If the rate is no share or the readout is unknown.
     """
     items: Tensor
 
     def __init__(self,
                  num_items: int = 128,
                  feat_dims: int = 256,
-                 target_dims: int = 4,
                  rate: float = 0.999,
                  readout: str = 'mlp',
-                 hidden_dims: int = 256,
+                 hidden_dims: int | None = None,
                  decay_unused: bool = False,
                  learnable: bool = True) -> None:
         super().__init__()
@@ -94,18 +97,18 @@ class MemoryBank(nn.Module):
                 f"readout must be 'mlp' or 'raw', got {readout!r}.")
         self.num_items = num_items
         self.feat_dims = feat_dims
-        self.target_dims = target_dims
         self.rate = rate
         self.decay_unused = decay_unused
-        item_dims = feat_dims + target_dims
+        self.out_dims = item_dims = feat_dims + BOX_DIMS
         items = torch.randn(num_items, item_dims)
         if learnable:
             self.items = nn.Parameter(items)
         else:
             self.register_buffer('items', items)
-        self.mlp = ContextMLP(
-            item_dims, hidden_dims) if readout == 'mlp' else None
-        self.out_dims = item_dims if self.mlp is None else hidden_dims
+        self.mlp = None
+        if readout == 'mlp':
+            self.out_dims = hidden_dims or feat_dims
+            self.mlp = ContextMLP(item_dims, self.out_dims)
 
     @torch.no_grad()
     def similarity(self, z: Tensor) -> Tensor:
@@ -123,40 +126,21 @@ class MemoryBank(nn.Module):
         with torch.autocast(z.device.type, enabled=False):
             return F.normalize(z, dim=1) @ F.normalize(keys, dim=1).t()
 
-    def forward(self,
-                z: Tensor,
-                y: Optional[Tensor] = None,
-                valid: Optional[Tensor] = None) -> Tensor:
-        """Write (training, with ``y``), then read.
-
-        The similarities are those to the items before the write.
+    def read(self, z: Tensor, scores: Tensor | None = None) -> Tensor:
+        """Context of each point (eqs 6, 7).
 
         Args:
             z (Tensor): Shape (N, feat_dims), features of the points. They get
                 no gradient from here.
-            y (Tensor, optional): Shape (N, target_dims), their encoded
-                targets (:func:`memory_target`). Without it, or in eval mode,
-                nothing is written.
-            valid (Tensor, optional): Shape (N,) bool, the points to write.
-                Defaults to all.
+            scores (Tensor, optional): Shape (N, num_items), similarities to
+                weigh the items by, such as those that :meth:`write` returns.
+                Defaults to :meth:`similarity` of ``z``.
 
         Returns:
-            Tensor: Shape (N, out_dims), the context r of each point.
+            Tensor: Shape (N, out_dims), the context r.
         """
-        scores = self.similarity(z)
-        if self.training and y is not None:
-            self.write(z, y, valid, winner=scores.argmax(dim=1))
-        return self.read(scores)
-
-    def read(self, scores: Tensor) -> Tensor:
-        """Context of points with the given similarities (eqs 6, 7).
-
-        Args:
-            scores (Tensor): Shape (N, num_items).
-
-        Returns:
-            Tensor: Shape (N, out_dims).
-        """
+        if scores is None:
+            scores = self.similarity(z)
         # The clone keeps what autograd saves apart from the parameter, which
         # a later write of the same iteration changes in place.
         rows = F.normalize(self.items.clone(), dim=1)
@@ -166,32 +150,28 @@ class MemoryBank(nn.Module):
         return self.mlp(rows, weights)
 
     @torch.no_grad()
-    def write(self,
-              z: Tensor,
-              y: Tensor,
-              valid: Optional[Tensor] = None,
-              winner: Optional[Tensor] = None) -> None:
+    def write(self, z: Tensor, y: Tensor, valid: Tensor) -> Tensor:
         """Move each winning item towards the mean of the pairs it won.
 
         Args:
             z (Tensor): Shape (N, feat_dims).
-            y (Tensor): Shape (N, target_dims).
-            valid (Tensor, optional): Shape (N,) bool. Defaults to all.
-            winner (Tensor, optional): Shape (N,) int64, the most similar item
-                of each point. Defaults to the arg max of
-                :meth:`similarity`.
+            y (Tensor): Shape (N, 4), :func:`memory_target` of their boxes.
+            valid (Tensor): Shape (N,) bool, the points to write.
+
+        Returns:
+            Tensor: Shape (N, num_items), the similarities that decided: those
+            to the items before the write.
         """
-        if winner is None:
-            winner = self.similarity(z).argmax(dim=1)
+        scores = self.similarity(z)
         dtype = self.items.dtype
         pairs = torch.cat((z.to(dtype), y.to(dtype), z.new_ones(
             (len(z), 1), dtype=dtype)), dim=1)  # the ones count the points
-        if valid is not None:
-            # Points that are not written go to a row that is dropped.
-            winner = torch.where(valid, winner, self.num_items)
+        # Points that are not written go to a row that is dropped.
+        winner = torch.where(valid, scores.argmax(dim=1), self.num_items)
         sums = pairs.new_zeros((self.num_items + 1, pairs.size(1)))
         sums.index_add_(0, winner, pairs)
-        sums = all_reduce_sum(sums[:-1])
+        sums = sums[:-1].contiguous()
+        all_reduce(sums)
         sums, counts = sums[:, :-1], sums[:, -1:]
         if self.decay_unused:
             mean, moves = sums / (counts + 1e-6), torch.ones_like(counts) > 0
@@ -199,10 +179,11 @@ class MemoryBank(nn.Module):
             mean, moves = sums / counts.clamp(min=1), counts > 0
         moved = self.rate * self.items + (1 - self.rate) * mean
         self.items.copy_(torch.where(moves, moved, self.items))
+        return scores
 
     @torch.no_grad()
     def top_items(self, z: Tensor,
-                  k: int = 5) -> Tuple[Tensor, Tensor, Tensor]:
+                  k: int = 5) -> tuple[Tensor, Tensor, Tensor]:
         """The items most similar to each point, and the boxes they hold.
 
         Args:
@@ -212,47 +193,29 @@ class MemoryBank(nn.Module):
         Returns:
             tuple[Tensor, Tensor, Tensor]: Indices (N, k), similarities (N, k)
             and distances left, top, right, bottom (N, k, 4) from the point,
-            as fractions of what :func:`memory_target` scaled them by, the
-            padded network input in SipMask and the frame without padding in
-            the query systems (what the paper's Fig. 7 draws), best item
-            first.
+            as fractions of what the host writes fractions of (the padded
+            network input in SipMask, the frame without padding in the query
+            systems; what the paper's Fig. 7 draws), best item first.
         """
         scores, indices = self.similarity(z).topk(k, dim=1)
         targets = self.items[:, self.feat_dims:][indices]
         return indices, scores, memory_distances(targets)
 
 
-def memory_target(ltrb: Tensor, input_hw: Tuple[int, int]) -> Tensor:
+def memory_target(ltrb: Tensor) -> Tensor:
     """Encode distances to the box edges as the y of a memory item.
 
     Args:
-        ltrb (Tensor): Shape (..., 4), distances in pixels.
-        input_hw (tuple[int, int]): Height and width of the padded network
-            input.
+        ltrb (Tensor): Shape (..., 4), distances to the left, top, right and
+            bottom edge, as fractions of the image's width and height.
 
     Returns:
-        Tensor: Shape (..., 4), ``(ltrb / (W, H, W, H) - 0.5) * 2``: in
-        [-1, 1] for a point inside its box.
+        Tensor: Shape (..., 4), ``(ltrb - 0.5) * 2``: in [-1, 1] for a point
+        inside its box.
     """
-    return (ltrb / _scale(ltrb, input_hw) - 0.5) * 2
+    return (ltrb - 0.5) * 2
 
 
-def memory_distances(y: Tensor,
-                     input_hw: Tuple[int, int] = (1, 1)) -> Tensor:
-    """Inverse of :func:`memory_target`.
-
-    Args:
-        y (Tensor): Shape (..., 4).
-        input_hw (tuple[int, int]): Height and width of the padded network
-            input. Defaults to (1, 1): the result is in fractions of it.
-
-    Returns:
-        Tensor: Shape (..., 4), distances to the left, top, right and bottom
-        edge.
-    """
-    return (y / 2 + 0.5) * _scale(y, input_hw)
-
-
-def _scale(like: Tensor, input_hw: Tuple[int, int]) -> Tensor:
-    height, width = input_hw
-    return like.new_tensor((width, height, width, height))
+def memory_distances(y: Tensor) -> Tensor:
+    """Inverse of :func:`memory_target`, shapes (..., 4)."""
+    return y / 2 + 0.5

@@ -1,61 +1,89 @@
-"""What a host holds: a bank, behind one interface for maps and queries."""
-from typing import Optional
-
+"""What a host reads and writes: MemCNP, and the conventional CNP."""
+import torch
 from mmdet.registry import MODELS
 from mmengine.model import BaseModule
-from torch import Tensor, nn
+from torch import Tensor
 
-from .bank import MemoryBank
+from ..matching.points.geometry import SmallestBoxTarget
+from .bank import MemoryBank, memory_target
+from .distribution import at_least_float32
 from .reference_set import ReferenceSet
 
 
 class ContextModule(BaseModule):
-    """Gives every location or query its context from a bank.
+    """Gives queries a context (:meth:`read`) and learns from them
+    (:meth:`write`).
+
+    "Query" stands for whatever a host asks with: the points of a pyramid
+    level, the queries of a decoder layer, the rows of a tracker.
 
     Args:
-        bank (nn.Module): Maps z (N, C), y (N, 4), valid (N,) to (N, out).
-    """
-    out_dims: int
+        bank (MemoryBank | ReferenceSet): What is read and written.
 
-    def __init__(self, bank: nn.Module) -> None:
+    Attributes:
+        out_dims (int): Channels of a context.
+        point_targets: Which box a query is written with, by default the
+            smallest that contains it.
+    """
+
+    def __init__(self, bank: MemoryBank | ReferenceSet) -> None:
         super().__init__()
         self.bank = bank
-        self.out_dims = int(bank.out_dims)  # type: ignore[arg-type]
+        self.out_dims = bank.out_dims
+        self.point_targets = SmallestBoxTarget()
 
-    def forward(self,
-                z: Tensor,
-                y: Optional[Tensor] = None,
-                valid: Optional[Tensor] = None) -> Tensor:
-        """Context of every location of a map, or of every query.
-
-        In training, a call with ``y`` also writes. Every rank of a
-        distributed run must make the same calls with ``y``; a rank without
-        ground truth passes ``valid`` all False.
+    def read(self, query: Tensor, scores: Tensor | None = None) -> Tensor:
+        """Context of every query (eqs 6, 7).
 
         Args:
-            z (Tensor): A map (B, C, H, W), queries (B, Q, C) or points
-                (N, C).
-            y (Tensor, optional): Encoded targets in the same layout:
-                (B, 4, H, W), (B, Q, 4) or (N, 4). Defaults to None.
-            valid (Tensor, optional): Bool, what may be written: (B, H, W),
-                (B, Q) or (N,). Defaults to everything.
+            query (Tensor): Shape (..., C), the vectors z. They get no
+                gradient from here.
+            scores (Tensor, optional): What a :meth:`write` of the same
+                queries returned, to weigh the items by their similarities
+                before that write. Defaults to None: those of now.
 
         Returns:
-            Tensor: Context in the layout of ``z``, ``out_dims`` channels.
+            Tensor: Shape (..., out_dims).
         """
-        if z.dim() == 4:
-            z = z.permute(0, 2, 3, 1)
-            y = None if y is None else y.permute(0, 2, 3, 1)
-            return self._forward_last(z, y, valid).permute(0, 3, 1, 2)
-        return self._forward_last(z, y, valid)
+        context = self.bank.read(query.reshape(-1, query.shape[-1]), scores)
+        return context.view(*query.shape[:-1], self.out_dims)
 
-    def _forward_last(self, z: Tensor, y: Optional[Tensor],
-                      valid: Optional[Tensor]) -> Tensor:
-        context = self.bank(
-            z.reshape(-1, z.size(-1)),
-            None if y is None else y.reshape(-1, y.size(-1)),
-            None if valid is None else valid.reshape(-1))
-        return context.view(*z.shape[:-1], self.out_dims)
+    @torch.no_grad()
+    def write(self, query: Tensor, reference: Tensor, boxes: Tensor,
+              valid: Tensor) -> Tensor | None:
+        """Write queries and their boxes (eqs 4, 5).
+
+        Only queries whose reference lies strictly inside a box are written,
+        with the smallest such box. Outside of training nothing happens. Every
+        rank of a distributed run must make the same calls, one without ground
+        truth as well.
+
+        Args:
+            query (Tensor): Shape (..., Q, C).
+            reference (Tensor): Shape (..., Q, 2 or more), x and y first,
+                where the queries stand, as fractions of the image; leading
+                axes are broadcast.
+            boxes (Tensor): Shape (..., G, 4), xyxy in the same fractions,
+                padded.
+            valid (Tensor): Shape (..., G) bool, False for padding and for
+                objects that are not in the frame.
+
+        Returns:
+            Tensor | None: For the ``scores`` of :meth:`read`; None outside of
+            training.
+        """
+        if not self.training:
+            return None
+        lead, num = query.shape[:-2], query.shape[-2]
+        images = lead.numel()
+        points = at_least_float32(reference[..., :2]).expand(*lead, num, 2)
+        target = self.point_targets(
+            points.reshape(images, num, 2),
+            boxes.reshape(images, *boxes.shape[-2:]),
+            valid.reshape(images, valid.shape[-1]))
+        return self.bank.write(
+            query.reshape(-1, query.shape[-1]),
+            memory_target(target.ltrb).flatten(0, 1), target.inside.flatten())
 
 
 @MODELS.register_module()
@@ -63,23 +91,12 @@ class MemCNP(ContextModule):
     """Memory-based conditional neural process: contexts from a memory bank.
 
     Args:
-        num_items, feat_dims, target_dims, rate, readout, hidden_dims,
-            decay_unused, learnable: See :class:`MemoryBank`.
+        kwargs: Of :class:`MemoryBank`.
     """
     bank: MemoryBank
 
-    def __init__(self,
-                 num_items: int = 128,
-                 feat_dims: int = 256,
-                 target_dims: int = 4,
-                 rate: float = 0.999,
-                 readout: str = 'mlp',
-                 hidden_dims: int = 256,
-                 decay_unused: bool = False,
-                 learnable: bool = True) -> None:
-        super().__init__(
-            MemoryBank(num_items, feat_dims, target_dims, rate, readout,
-                       hidden_dims, decay_unused, learnable))
+    def __init__(self, **kwargs) -> None:
+        super().__init__(MemoryBank(**kwargs))
 
 
 @MODELS.register_module()
@@ -89,14 +106,9 @@ class CNP(ContextModule):
     The counterpart of :class:`MemCNP` in the paper's Table 7.
 
     Args:
-        num_items, feat_dims, target_dims, hidden_dims: See
-            :class:`ReferenceSet`.
+        kwargs: Of :class:`ReferenceSet`.
     """
+    bank: ReferenceSet
 
-    def __init__(self,
-                 num_items: int = 128,
-                 feat_dims: int = 256,
-                 target_dims: int = 4,
-                 hidden_dims: int = 256) -> None:
-        super().__init__(
-            ReferenceSet(num_items, feat_dims, target_dims, hidden_dims))
+    def __init__(self, **kwargs) -> None:
+        super().__init__(ReferenceSet(**kwargs))

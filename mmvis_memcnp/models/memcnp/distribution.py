@@ -1,6 +1,5 @@
 """Box distribution of MemCNP: a diagonal Normal over the four box edges."""
 import math
-from typing import Tuple
 
 import torch
 import torch.nn.functional as F
@@ -10,7 +9,7 @@ SIGMA_MIN = 0.1
 SIGMA_SCALE = 0.9
 
 
-def split_distribution(raw: Tensor) -> Tuple[Tensor, Tensor]:
+def split_distribution(raw: Tensor) -> tuple[Tensor, Tensor]:
     """Split a box branch's eight outputs into mean and standard deviation.
 
     Args:

@@ -1,5 +1,5 @@
 """Training rules of MemCNP: mixture likelihood, plain NLL, energy score."""
-from typing import NamedTuple, Optional, Tuple
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -16,12 +16,27 @@ class Support(NamedTuple):
     """Supporting samples of all ground truths of a batch.
 
     P samples, G ground truths; a ground truth may have none.
+
+    Attributes:
+        mu: (P, 4), predicted boxes, xyxy as fractions of the padded network
+            input (SipMask) or of the frame without padding (query systems).
+        sigma: (P, 4), standard deviations of the edges in the same units.
+        phi: (P,), centreness of a sample in its ground truth: the mixing
+            weight before normalisation.
+        gt_index: (P,) int64, ground truth of each sample.
+        gt_boxes: (G, 4), in the units of ``mu``.
+        uncertainty: (P,), :func:`target_uncertainty`.
     """
-    mu: Tensor  # (P, 4) predicted boxes, xyxy as fractions of the input
-    sigma: Tensor  # (P, 4) standard deviations, same units
-    phi: Tensor  # (P,) centreness, the mixing weight before normalisation
-    gt_index: Tensor  # (P,) int64, ground truth of each sample
-    gt_boxes: Tensor  # (G, 4) same units as mu
+    mu: Tensor
+    sigma: Tensor
+    phi: Tensor
+    gt_index: Tensor
+    gt_boxes: Tensor
+    uncertainty: Tensor
+
+    def at_least_float32(self) -> 'Support':
+        """The same without half precision."""
+        return Support(*(at_least_float32(field) for field in self))
 
 
 def target_uncertainty(prob: Tensor, iou: Tensor) -> Tensor:
@@ -47,7 +62,7 @@ def mixture_nll(support: Support) -> Tensor:
     Returns:
         Tensor: Shape (G,), zero without support.
     """
-    mu, sigma, phi, index, boxes = support
+    mu, sigma, phi, index, boxes, _ = support
     num = len(boxes)
     log_phi = (phi.detach() + PHI_EPS).log()
     log_weight = log_phi - segment_logsumexp(log_phi, index, num)[index]
@@ -61,13 +76,13 @@ def plain_nll(support: Support) -> Tensor:
     Returns:
         Tensor: Shape (G,), zero without support.
     """
-    mu, sigma, _, index, boxes = support
+    mu, sigma, _, index, boxes, _ = support
     return -segment_mean(
         log_prob(boxes[index], mu, sigma), index, len(boxes))
 
 
 def energy_score(support: Support,
-                 samples: Optional[Tensor] = None,
+                 samples: Tensor | None = None,
                  num_samples: int = 128) -> Tensor:
     """Monte-Carlo energy score of each supporting Normal, averaged.
 
@@ -84,7 +99,7 @@ def energy_score(support: Support,
     Returns:
         Tensor: Shape (G,), zero without support.
     """
-    mu, sigma, _, index, boxes = support
+    mu, sigma, _, index, boxes, _ = support
     if samples is None:
         samples = torch.randn(
             (num_samples, *mu.shape), dtype=mu.dtype, device=mu.device)
@@ -120,8 +135,6 @@ class MemCNPLoss(nn.Module):
             (eq 10); 'image_sum' = sum over the ground truths of an image,
             mean over the images that have any, as the released code does.
             Defaults to 'gt_mean'.
-        sigma_offset (float): Subtracted from sigma first. The released code
-            takes 0.1 off under 'nll' and 'energy'. Defaults to 0.
     """
     rules = ('gmm', 'nll', 'energy')
 
@@ -129,8 +142,7 @@ class MemCNPLoss(nn.Module):
                  rule: str = 'gmm',
                  sigma_weight: float = 1.0,
                  alpha: str = 'support',
-                 reduction: str = 'gt_mean',
-                 sigma_offset: float = 0.) -> None:
+                 reduction: str = 'gt_mean') -> None:
         super().__init__()
         for name, value, allowed in (('rule', rule, self.rules),
                                      ('alpha', alpha, ('support', 'points')),
@@ -143,42 +155,29 @@ class MemCNPLoss(nn.Module):
         self.sigma_weight = sigma_weight
         self.alpha = alpha
         self.reduction = reduction
-        self.sigma_offset = sigma_offset
 
     def forward(self,
-                mu: Tensor,
-                sigma: Tensor,
-                phi: Tensor,
-                gt_index: Tensor,
-                gt_boxes: Tensor,
-                uncertainty: Tensor,
-                num_points: Optional[int] = None,
-                num_images: Optional[int] = None,
-                samples: Optional[Tensor] = None) -> Tensor:
-        """Loss of a batch; P supporting samples, G ground truths.
+                support: Support,
+                num_points: int | None = None,
+                num_images: Tensor | int | None = None,
+                samples: Tensor | None = None) -> Tensor:
+        """Loss of a batch.
 
         Args:
-            mu (Tensor): Shape (P, 4), predicted boxes xyxy as fractions of
-                the padded network input (SipMask) or of the frame without
-                padding (query systems).
-            sigma (Tensor): Shape (P, 4), standard deviations of the edges.
-            phi (Tensor): Shape (P,), centreness of the samples in their
-                ground truth.
-            gt_index (Tensor): Shape (P,) int64, row of ``gt_boxes``.
-            gt_boxes (Tensor): Shape (G, 4), all ground truths of the batch
-                in the units of ``mu``.
-            uncertainty (Tensor): Shape (P,), :func:`target_uncertainty`.
+            support (Support): Of all ground truths.
             num_points (int, optional): Locations of an image, for
                 ``alpha='points'``.
-            num_images (int, optional): Images that have a ground truth, for
-                ``reduction='image_sum'``.
+            num_images (Tensor | int, optional): Images that have a ground
+                truth, for ``reduction='image_sum'``.
             samples (Tensor, optional): Noise of the energy score (M, P, 4).
 
         Returns:
             Tensor: Scalar; zero, with the graph attached, without support.
+
+        Raises:
+            ValueError: If the number that an option asks for is missing.
         """
-        loss, supported = self.per_box(mu, sigma, phi, gt_index, gt_boxes,
-                                       uncertainty, num_points, samples)
+        loss, supported = self.per_box(support, num_points, samples)
         total = loss.sum()
         if self.reduction == 'gt_mean':
             return total / supported.sum().clamp(min=1)
@@ -187,25 +186,21 @@ class MemCNPLoss(nn.Module):
         return total / torch.as_tensor(num_images).clamp(min=1)
 
     def per_box(self,
-                mu: Tensor,
-                sigma: Tensor,
-                phi: Tensor,
-                gt_index: Tensor,
-                gt_boxes: Tensor,
-                uncertainty: Tensor,
-                num_points: Optional[int] = None,
-                samples: Optional[Tensor] = None) -> Tuple[Tensor, Tensor]:
+                support: Support,
+                num_points: int | None = None,
+                samples: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Loss of each ground truth, for a host that averages by itself.
 
-        Arguments as in :meth:`forward`.
+        Args:
+            support, num_points, samples: As in :meth:`forward`.
 
         Returns:
             tuple[Tensor, Tensor]: ``alpha * L_nll + R_sigma`` (G,), zero
             without support, and whether there is any, (G,) bool.
         """
-        score, regulariser = self.terms(mu, sigma, phi, gt_index, gt_boxes,
-                                        uncertainty, samples)
-        supports = segment_count(gt_index, len(gt_boxes), score.dtype)
+        score, regulariser = self.terms(support, samples)
+        supports = segment_count(support.gt_index, len(support.gt_boxes),
+                                 score.dtype)
         if self.alpha == 'support':
             score = score / supports.clamp(min=1)
         else:
@@ -214,23 +209,17 @@ class MemCNPLoss(nn.Module):
             score = score / num_points
         return score + self.sigma_weight * regulariser, supports > 0
 
-    def terms(self,
-              mu: Tensor,
-              sigma: Tensor,
-              phi: Tensor,
-              gt_index: Tensor,
-              gt_boxes: Tensor,
-              uncertainty: Tensor,
-              samples: Optional[Tensor] = None) -> Tuple[Tensor, Tensor]:
+    def terms(self, support: Support,
+              samples: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Score and regulariser of each ground truth, before alpha.
+
+        Args:
+            support, samples: As in :meth:`forward`.
 
         Returns:
             tuple[Tensor, Tensor]: Both of shape (G,), zero without support.
         """
-        support = Support(
-            at_least_float32(mu),
-            at_least_float32(sigma) - self.sigma_offset,
-            at_least_float32(phi), gt_index, at_least_float32(gt_boxes))
+        support = support.at_least_float32()
         if self.rule == 'gmm':
             score = mixture_nll(support)
         elif self.rule == 'nll':
@@ -239,6 +228,7 @@ class MemCNPLoss(nn.Module):
             score = energy_score(support, samples)
         distance = F.smooth_l1_loss(
             support.sigma,
-            at_least_float32(uncertainty)[:, None].expand_as(sigma),
+            support.uncertainty[:, None].expand_as(support.sigma),
             reduction='none').mean(dim=1)
-        return score, segment_mean(distance, gt_index, len(gt_boxes))
+        return score, segment_mean(distance, support.gt_index,
+                                   len(support.gt_boxes))

@@ -2,7 +2,6 @@
 from .base import VIS
 from .clip import ClipVIS
 from .idol import IDOL
-from .idol_training import MemCNPQueryTraining
 from .instanceformer import InstanceFormer
 from .online import OnlineVIS
 from .seqformer import SeqFormer
@@ -10,6 +9,6 @@ from .session import Session
 from .sipmask import SipMaskVIS
 
 __all__ = [
-    'ClipVIS', 'IDOL', 'InstanceFormer', 'MemCNPQueryTraining', 'OnlineVIS',
-    'SeqFormer', 'Session', 'SipMaskVIS', 'VIS'
+    'ClipVIS', 'IDOL', 'InstanceFormer', 'OnlineVIS', 'SeqFormer', 'Session',
+    'SipMaskVIS', 'VIS'
 ]

@@ -16,6 +16,8 @@ from ...results.frame import FrameInstances
 from ...results.pixels import MaskSource
 from ..layers.greedy_nms import class_nms, mask_nms
 from ..matching import Queries
+from ..memcnp import merge_settings
+from ..memcnp.hosts.queries import FrameRules, query_key
 from ..segmenters.deformable import (
     NUM_MASK_PARAMS,
     DecodedQueries,
@@ -23,6 +25,7 @@ from ..segmenters.deformable import (
     build_box_branches,
     input_hw,
     padding_mask,
+    reading,
     sizes_wh,
     start_points,
 )
@@ -55,10 +58,10 @@ class IDOL(OnlineVIS):
         mask_head (dict): A ``DynamicConvMaskHead``.
         num_classes (int): K. Defaults to 40.
         num_queries (int): Q. Defaults to 300.
-        memcnp (dict, optional): MemCNP in the box branches; see
-            ``build_box_branches``. Defaults to None, the plain host.
-        memcnp_training (dict, optional): A ``MemCNPQueryTraining``, which
-            goes with ``memcnp``.
+        memcnp (dict, optional): MemCNP in the box branches, with its rules of
+            training; see ``query_key``. Its contrast replaces ``loss_embed``
+            and sets the scale of the tracker's similarity. Defaults to None,
+            the plain host.
         matcher (dict, optional): A ``SimOTAMatcher``; only training needs it,
             and the losses.
         loss_instance (dict, optional): An ``IDOLLoss``.
@@ -88,7 +91,6 @@ class IDOL(OnlineVIS):
                  num_classes: int = 40,
                  num_queries: int = 300,
                  memcnp: dict | None = None,
-                 memcnp_training: dict | None = None,
                  matcher: dict | None = None,
                  loss_instance: dict | None = None,
                  loss_embed: dict | None = None,
@@ -98,10 +100,12 @@ class IDOL(OnlineVIS):
                  box_nms_iou: float = 0.9,
                  mask_nms_iou: float = 0.5,
                  **kwargs) -> None:
+        key = query_key(memcnp) if memcnp else None
+        rules = FrameRules(**key.training) if key else None
+        if key and rules:
+            kwargs['tracker'] = merge_settings(
+                kwargs.get('tracker') or {}, rules.tracker(), key.tracker)
         super().__init__(**kwargs)
-        if (memcnp is None) != (memcnp_training is None):
-            raise ValueError('memcnp and memcnp_training go together: set '
-                             'both, or neither for the plain IDOL.')
         self.backbone = MODELS.build(backbone)
         self.neck = MODELS.build(neck)
         self.encoder = MODELS.build(encoder)
@@ -111,7 +115,8 @@ class IDOL(OnlineVIS):
         self.reference_points = nn.Linear(width, 2)
         self.cls_branches = nn.ModuleList(
             [nn.Linear(width, num_classes) for _ in range(layers)])
-        self.box_branches: Any = build_box_branches(layers, width, memcnp)
+        self.memcnp: Any = key.build(feat_dims=width) if key else None
+        self.box_branches: Any = build_box_branches(layers, width, self.memcnp)
         self.mask_branch = MODELS.build(mask_branch)
         self.mask_controller = MLP(width, width, NUM_MASK_PARAMS, 3)
         self.mask_head = MODELS.build(mask_head)
@@ -121,13 +126,10 @@ class IDOL(OnlineVIS):
         self.matcher: Any = TASK_UTILS.build(matcher) if matcher else None
         self.loss_instance: Any = (
             MODELS.build(loss_instance) if loss_instance else None)
+        self.memcnp_training: Any = rules
         self.loss_embed: Any = (
-            MODELS.build(loss_embed) if loss_embed else None)
-        self.memcnp_training: Any = (
-            MODELS.build(memcnp_training) if memcnp_training else None)
-        if self.loss_embed and self._cnp_contrast:
-            raise ValueError('memcnp_training.loss_track replaces loss_embed: '
-                             'set one of them to None.')
+            MODELS.build(loss_embed)
+            if loss_embed and not self._cnp_contrast else None)
         self.positive_topk = positive_topk
         self.ignore_topk = ignore_topk
         self.score_thr = score_thr
@@ -161,7 +163,8 @@ class IDOL(OnlineVIS):
         batch = len(frames)
         decoded = self.decoder(
             content.expand(batch, -1, -1), position.expand(batch, -1, -1),
-            reference.expand(batch, -1, -1), encoded, self.box_branches)
+            reference.expand(batch, -1, -1), encoded,
+            reading(self.box_branches, self.memcnp))
         return encoded, decoded
 
     def mask_logits(self, features: Tensor, decoded: DecodedQueries,
@@ -356,8 +359,9 @@ class IDOL(OnlineVIS):
                                     key_gt)
         if cnp is not None:
             losses.update(cnp.box_losses(queries, matches, key_gt))
-            self.box_branches.write(key.hidden[-1], key.references[-1],
-                                    key_gt.xyxy, key_gt.valid)
+            # After all that reads the memory, on every rank.
+            self.memcnp.write(key.hidden[-1], key.references[-1],
+                              key_gt.xyxy, key_gt.valid)
         if ref_gt is not None:
             losses.update(self.embed_losses(
                 matches, key, key_gt, decoded.frames(slice(batch, None)),
@@ -399,7 +403,7 @@ class IDOL(OnlineVIS):
         if self._cnp_contrast:
             fallback = self.matcher.match(last, ref_gt).best
             picked = self.memcnp_training.select(last, ref_gt, fallback)
-            return self.memcnp_training.contrast(
+            return self.memcnp_training.track_loss(
                 self.embed_head(hidden), best, key_gt.ids, ref_embeds,
                 picked.best, ref_gt.ids)
         found, row = same_objects(key_gt, ref_gt)
@@ -420,4 +424,4 @@ class IDOL(OnlineVIS):
     @property
     def _cnp_contrast(self) -> bool:
         """Whether MemCNP trains the embeddings, not the host."""
-        return getattr(self.memcnp_training, 'loss_track', None) is not None
+        return getattr(self.memcnp_training, 'contrast', None) is not None

@@ -18,6 +18,7 @@ from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
 from ..matching import Queries
+from ..memcnp.hosts.queries import ClipRules, frame_truth, query_key
 from ..segmenters.deformable import (
     NUM_MASK_PARAMS,
     DecodedClips,
@@ -25,6 +26,7 @@ from ..segmenters.deformable import (
     EncodedFrames,
     build_box_branches,
     padding_mask,
+    reading,
     start_points,
 )
 from ..truth.clip_truth import collect_clips
@@ -53,10 +55,8 @@ class SeqFormer(ClipVIS):
             needs it.
         loss (dict, optional): Defaults to :class:`SeqFormerLoss`.
         top_k (int): Queries of a clip that become instances. Defaults to 10.
-        memcnp (dict, optional): Settings of MemCNP in the box branches; see
-            ``build_box_branches``. Defaults to None, the plain host.
-        memcnp_loss (dict, optional): What ``memcnp`` adds to the training.
-            Defaults to :class:`ClipMemCNPLoss`; not used without ``memcnp``.
+        memcnp (dict, optional): MemCNP in the box branches, with its rules of
+            training; see ``query_key``. Defaults to None, the plain host.
         kwargs: See :class:`ClipVIS`.
     """
 
@@ -73,7 +73,6 @@ class SeqFormer(ClipVIS):
                  loss: dict | None = None,
                  top_k: int = 10,
                  memcnp: dict | None = None,
-                 memcnp_loss: dict | None = None,
                  **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.backbone = MODELS.build(backbone)
@@ -85,18 +84,17 @@ class SeqFormer(ClipVIS):
         self.reference_points = nn.Linear(dims, 2)
         self.cls_branches = nn.ModuleList(
             [nn.Linear(dims, num_classes) for _ in range(layers)])
-        self.box_branches = build_box_branches(layers, dims, memcnp)
+        key = query_key(memcnp) if memcnp else None
+        self.memcnp: Any = key.build(feat_dims=dims) if key else None
+        self.box_branches = build_box_branches(layers, dims, self.memcnp)
         self.mask_branch = MODELS.build(mask_branch)
         self.mask_controller = MLP(dims, dims, NUM_MASK_PARAMS, 3)
         self.mask_head = DynamicConvMaskHead()
         self.mask_stride = self.mask_head.out_stride
         self.matcher: Any = TASK_UTILS.build(matcher) if matcher else None
         self.clip_loss = MODELS.build(loss or dict(type='SeqFormerLoss'))
-        self.memcnp_loss: Any = None
-        if memcnp is not None:
-            options = dict(type='ClipMemCNPLoss', embed_dims=dims)
-            options.update(memcnp_loss or {})
-            self.memcnp_loss = MODELS.build(options)
+        self.memcnp_training: Any = (
+            ClipRules(**key.training, embed_dims=dims) if key else None)
         self.top_k = top_k
 
     def init_weights(self) -> None:
@@ -135,7 +133,7 @@ class SeqFormer(ClipVIS):
         pos, content = self.query_embed.weight.chunk(2, dim=1)
         points = start_points(self.reference_points, pos)
         return self.decoder(content, pos, points, encoded, num_clips,
-                            self.box_branches)
+                            reading(self.box_branches, self.memcnp))
 
     # -- training -------------------------------------------------------
     def loss(self, inputs: Tensor,
@@ -148,7 +146,7 @@ class SeqFormer(ClipVIS):
 
         Returns:
             dict[str, Tensor]: See :meth:`SeqFormerLoss.forward` and, with
-            MemCNP, :meth:`ClipMemCNPLoss.forward`.
+            MemCNP, :class:`ClipRules`.
         """
         metas = [frame.metainfo for sample in data_samples
                  for frame in sample.video_data_samples]
@@ -166,15 +164,19 @@ class SeqFormer(ClipVIS):
         masks = self._matched_masks(decoded, features, truth.sizes, matches)
         count = truth.valid.sum().float()
         normaliser = reduce_mean(count).clamp(min=1)
-        if self.memcnp_loss is None:
+        if self.memcnp is None:
             return self.clip_loss(logits, boxes, masks, matches, truth,
                                   normaliser)
-        picked = self.memcnp_loss.select(queries, truth, matches)
+        cnp = self.memcnp_training
+        picked = cnp.select(queries, truth, matches)
         losses = self.clip_loss(logits, boxes, masks, matches, truth,
                                 normaliser, picked)
-        losses.update(
-            self.memcnp_loss(decoded, logits, boxes, matches, picked, truth))
-        self.memcnp_loss.remember(self.box_branches, decoded, truth)
+        losses.update(cnp.box_losses(queries, picked, truth))
+        losses.update(cnp.track_loss(decoded.box_queries[-1],
+                                     matches.best[-1], truth))
+        # After all that reads the memory, on every rank.
+        self.memcnp.write(decoded.box_queries[-1], decoded.references[-1],
+                          *frame_truth(truth))
         return losses
 
     def queries(self, decoded: DecodedClips) -> Queries:

@@ -83,13 +83,6 @@ class SipMaskVIS(OnlineVIS):
     def instances(self, tracked: InstanceData,
                   meta: Mapping[str, Any]) -> FrameInstances:
         """See :meth:`OnlineVIS.instances`."""
-        sigmas = tracked.get('box_sigmas')
-        if sigmas is not None:
-            # The head's are fractions of the padded input.
-            y, x = (full / inside for full, inside in zip(
-                meta['batch_input_shape'], meta['img_shape'][:2],
-                strict=True))
-            sigmas = sigmas * sigmas.new_tensor([x, y, x, y])
         return FrameInstances(
             tracked.instances_id,
             MaskSource(tracked.mask_probs, meta, 'paste',
@@ -98,7 +91,7 @@ class SipMaskVIS(OnlineVIS):
             scores=tracked.scores,
             labels=tracked.labels,
             boxes=tracked.bboxes,
-            sigmas=sigmas)
+            sigmas=tracked.get('box_sigmas'))
 
     def _forward(self, inputs: Tensor):
         """Maps of every frame: (N, T, ...) is taken as N * T frames."""

@@ -167,6 +167,9 @@ def inference(fixture: Fixture, model: nn.Module,
             scale_factor=(scale, scale),
             batch_input_shape=tuple(frame.shape[-2:]),
             frame_id=t)
+        height, width = (inside / side for inside, side in zip(
+            meta['img_shape'], frame.shape[-2:], strict=True))
+        share = torch.tensor([width, height] * 2)
         with torch.no_grad():
             detections = model.encode(frame[None], [meta])[0]
             before = copy.deepcopy(session.state)
@@ -184,11 +187,11 @@ def inference(fixture: Fixture, model: nn.Module,
         tracked = tracked[order]
         masks = _decode(result.masks, item['ori_hw'])[order.numpy()]
         named.update(
-            dets=detection_rows(detections),
+            dets=detection_rows(detections, share),
             det_labels=detections.labels,
             comp_scores=comp,
             ids=tracked.instances_id,
-            id_bbox=detection_rows(tracked),
+            id_bbox=detection_rows(tracked, share),
             id_label=tracked.labels,
             id_mask_area=masks.sum((1, 2)),
             id_masks_packed=masks)
@@ -210,11 +213,16 @@ def _decode(rles: list[dict], size: list[int]) -> np.ndarray:
     return coco_mask.decode(list(rles)).transpose(2, 0, 1).astype(bool)
 
 
-def detection_rows(dets) -> Tensor:
-    """Boxes, score, and with a distribution sigmas and centre-ness."""
+def detection_rows(dets, share: Tensor) -> Tensor:
+    """Boxes, score, and with a distribution sigmas and centre-ness.
+
+    The released sigmas are fractions of the padded input, cut at 1; the
+    package's are fractions of the frame, which is ``share`` (4,) of that.
+    """
     rows = [dets.bboxes, dets.scores[:, None]]
     if 'box_sigmas' in dets:
-        rows += [dets.box_sigmas, dets.centernesses[:, None]]
+        rows += [(dets.box_sigmas * share).clamp(max=1),
+                 dets.centernesses[:, None]]
     return torch.cat(rows, 1)
 
 

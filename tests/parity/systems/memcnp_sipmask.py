@@ -6,7 +6,7 @@ from mmdet.registry import TASK_UTILS
 from torch import nn
 
 from mmvis_memcnp.converters import MEMCNP_SIPMASK
-from tests.parity import official_parts  # noqa: F401
+from tests.parity import official_parts
 from tests.parity.fixture import Fixture
 from tests.parity.systems.dense import (
     CONFIGS,
@@ -32,6 +32,7 @@ def compute(fixture: Fixture) -> Results:
         run,
         arch=dict(
             crop_split=1,
+            memory=dict(memory, item_dim=arch['channels'] + 4),
             mask_basis_channels=arch['channels'],
             track_channels=arch['channels']),
         train=dict(zero_loss_match_at_zero_accuracy=True))
@@ -41,7 +42,6 @@ def compute(fixture: Fixture) -> Results:
         memcnp=dict(
             num_items=memory['items'],
             feat_dims=arch['channels'],
-            target_dims=memory['item_dim'] - arch['channels'],
             hidden_dims=memory['mlp'][1],
             rate=train['memory_rate'],
             decay_unused=train['memory_decays_unused']),
@@ -64,23 +64,25 @@ def _all_losses(fixture: Fixture, config: Path, head: dict) -> Results:
     training = dict(
         head,
         ref_jitter=0.,
-        temperature=train['contrast_temperature'],
-        point_targets=dict(type='OfficialBoxTarget'),
-        loss_track=dict(
-            _delete_=True,
-            type='OfficialContrastiveTrackingLoss',
-            temperature=train['contrast_temperature'],
-            topk=train['contrast_topk_negatives'],
-            num_images=images),
+        memcnp=dict(
+            head['memcnp'],
+            training=dict(
+                loss=dict(rule=train['cnp_rule'].lower()),
+                contrast=dict(
+                    _delete_=True,
+                    type='OfficialContrastiveTrackingLoss',
+                    temperature=train['contrast_temperature'],
+                    topk=train['contrast_topk_negatives'],
+                    num_images=images))),
         loss_cls=dict(
             type='OfficialFocalLoss',
             images=images,
-            num_classes=arch['num_classes']),
-        loss_cnp=dict(rule=train['cnp_rule'].lower()))
+            num_classes=arch['num_classes']))
     overrides: dict = dict(bbox_head=training)
     if arch['vit']:  # the same values; nothing is computed twice
         overrides['backbone'] = dict(with_cp=False)
     model = build_model(fixture, 'losses', config, overrides)
+    model.bbox_head.memcnp.point_targets = official_parts.OfficialBoxTarget()
     batch = loss_batch(fixture)
     feats = loss_features(model, *batch[:2])
     items = model.bbox_head.memcnp.bank.items
@@ -124,7 +126,7 @@ def _losses(fixture: Fixture, case: str, model: nn.Module, feats: tuple,
 
     head.assigner.match = spy
     hook = head.loss_cnp.register_forward_pre_hook(
-        lambda _m, _a, kwargs: seen.update(cnp=kwargs), with_kwargs=True)
+        lambda _m, args: seen.update(support=args[0]))
     losses = head.loss(*feats, key_gt, ref_gt)
     hook.remove()
     losses['loss_match'] = losses['loss_match'] * (losses['match_acc'] != 0)
@@ -145,7 +147,7 @@ def _losses(fixture: Fixture, case: str, model: nn.Module, feats: tuple,
             neg_points_packed=picked.neg[b],
             cent_target=picked.centreness[b],
             pair_ind=torch.stack([points, gts], 1),
-            tgt_uncert=seen['cnp']['uncertainty'][own])
+            tgt_uncert=seen['support'].uncertainty[own])
         for name, value in named.items():
             out[part, file, f'{case}/{name}{b}'] = to_numpy(value)
     official = {
@@ -163,10 +165,16 @@ def _watch(recorder, head):
     outputs: list = []
     head.register_forward_hook(lambda _m, _i, o: outputs.append(o))
     recorder.watch('reg', head.fcos_reg)
-    recorder.watch('context', head.memcnp)
     queries: list = []
-    head.memcnp.register_forward_pre_hook(
-        lambda _m, args: queries.append(args[0]))
+    contexts: list = []
+    read = head.memcnp.read
+
+    def spy(query, scores=None):
+        queries.append(query)
+        contexts.append(read(query, scores))
+        return contexts[-1]
+
+    head.memcnp.read = spy
 
     def maps(recorder):
         outs = outputs.pop()
@@ -174,7 +182,7 @@ def _watch(recorder, head):
         named = dict(
             basis=outs.basis, basis_stats=outs.basis, track=outs.track_map,
             track_stats=outs.track_map)
-        reg, context = recorder.take('reg'), recorder.take('context')
+        reg = recorder.take('reg')
         for level, points in enumerate(head.points(outs.cls_scores)):
             size = outs.cls_scores[level].shape[-2:]
 
@@ -182,14 +190,15 @@ def _watch(recorder, head):
                 return x.transpose(1, 2).unflatten(2, size)
 
             named[f'memin{level}'] = as_map(queries[level])
-            named[f'context{level}'] = as_map(context[level])
-            named[f'context{level}_stats'] = as_map(context[level])
+            named[f'context{level}'] = as_map(contexts[level])
+            named[f'context{level}_stats'] = as_map(contexts[level])
             named[f'cls{level}'] = outs.cls_scores[level]
             named[f'reg{level}'] = reg[level]
             named[f'ctr{level}'] = outs.centernesses[level]
             named[f'relpos{level}'] = (
                 points / points.new_tensor([width, height]))[None]
         queries.clear()
+        contexts.clear()
         return named
 
     return maps

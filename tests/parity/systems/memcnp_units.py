@@ -56,33 +56,42 @@ def _memory(fixture: Fixture, arrays: Dict) -> Dict[str, Any]:
         memory = MemCNP(
             num_items=run['arch']['memory']['items'],
             feat_dims=feat_dims,
-            target_dims=run['arch']['memory']['item_dim'] - feat_dims,
             hidden_dims=run['arch']['memory']['mlp'][1],
             rate=rate,
             decay_unused=run['train']['memory_decays_unused'])
         memory.load_state_dict(state, strict=True)
         return memory
 
+    points, y = (v.permute(0, 2, 3, 1).flatten(0, 2) for v in (x, y))
+    everywhere = torch.ones(len(points), dtype=torch.bool)
+
+    def as_map(rows: Tensor) -> Tensor:
+        return rows.unflatten(0, (len(x), *x.shape[2:])).permute(0, 3, 1, 2)
+
     memory = build(0.).eval()
-    points = x.permute(0, 2, 3, 1).flatten(0, 2)
     found = dict(
-        mem_eval_out=memory(x),
+        mem_eval_out=as_map(memory.read(points)),
         mem_top1=memory.bank.similarity(points).argmax(1))
-    memory(x, y)
+    memory.write(points[None], points[None, :, :2],
+                 points.new_zeros(1, 1, 4), everywhere[None, :1])
     found['mem_eval_with_y_after'] = memory.bank.items.clone()
     for case, options in run['train']['cases'].items():
-        memory = build(options['memory_rate']).train()
-        z = x.clone().requires_grad_()
-        out = memory(z, y)
+        bank = build(options['memory_rate']).train().bank
+        z = points.clone().requires_grad_()
+        out = as_map(bank.read(z, bank.write(z, y, everywhere)))
         found[f'mem_{case}_train_out'] = out
-        found[f'mem_{case}_after'] = memory.bank.items.clone()
+        found[f'mem_{case}_after'] = bank.items.clone()
         ramp = torch.linspace(-1, 1, out.numel()).view_as(out)
         (out * ramp).sum().backward()
-        found[f'mem_{case}_grad_units'] = memory.bank.items.grad
-        found[f'mem_{case}_grad_fc1'] = memory.bank.mlp.fc1.weight.grad
+        found[f'mem_{case}_grad_units'] = bank.items.grad
+        found[f'mem_{case}_grad_fc1'] = bank.mlp.fc1.weight.grad
         found[f'mem_{case}_grad_x_is_none'] = np.asarray(z.grad is None)
-        found[f'mem_{case}_train_out2'] = memory(x.flip(2), y.flip(3))
-        found[f'mem_{case}_after2'] = memory.bank.items
+        # The maps upside down and from right to left.
+        z, last = (as_map(v).flip(axis).permute(0, 2, 3, 1).flatten(0, 2)
+                   for v, axis in ((points, 2), (y, 3)))
+        found[f'mem_{case}_train_out2'] = as_map(
+            bank.read(z, bank.write(z, last, everywhere)))
+        found[f'mem_{case}_after2'] = bank.items
     return found
 
 
@@ -92,9 +101,10 @@ def _rules(fixture: Fixture, arrays: Dict) -> Dict[str, Any]:
     for rule in fixture.run['train']['scoring_rules']:
         mu = arrays['rule_mu'].clone().requires_grad_()
         sigma = arrays['rule_sigma'].clone().requires_grad_()
-        support = Support(mu[points], sigma[points],
+        offset = SIGMA_OFFSET.get(rule, 0.)
+        support = Support(mu[points], sigma[points] - offset,
                           arrays['rule_centreness'][points], gts,
-                          arrays['rule_gts'])
+                          arrays['rule_gts'], arrays['rule_uncertainty'])
         if rule == 'contrast':
             loss = official_ratio_rule(support, mu, sigma,
                                        arrays['rule_positive'])
@@ -102,21 +112,15 @@ def _rules(fixture: Fixture, arrays: Dict) -> Dict[str, Any]:
             criterion = MemCNPLoss(
                 'gmm' if rule == 'GMM' else 'nll',
                 alpha='points',
-                reduction='image_sum',
-                sigma_offset=SIGMA_OFFSET[rule])
-            options = dict(
-                uncertainty=arrays['rule_uncertainty'],
-                num_points=len(mu),
-                num_images=1)
+                reduction='image_sum')
             if rule == 'ES':
-                _, regulariser = criterion.terms(
-                    *support, uncertainty=arrays['rule_uncertainty'])
+                _, regulariser = criterion.terms(support)
                 draws = arrays['rule_samples']
                 score = official_energy_score(
                     support, [draws[g] for g in sorted(draws)])
                 loss = (score / len(mu) + regulariser).sum()
             else:
-                loss = criterion(*support, **options)
+                loss = criterion(support, num_points=len(mu), num_images=1)
         grads = torch.autograd.grad(loss, (mu, sigma), allow_unused=True)
         found[f'sr_{rule}_loss'] = loss
         for name, grad in zip(('mu', 'sigma'), grads, strict=True):

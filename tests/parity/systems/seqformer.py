@@ -124,6 +124,8 @@ def inference(fixture: Fixture, out: Results) -> None:
     # The stem and the first stage, which the model itself does not return.
     first = Recorder()
     first.watch('res2', model.backbone.layer1)
+    for layer in model.decoder.layers:
+        first.watch('weight', layer.frame_weight)
     session = model.session()
     assert not session.step(frames, metas)
     results = session.flush()
@@ -159,7 +161,9 @@ def inference(fixture: Fixture, out: Results) -> None:
         init_reference=decoded.references[0][0, 0],
         inter_references=torch.cat(decoded.boxes), hs_sub=hidden,
         hs_last=hidden, hs_stats=hidden, hs_box_sub=boxes,
-        hs_box_stats=boxes, time_weights=torch.cat(decoded.frame_weights),
+        hs_box_stats=boxes, time_weights=torch.cat([
+            w.float().softmax(1)[..., 0] for w in first.take('weight')
+        ]),
         pred_logits=logits[-1], pred_logits_l0=logits[0],
         pred_boxes=decoded.boxes[-1][0], mask_feats=features,
         dyn_params=params, pred_masks_sub=masks, pred_masks_stats=masks,

@@ -97,8 +97,6 @@ def test_equals_a_loop_over_clips_and_frames(decoder):
             collected = (weights * torch.stack(updates)).sum(0)
             instance = layer.instance.norms[1](instance + collected)
             instance = layer.instance.norms[2](layer.instance.ffn(instance))
-            assert torch.allclose(out.frame_weights[i][b], weights[..., 0],
-                                  atol=1e-5)
             assert torch.allclose(out.instances[i][b], instance, atol=1e-5)
     assert out.sigmas == [None] * 3
 
@@ -119,7 +117,6 @@ def test_one_frame_and_a_batch(decoder):
     frames = encoded(B)
     both = decode(decoder, frames, B)
     assert both.boxes[-1].shape == (B, 1, Q, 4)
-    assert torch.equal(both.frame_weights[0], torch.ones(B, 1, Q))
     for b in range(B):
         one = decode(decoder, frames.select(slice(b, b + 1)), 1)
         assert torch.allclose(one.instances[-1][0], both.instances[-1][b],

@@ -5,7 +5,7 @@ import torch.distributed as dist
 from mmengine.config import Config
 
 from mmvis_memcnp.models.memcnp import ContrastiveTrackingLoss
-from mmvis_memcnp.models.segmenters.deformable import MemCNPBoxBranches
+from mmvis_memcnp.models.segmenters.deformable import MemCNPBoxBranch
 from tests.fakes.gradients import TRUNK, heads_of, parts_reached
 from tests.fakes.tiny_idol import CONFIGS, tiny_model
 from tests.fakes.tiny_sipmask import KEY, REF, batch, clip, losses, video
@@ -14,11 +14,17 @@ NAMES = {'loss_cls', 'loss_bbox', 'loss_giou', 'loss_mask', 'loss_dice'}
 CNP = {'loss_cnp', 'd0.loss_cnp'}
 
 
-def memcnp_model(**options):
-    """The tiny model with what the config of MemCNP adds."""
-    added = Config.fromfile(CONFIGS / 'idol-memcnp.py').idol_memcnp
-    added.memcnp.update(num_items=8, rate=0.9)
-    model = tiny_model(**{**added.to_dict(), **options})
+def memcnp_model(training=None, **options):
+    """The tiny model with what the config of MemCNP adds: one key.
+
+    Args:
+        training: changes its rules.
+        options: change its other settings.
+    """
+    memcnp = Config.fromfile(CONFIGS / 'memcnp_queries.py').memcnp_queries
+    memcnp = memcnp.to_dict() | dict(num_items=8, rate=0.9) | options
+    memcnp['training'] |= training or {}
+    model = tiny_model(memcnp=memcnp)
     for branch in model.box_branches:  # spread means, not sigmas
         branch.last.weight.data[4:] *= 0.1
     return model
@@ -49,19 +55,19 @@ def predict(model, *clips):
 
 
 def items(model):
-    return model.box_branches.memcnp.bank.items.detach().clone()
+    return model.memcnp.bank.items.detach().clone()
 
 
 def test_plain_host_has_nothing_of_it():
     model = tiny_model()
-    assert model.memcnp_training is None
+    assert model.memcnp is None and model.memcnp_training is None
     assert not any('memcnp' in k or 'readout' in k
                    for k in model.state_dict())
     out = losses(model, clip())
     assert not any('cnp' in k or 'track' in k for k in out)
     # Draws: weights come from one seed in the same order, with the key set
     # to None or absent.
-    other = tiny_model(memcnp=None, memcnp_training=None)
+    other = tiny_model(memcnp=None)
     theirs = other.state_dict()
     assert model.state_dict().keys() == theirs.keys()
     assert all(torch.equal(v, theirs[k])
@@ -78,8 +84,8 @@ def test_losses_and_gradients_of_mixed_sizes(trained):
     assert out.keys() == NAMES | {f'd0.{n}' for n in NAMES} | CNP | {
         'loss_track'}
     assert all(v.isfinite() for v in out.values())
-    assert isinstance(trained.box_branches, MemCNPBoxBranches)
     for branch in trained.box_branches:
+        assert isinstance(branch, MemCNPBoxBranch)
         assert branch.last.weight.grad[4:].abs().sum() > 0  # sigma
         assert branch.readout.fc1.weight.grad.abs().sum() > 0
     assert trained.embed_head.layers[0].weight.grad.abs().sum() > 0
@@ -99,8 +105,8 @@ def test_sigma_learns_from_its_own_loss_alone(trained):
 def test_the_memory_moves_in_training_once():
     model = memcnp_model()
     calls = []
-    write = model.box_branches.memcnp.bank.write
-    model.box_branches.memcnp.bank.write = lambda *a: calls.append(
+    write = model.memcnp.bank.write
+    model.memcnp.bank.write = lambda *a: calls.append(
         a[0].shape) or write(*a)
     before = items(model)
     step(model, clip(), clip(seed=1))
@@ -193,7 +199,7 @@ def test_results_carry_sigma_and_one_frame_is_a_video():
 
 def test_matching_on_the_scale_of_training(trained):
     association = trained.tracker.association
-    contrast = trained.memcnp_training.loss_track
+    contrast = trained.memcnp_training.contrast
     assert isinstance(contrast, ContrastiveTrackingLoss)
     assert association.similarity == 'cosine'
     assert association.temperature == contrast.temperature
@@ -215,24 +221,36 @@ def test_memory_does_not_grow_with_the_video():
     assert sizes[0] == sizes[1]
 
 
-@pytest.mark.parametrize('options, words', [
-    (dict(memcnp_training=None), 'go together'),
-    (dict(loss_embed=dict(type='ContrastiveEmbeddingLoss')), 'one of them'),
-])
-def test_settings_that_contradict(options, words):
-    with pytest.raises(ValueError, match=words):
-        memcnp_model(**options)
+def test_the_key_replaces_the_contrast_of_the_host(trained):
+    """One key over a config that has the host's own."""
+    assert tiny_model().loss_embed is not None
+    assert trained.loss_embed is None
 
 
 def test_the_host_contrast_may_stay():
-    added = Config.fromfile(CONFIGS / 'idol-memcnp.py').idol_memcnp
-    rules = dict(added.memcnp_training, loss_track=None)
-    model = memcnp_model(
-        memcnp_training=rules,
-        loss_embed=dict(type='ContrastiveEmbeddingLoss'))
+    """And with it the scale of the host's tracker."""
+    model = memcnp_model(dict(contrast=None))
     out = step(model, clip())
     assert {'loss_embed', 'loss_embed_aux', 'loss_cnp'} <= out.keys()
     assert 'loss_track' not in out
+    plain = tiny_model().tracker
+    for name in ('similarity', 'temperature'):
+        assert getattr(model.tracker.association, name) == getattr(
+            plain.association, name)
+    assert model.tracker.memory.normalize == plain.memory.normalize
+
+
+def test_all_is_overridable_below_the_key():
+    model = memcnp_model(
+        dict(assigner=dict(topk=2), loss=dict(rule='nll'),
+             contrast=dict(temperature=.2)),
+        tracker=dict(association=dict(similarity='dot')))
+    rules = model.memcnp_training
+    assert (rules.assigner.topk, rules.loss.rule) == (2, 'nll')
+    assert rules.loss.alpha == 'points'  # the host's default
+    assert rules.contrast.temperature == .2
+    association = model.tracker.association
+    assert (association.similarity, association.temperature) == ('dot', .2)
 
 
 # -- two ranks ------------------------------------------------------------

@@ -226,8 +226,7 @@ def test_a_box_branch_is_called_once_a_layer_and_its_sigma_is_kept():
         def forward(query):
             calls.append((layer, tuple(query.shape)))
             delta = plain(query).delta
-            return type(plain(query))(delta, torch.full_like(delta, .3),
-                                      query)
+            return type(plain(query))(delta, torch.full_like(delta, .3))
 
         branch.forward = forward
 

@@ -4,8 +4,8 @@ import torch
 import torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
-from mmvis_memcnp.models.losses import ClipMemCNPLoss
 from mmvis_memcnp.models.memcnp import MemoryBank
+from mmvis_memcnp.models.memcnp.hosts.queries import ClipRules, frame_truth
 from mmvis_memcnp.models.truth import Matches, collect_clips
 from mmvis_memcnp.results import FileSink
 from tests.fakes.gradients import TRUNK, heads_of, parts_reached
@@ -31,12 +31,12 @@ EMPTY = {
 }
 
 
-def model_with(**model):
-    return tiny_model(memcnp=MEMCNP, **model)
+def model_with(training=None, **model):
+    return tiny_model(memcnp=dict(MEMCNP, training=training or {}), **model)
 
 
 def items(model):
-    return model.box_branches.memcnp.bank.items
+    return model.memcnp.bank.items
 
 
 def gradients(model):
@@ -56,21 +56,34 @@ def decoded_clips(model, *clips):
     return decoded, queries, truth, model.matcher.match(queries, truth)
 
 
+def picked_and_losses(model, decoded, queries, truth, matches):
+    """Supports, and what MemCNP adds to the losses."""
+    rules = model.memcnp_training
+    picked = rules.select(queries, truth, matches)
+    return picked, {
+        **rules.box_losses(queries, picked, truth),
+        **rules.track_loss(decoded.box_queries[-1], matches.best[-1], truth)}
+
+
+def remember(model, decoded, truth):
+    model.memcnp.write(decoded.box_queries[-1], decoded.references[-1],
+                       *frame_truth(truth))
+
+
 # -- the plain host ---------------------------------------------------------
 def test_without_memcnp_nothing_of_it_is_there(monkeypatch):
     def never(*_, **__):
         raise AssertionError('the plain host has no such part')
 
-    monkeypatch.setattr(ClipMemCNPLoss, '__init__', never)
+    monkeypatch.setattr(ClipRules, '__init__', never)
     monkeypatch.setattr(MemoryBank, '__init__', never)
     found, states = [], []
-    for settings in ({}, dict(memcnp=None),
-                     dict(memcnp=None, memcnp_loss=dict(contrast=False))):
+    for settings in ({}, dict(memcnp=None)):
         model = tiny_model(**settings)
         found.append((losses(model, clip()), model.state_dict(),
                       torch.get_rng_state()))
         states.append([k for k in model.state_dict() if 'memcnp' in k])
-    assert states == [[]] * 3
+    assert states == [[]] * 2
     first = found[0]
     assert set(first[0]) == HOST | {'class_error'}
     for values, state, random in found[1:]:
@@ -83,7 +96,7 @@ def test_memcnp_adds_parameters_and_keeps_the_others():
     plain, built = tiny_model().state_dict(), model_with().state_dict()
     added = built.keys() - plain.keys()
     assert plain.keys() <= built.keys()
-    assert all(k.startswith(('box_branches.', 'memcnp_loss.embed.'))
+    assert all(k.startswith(('box_branches.', 'memcnp.', 'memcnp_training.'))
                for k in added)
     changed = {k for k in plain if plain[k].shape != built[k].shape}
     assert changed == {
@@ -101,8 +114,9 @@ def test_names_of_the_losses():
 
 
 def test_contrast_is_removable():
-    model = model_with(memcnp_loss=dict(contrast=False))
-    assert not [n for n, _ in model.named_parameters() if 'memcnp_loss' in n]
+    model = model_with(dict(contrast=None))
+    assert not [n for n, _ in model.named_parameters()
+                if 'memcnp_training' in n]
     assert set(losses(model, clip())) == (HOST | OWN
                                           | {'class_error'}) - {'loss_track'}
 
@@ -114,7 +128,7 @@ def test_the_matching_alone_trains_classes_and_masks():
     both = losses(model, clip(), clip(seed=1))
     with torch.no_grad():
         items(model).copy_(start)  # as before the write
-    model.memcnp_loss = None
+    model.memcnp_training.assigner.topk = 0  # no support
     host = losses(model, clip(), clip(seed=1))
     for name in HOST:
         same = torch.equal(both[name], host[name])
@@ -123,8 +137,9 @@ def test_the_matching_alone_trains_classes_and_masks():
 
 def test_supports_join_the_matched_queries():
     model = model_with()
-    _, queries, truth, matches = decoded_clips(model, clip(), clip(seed=1))
-    picked = model.memcnp_loss.select(queries, truth, matches)
+    decoded, queries, truth, matches = decoded_clips(
+        model, clip(), clip(seed=1))
+    picked, _ = picked_and_losses(model, decoded, queries, truth, matches)
     assert picked.pos.shape == (2, 2, 12)
     assert picked.centreness.shape == (2, 2, 3, 12)
     pairs = set(zip(*(x.tolist() for x in picked.pairs), strict=True))
@@ -182,7 +197,7 @@ def test_gradients_reach_sigmas_readouts_and_the_memory():
     total(found).backward()
     assert {n for n, p in model.named_parameters()
             if p.requires_grad and p.grad is None} == set()
-    for parameter in model.memcnp_loss.embed.parameters():
+    for parameter in model.memcnp_training.embed.parameters():
         assert parameter.grad.abs().sum() > 0
 
 
@@ -218,16 +233,16 @@ def test_a_mixture_does_not_see_frames_without_the_object():
     model = model_with()
     decoded, queries, truth, matches = decoded_clips(
         model, clip([o[:1] if o[0][0] == 3 else [] for o in OBJECTS]))
-    logits, boxes = queries.logits, queries.boxes
     assert truth.present.tolist() == [[[True, False, True]]]
-    picked = model.memcnp_loss.select(queries, truth, matches)
-    before = model.memcnp_loss(decoded, logits, boxes, matches, picked, truth)
-    moved = boxes.clone()
+    _, before = picked_and_losses(model, decoded, queries, truth, matches)
+    moved = queries.boxes.clone()
     moved[:, :, :, 1] = .5
-    after = model.memcnp_loss(decoded, logits, moved, matches, picked, truth)
+    _, after = picked_and_losses(model, decoded, queries._replace(boxes=moved),
+                                 truth, matches)
     assert torch.equal(before['loss_cnp'], after['loss_cnp'])
     moved[:, :, :, 0] = .5
-    after = model.memcnp_loss(decoded, logits, moved, matches, picked, truth)
+    _, after = picked_and_losses(model, decoded, queries._replace(boxes=moved),
+                                 truth, matches)
     assert not torch.equal(before['loss_cnp'], after['loss_cnp'])
 
 
@@ -258,17 +273,17 @@ def test_bfloat16_is_close_to_float32():
 
 
 def test_every_loss_reaches_its_heads_and_the_trunk():
-    """The memory as a parameter is part of the box branches."""
+    """What reads the memory as a parameter trains it."""
     model = model_with()
     found = losses(model, clip())
     for name in HOST | OWN - {'loss_track'}:
         heads = heads_of(name.replace('loss_cnp', 'loss_bbox'))
         if not name.endswith(('cls', 'mask', 'dice')):
-            heads.add('box_branches.memcnp')
+            heads.add('memcnp')
         assert parts_reached(model, found[name]) == TRUNK | heads, name
     # the matched queries of frames alone: no reference point is compared
     assert parts_reached(model, found['loss_track']) == TRUNK | {
-        'memcnp_loss'}
+        'memcnp_training'}
 
 
 # -- memory -----------------------------------------------------------------
@@ -316,13 +331,13 @@ def test_absent_objects_are_not_written():
     decoded, _, truth, _ = decoded_clips(
         model, clip([o[:1] if o[0][0] == 3 else [] for o in OBJECTS]))
     start = items(model).detach().clone()
-    model.memcnp_loss.remember(model.box_branches, decoded, truth)
+    remember(model, decoded, truth)
     whole = items(model).detach().clone()
     with torch.no_grad():
         items(model).copy_(start)
     seen = [0, 2]
-    model.memcnp_loss.remember(
-        model.box_branches,
+    remember(
+        model,
         decoded._replace(
             box_queries=[q[:, seen] for q in decoded.box_queries],
             references=[r[:, seen] for r in decoded.references]),
@@ -359,7 +374,7 @@ def test_two_ranks_hold_one_memory(tmp_path):
         assert process.exitcode == 0
     first, second = (
         torch.load(tmp_path / f'{r}.pt', weights_only=True) for r in (0, 1))
-    key = 'box_branches.memcnp.bank.items'
+    key = 'memcnp.bank.items'
     assert not torch.equal(first[key], model_with().state_dict()[key])
     trained = {n for n, _ in model_with().named_parameters()}
     assert all(torch.equal(first[n], second[n]) for n in trained)

@@ -95,8 +95,7 @@ def test_bad_calls_are_named(blobs, mode, shape, message):
 HOSTS = {
     'sipmask': dict(kind='sipmask'),
     'memcnp': dict(),
-    'without memory': dict(memcnp=None, loss_cnp=None,
-                           assigner=dict(type='FCOSPointAssigner'))
+    'without memory': dict(memcnp=None)
 }
 
 
@@ -164,12 +163,26 @@ def test_frame_result_keeps_the_contract(model):
     assert (result.bboxes[:, 3] <= 100).all()
     with_memory = getattr(model.bbox_head, 'memcnp', None) is not None
     assert ('box_sigmas' in result) == with_memory
-    if with_memory:  # of the frame, which is smaller than the padded input
-        sides = result.box_sigmas / torch.tensor([96 / 75, 64 / 50] * 2)
-        assert sides.min() >= 0.1 and sides.max() <= 1
-        found, = model.encode(inputs[0], [meta])
-        kept = torch.cdist(result.bboxes, found.bboxes).argmin(1)
-        assert torch.allclose(sides, found.box_sigmas[kept])
+
+
+@pytest.mark.parametrize('bias', [0., 5.])
+def test_sigmas_are_fractions_of_the_frame_without_a_bound(bias):
+    """75 x 50 pixels are padded to 96 x 64: the head's sigmas are fractions
+    of that, results are of the frame, however large they are."""
+    model = tiny_model().eval()
+    model.bbox_head.fcos_reg.bias.data[4:] += bias
+    inputs, (sample, ) = batch(
+        model, video(1, size=(50, 75)), training=False)
+    meta, = metas(sample)
+    raw = torch.cat(model.bbox_head(model.extract_feat(inputs[0])).sigmas, 1)
+    found, = model.encode(inputs[0], [meta])
+    result, = model.session().step(inputs[0], [meta])
+    kept = torch.cdist(result.bboxes, found.bboxes).argmin(1)
+    assert torch.equal(result.box_sigmas, found.box_sigmas[kept])
+    padded = result.box_sigmas * torch.tensor([75 / 96, 50 / 64] * 2)
+    gaps = (padded[:, None] - raw).abs().amax(-1)  # (n, points)
+    assert gaps.amin(1).max() < 1e-5
+    assert padded.min() > 0.1 and (padded.min() > 1) == (bias > 0)
 
 
 def test_boxes_clipped_to_the_image_or_the_input():

@@ -12,13 +12,12 @@ from tests.fakes.tiny_sipmask import (
     total,
 )
 
-PLAIN_HEAD = dict(memcnp=None, loss_cnp=None,
-                  assigner=dict(type='FCOSPointAssigner'))
+CONTRAST = dict(type='ContrastiveTrackingLoss')
 MODELS = {
     'sipmask': dict(kind='sipmask'),
     'memcnp': dict(),
-    'without memory': PLAIN_HEAD,
-    'host matching': dict(PLAIN_HEAD, loss_track=None),
+    'without memory': dict(memcnp=None, loss_track=CONTRAST),
+    'host matching': dict(memcnp=None),
 }
 NAMES = {
     'sipmask': {'loss_cls', 'loss_bbox', 'loss_centerness', 'loss_mask',
@@ -207,7 +206,9 @@ def test_jitter_changes_the_match_alone():
 @pytest.mark.parametrize('kind, head, message', [
     ('memcnp', dict(track_anchors='centres'), 'track_anchors'),
     ('memcnp', dict(centreness_level='coarse'), 'centreness_level'),
-    ('memcnp', dict(memcnp=None), 'loss_cnp'),
+    ('memcnp', dict(assigner=dict(type='FCOSPointAssigner')),
+     'memcnp.training.assigner'),
+    ('memcnp', dict(loss_track=CONTRAST), 'memcnp.training.contrast'),
     ('memcnp', dict(clip_boxes='frame'), 'clip_boxes'),
     ('memcnp', dict(strides=(8, 16)), '2 strides'),
     ('sipmask', dict(strides=(8, 16, 32)), 'regress_ranges'),

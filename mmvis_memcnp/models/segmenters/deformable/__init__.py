@@ -1,10 +1,11 @@
 """What IDOL, SeqFormer and InstanceFormer share of Deformable DETR."""
 from .box_branch import (
     BoxPrediction,
+    BoxRegressor,
     MemCNPBoxBranch,
-    MemCNPBoxBranches,
     PlainBoxBranch,
     build_box_branches,
+    reading,
     refine_boxes,
 )
 from .decoder import DecodedQueries, DeformableDecoder
@@ -24,12 +25,11 @@ from .start_points import start_points
 from .token_memory import MemoryTokens, TokenMemory
 
 __all__ = [
-    'NUM_MASK_PARAMS', 'BoxPrediction', 'ClassHistory', 'ClassPrior',
-    'DecodedClips', 'DecodedFrames', 'DecodedQueries', 'DeformableDecoder',
-    'DeformableEncoder', 'DynamicConvMaskHead', 'EncodedFrames',
-    'InstanceFormerDecoder', 'MaskBranch', 'MemCNPBoxBranch',
-    'MemCNPBoxBranches', 'MemoryTokens', 'PlainBoxBranch', 'ReferencePrior',
+    'NUM_MASK_PARAMS', 'BoxPrediction', 'BoxRegressor', 'ClassHistory',
+    'ClassPrior', 'DecodedClips', 'DecodedFrames', 'DecodedQueries',
+    'DeformableDecoder', 'DeformableEncoder', 'DynamicConvMaskHead',
+    'EncodedFrames', 'InstanceFormerDecoder', 'MaskBranch',
+    'MemCNPBoxBranch', 'MemoryTokens', 'PlainBoxBranch', 'ReferencePrior',
     'SeqFormerDecoder', 'TokenMemory', 'build_box_branches', 'input_hw',
-    'padding_mask', 'refine_boxes', 'sizes_wh',
-    'start_points'
+    'padding_mask', 'reading', 'refine_boxes', 'sizes_wh', 'start_points'
 ]

@@ -1,14 +1,14 @@
 """Box regression of a decoder layer: the hook of MemCNP in a query host."""
-from typing import Iterable, Iterator, NamedTuple, Optional
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import NamedTuple
 
 import torch
 from mmdet.models.layers import inverse_sigmoid
-from mmdet.registry import MODELS
 from mmengine.model import BaseModule, ModuleList
 from torch import Tensor, nn
 
-from ...matching import SmallestBoxTarget
-from ...memcnp import ContextMLP, MemCNP, memory_target, split_distribution
+from ...memcnp import ContextMLP, ContextModule, split_distribution
 
 
 class BoxPrediction(NamedTuple):
@@ -18,14 +18,15 @@ class BoxPrediction(NamedTuple):
         delta: (..., 4), added to the reference before the sigmoid.
         sigma: (..., 4), standard deviations of the edges x1, y1, x2, y2 as
             fractions of the image; None in a plain host.
-        context: (..., C), what MemCNP read; None in a plain host.
     """
     delta: Tensor
-    sigma: Optional[Tensor] = None
-    context: Optional[Tensor] = None
+    sigma: Tensor | None = None
 
 
-@MODELS.register_module()
+#: Queries (..., C) to what is said about them.
+BoxRegressor = Callable[[Tensor], BoxPrediction]
+
+
 class PlainBoxBranch(BaseModule):
     """Three linear layers, as in Deformable DETR.
 
@@ -72,24 +73,21 @@ class MemCNPBoxBranch(BaseModule):
     its boxes with as before, and four raw uncertainties (paper section 3.2).
 
     Args:
-        memcnp (MemCNP): The bank that is read. It belongs to
-            :class:`MemCNPBoxBranches`, whose branches share it: a branch does
-            not register it, so its tensors appear once in a state dict.
         embed_dims (int): C. Defaults to 256.
         wide_start (bool): As in :class:`PlainBoxBranch`. Defaults to False.
-        own_readout (bool): Encode what is read by an MLP of this branch, for
-            a bank that returns its items raw. Defaults to True.
+        context_dims (int): Channels of what the memory returns. Defaults to
+            260, an item.
+        own_readout (bool): Encode that by an MLP of this branch first, for a
+            memory that returns its items raw. Defaults to True.
     """
 
     def __init__(self,
-                 memcnp: MemCNP,
                  embed_dims: int = 256,
                  wide_start: bool = False,
+                 context_dims: int = 260,
                  own_readout: bool = True) -> None:
         super().__init__()
-        self._memcnp = (memcnp, )
         self.wide_start = wide_start
-        context_dims = memcnp.out_dims
         self.readout = None
         if own_readout:
             self.readout = ContextMLP(context_dims, embed_dims)
@@ -130,120 +128,71 @@ class MemCNPBoxBranch(BaseModule):
             state[last + name] = torch.cat(
                 (plain, own[f'last.{name}'][4:].to(plain)))
 
-    def forward(self, query: Tensor) -> BoxPrediction:
+    def forward(self, query: Tensor, context: Tensor) -> BoxPrediction:
         """Regress distributions of boxes.
 
         Args:
             query (Tensor): Shape (..., C), the vectors z.
+            context (Tensor): Shape (..., context_dims), what the memory
+                returns for them.
 
         Returns:
-            BoxPrediction: All three fields; ``sigma`` in float32 at least.
+            BoxPrediction: Both fields; ``sigma`` in float32 at least.
         """
-        context = self._memcnp[0](query.reshape(-1, query.shape[-1]))
         if self.readout is not None:
-            context = self.readout(context)
-        context = context.view(*query.shape[:-1], -1).to(query.dtype)
-        hidden = torch.cat((query, context), dim=-1)
+            context = self.readout(context.flatten(0, -2)).view(
+                *context.shape[:-1], -1)
+        hidden = torch.cat((query, context.to(query.dtype)), dim=-1)
         for layer in self.hidden:
             hidden = layer(hidden).relu()
-        delta, sigma = split_distribution(self.last(hidden))
-        return BoxPrediction(delta, sigma, context)
-
-
-class MemCNPBoxBranches(ModuleList):
-    """The branches of all decoder layers around one memory.
-
-    Indexing, iteration and length are those of the branches; ``memcnp`` is
-    the memory itself.
-
-    Args:
-        branches (Iterable[MemCNPBoxBranch]): One a decoder layer.
-        memcnp (MemCNP): What they read.
-    """
-    memcnp: MemCNP
-
-    def __init__(self, branches: Iterable[MemCNPBoxBranch],
-                 memcnp: MemCNP) -> None:
-        super().__init__(branches)
-        self.memcnp = memcnp
-        self.point_targets = SmallestBoxTarget()
-
-    def __len__(self) -> int:
-        return sum(name.isdigit() for name in self._modules)
-
-    def __iter__(self) -> Iterator[nn.Module]:
-        return (module for name, module in self._modules.items()
-                if name.isdigit() and module is not None)
-
-    @torch.no_grad()
-    def write(self, query: Tensor, reference: Tensor, boxes: Tensor,
-              valid: Tensor) -> None:
-        """Write queries and their boxes into the memory (eqs 4, 5).
-
-        Once an iteration: the last layer's queries of the key frames (of all
-        frames of a clip). Every rank of a distributed run must call it, one
-        without ground truth as well. Only queries whose reference point lies
-        inside a box are written, with the smallest such box. Outside of
-        training nothing happens.
-
-        Args:
-            query (Tensor): Shape (..., Q, C).
-            reference (Tensor): Shape (..., Q, 2 or 4), centre first: the
-                reference that entered the layer, as fractions of the image.
-            boxes (Tensor): Shape (..., G, 4), xyxy as fractions of the image,
-                padded.
-            valid (Tensor): Shape (..., G) bool, False for padding and for
-                objects that are not in the frame.
-        """
-        if not self.training:
-            return
-        target = self.point_targets(
-            reference[..., :2].float().flatten(0, -3),
-            boxes.flatten(0, -3), valid.flatten(0, -2))
-        self.memcnp.bank.write(
-            query.reshape(-1, query.shape[-1]),
-            memory_target(target.ltrb, (1, 1)).flatten(0, 1),
-            target.inside.flatten())
+        return BoxPrediction(*split_distribution(self.last(hidden)))
 
 
 def build_box_branches(num_layers: int,
                        embed_dims: int = 256,
-                       memcnp: Optional[dict] = None) -> nn.ModuleList:
+                       memcnp: ContextModule | None = None) -> ModuleList:
     """Box branches of a decoder, one a layer; the first starts wide.
 
     Args:
         num_layers (int): Number of decoder layers.
         embed_dims (int): Channels of a query. Defaults to 256.
-        memcnp (dict, optional): Arguments of :class:`MemCNP`, such as
-            ``dict(type='MemCNP', num_items=128)``. Its ``readout`` may also
-            be 'per_layer', the default here: each branch encodes what it
-            reads with an MLP of its own, where 'mlp' shares one between the
-            layers. Defaults to None: plain branches.
+        memcnp (ContextModule, optional): The memory that the branches are to
+            read (:func:`reading`); with ``readout='raw'`` each encodes what
+            it reads by an MLP of its own. Defaults to None: plain branches.
 
     Returns:
-        nn.ModuleList: Of :class:`PlainBoxBranch`, or
-        :class:`MemCNPBoxBranches`.
-
-    Raises:
-        ValueError: For another type than MemCNP.
+        ModuleList: Of :class:`PlainBoxBranch` or :class:`MemCNPBoxBranch`.
     """
     if memcnp is None:
         return ModuleList(
             PlainBoxBranch(embed_dims, wide_start=layer == 0)
             for layer in range(num_layers))
-    options = dict(feat_dims=embed_dims, readout='per_layer')
-    options.update(memcnp)
-    if options.get('type') != 'MemCNP':
-        raise ValueError('The box branches of a query host read a memory bank '
-                         f"but memcnp.type is {options.get('type')!r}: use "
-                         "memcnp=dict(type='MemCNP', ...).")
-    per_layer = options['readout'] == 'per_layer'
-    if per_layer:
-        options['readout'] = 'raw'
-    bank = MODELS.build(options)
-    return MemCNPBoxBranches(
-        (MemCNPBoxBranch(bank, embed_dims, layer == 0, per_layer)
-         for layer in range(num_layers)), bank)
+    return ModuleList(
+        MemCNPBoxBranch(embed_dims, layer == 0, memcnp.out_dims,
+                        memcnp.bank.mlp is None)
+        for layer in range(num_layers))
+
+
+def reading(branches: Sequence[nn.Module],
+            memcnp: ContextModule | None) -> list[BoxRegressor]:
+    """Branches as a decoder calls them: with the queries alone.
+
+    Args:
+        branches (Sequence[nn.Module]): Of :func:`build_box_branches`.
+        memcnp (ContextModule, optional): Read at every call; None for plain
+            branches.
+
+    Returns:
+        list[BoxRegressor]: One a layer.
+    """
+    if memcnp is None:
+        return list(branches)
+    return [partial(_read_and_regress, branch, memcnp) for branch in branches]
+
+
+def _read_and_regress(branch: nn.Module, memcnp: ContextModule,
+                      query: Tensor) -> BoxPrediction:
+    return branch(query, memcnp.read(query))
 
 
 def refine_boxes(delta: Tensor, reference: Tensor) -> Tensor:

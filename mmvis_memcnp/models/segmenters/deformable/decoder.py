@@ -8,7 +8,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from ...layers.deformable_attention import DeformableAttention
-from .box_branch import refine_boxes
+from .box_branch import BoxRegressor, refine_boxes
 from .encoder import EncodedFrames
 
 
@@ -118,7 +118,7 @@ class DeformableDecoder(BaseModule):
 
     def forward(self, query: Tensor, query_pos: Tensor, reference: Tensor,
                 encoded: EncodedFrames,
-                box_branches: Sequence[nn.Module]) -> DecodedQueries:
+                box_branches: Sequence[BoxRegressor]) -> DecodedQueries:
         """Decode queries.
 
         A layer's boxes start from the previous layer's, without gradient to
@@ -130,8 +130,8 @@ class DeformableDecoder(BaseModule):
             reference (Tensor): Shape (B, Q, 2), x and y as fractions of the
                 image, or (B, Q, 4), cx, cy, w, h.
             encoded (EncodedFrames): Of the B frames.
-            box_branches (Sequence[nn.Module]): One a layer, each called
-                once.
+            box_branches (Sequence[BoxRegressor]): One a layer, each called
+                once; see ``reading``.
 
         Returns:
             DecodedQueries: See there.

@@ -1,5 +1,5 @@
 """Decoder of InstanceFormer: self, deformable and memory attention."""
-from typing import Callable, NamedTuple, Optional, Sequence
+from typing import NamedTuple, Optional, Sequence
 
 import torch
 from mmcv.cnn.bricks.transformer import FFN
@@ -8,7 +8,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from ...layers.deformable_attention import DeformableAttention
-from .box_branch import BoxPrediction, refine_boxes
+from .box_branch import BoxRegressor, refine_boxes
 from .encoder import EncodedFrames
 from .start_weights import rename_detr_layers
 
@@ -157,7 +157,7 @@ class InstanceFormerDecoder(BaseModule):
         reference: Tensor,
         frames: EncodedFrames,
         memory: Optional[tuple[Tensor, Tensor]],
-        box_branches: Sequence[Callable[[Tensor], BoxPrediction]],
+        box_branches: Sequence[BoxRegressor],
     ) -> DecodedFrames:
         """Decode one frame of each of B videos.
 

@@ -1,5 +1,6 @@
 """Decoder of SeqFormer: an instance query a clip, a box query a frame."""
-from typing import NamedTuple, Optional, Sequence
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from mmcv.cnn.bricks.transformer import FFN
@@ -8,7 +9,7 @@ from mmengine.model import BaseModule, xavier_init
 from torch import Tensor, nn
 
 from ...layers.deformable_attention import DeformableAttention
-from .box_branch import refine_boxes
+from .box_branch import BoxRegressor, refine_boxes
 from .encoder import EncodedFrames
 from .start_weights import rename_detr_layers
 
@@ -30,7 +31,6 @@ class DecodedClips(NamedTuple):
             from, as fractions of the frame, without gradient after the first.
         boxes: (B, T, Q, 4) a layer, cx, cy, w, h as fractions of the frame.
         box_queries: (B, T, Q, C) a layer.
-        frame_weights: (B, T, Q) a layer; they sum to 1 over the frames.
         sigmas: (B, T, Q, 4) a layer, or None in a plain host; see
             ``BoxPrediction``.
     """
@@ -38,8 +38,7 @@ class DecodedClips(NamedTuple):
     references: list[Tensor]
     boxes: list[Tensor]
     box_queries: list[Tensor]
-    frame_weights: list[Tensor]
-    sigmas: list[Optional[Tensor]]
+    sigmas: list[Tensor | None]
 
 
 class QueryStream(nn.Module):
@@ -140,7 +139,7 @@ class SeqFormerDecoderLayer(nn.Module):
 
     def forward(self, instance: Tensor, box: Tensor, pos: Tensor,
                 references: Tensor,
-                encoded: EncodedFrames) -> tuple[Tensor, Tensor, Tensor]:
+                encoded: EncodedFrames) -> tuple[Tensor, Tensor]:
         """Run the layer.
 
         Args:
@@ -153,8 +152,8 @@ class SeqFormerDecoderLayer(nn.Module):
             encoded (EncodedFrames): B * T frames, clip by clip.
 
         Returns:
-            tuple[Tensor, Tensor, Tensor]: Instance queries (B, Q, C), box
-            queries (B, T, Q, C) and the weights of the frames (B, T, Q).
+            tuple[Tensor, Tensor]: Instance queries (B, Q, C) and box queries
+            (B, T, Q, C).
         """
         batch, frames = references.shape[:2]
         instance = self.instance.attend(instance, pos)
@@ -174,7 +173,7 @@ class SeqFormerDecoderLayer(nn.Module):
         box = self.box.update(box, self.box_proj(read))
         weights = self.frame_weight(box).float().softmax(dim=1)
         collected = (self.instance_proj(read) * weights).sum(dim=1)
-        return self.instance.update(instance, collected), box, weights[..., 0]
+        return self.instance.update(instance, collected), box
 
 
 @MODELS.register_module()
@@ -225,7 +224,7 @@ class SeqFormerDecoder(BaseModule):
 
     def forward(self, content: Tensor, pos: Tensor, points: Tensor,
                 encoded: EncodedFrames, num_clips: int,
-                box_branches: Sequence[nn.Module]) -> DecodedClips:
+                box_branches: Sequence[BoxRegressor]) -> DecodedClips:
         """Decode clips.
 
         Args:
@@ -236,8 +235,8 @@ class SeqFormerDecoder(BaseModule):
                 the frame.
             encoded (EncodedFrames): B * T frames, clip by clip.
             num_clips (int): B.
-            box_branches (Sequence[nn.Module]): One a layer; see
-                ``build_box_branches``.
+            box_branches (Sequence[BoxRegressor]): One a layer; see
+                ``reading``.
 
         Returns:
             DecodedClips: See there.
@@ -248,13 +247,12 @@ class SeqFormerDecoder(BaseModule):
         references = points.expand(num_clips, frames, -1, -1)
         out: list[list] = [[] for _ in DecodedClips._fields]
         for layer, branch in zip(self.layers, box_branches, strict=True):
-            instance, box, weights = layer(instance, box, pos, references,
-                                           encoded)
-            delta, sigma, _ = branch(box)
+            instance, box = layer(instance, box, pos, references, encoded)
+            delta, sigma = branch(box)
             boxes = refine_boxes(delta, references)
             for values, value in zip(
-                    out, (instance, references[..., :2], boxes, box, weights,
-                          sigma), strict=True):
+                    out, (instance, references[..., :2], boxes, box, sigma),
+                    strict=True):
                 values.append(value)
             references = boxes.detach()
         return DecodedClips(*out)

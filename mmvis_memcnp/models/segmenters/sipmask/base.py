@@ -24,8 +24,9 @@ class DenseOutputs(NamedTuple):
         track_map: (B, T, H, W) track vectors at the first stride.
         coefficients: (B, 4 * M, H, W) mask coefficients, or None where the
             track vectors serve as such.
-        sigmas: (B, H * W, 4) standard deviations of the box sides as a
-            fraction of the input's width and height, or None.
+        sigmas: (B, H * W, 4) standard deviations of x1, y1, x2, y2 as
+            fractions of the padded input's width and height, as published,
+            or None.
     """
     cls_scores: list[Tensor]
     boxes: list[Tensor]
@@ -201,9 +202,11 @@ class DenseHead(BaseModule):
         Returns:
             For each frame ``bboxes`` (n, 4) in original pixels, ``scores``,
             ``labels`` (from 0), ``embeds`` (n, T) track vectors,
-            ``mask_probs`` (n, h, w) at stride 2 of the input, and, where
-            the head predicts them, ``box_sigmas`` (n, 4) capped at 1 and
-            ``centernesses``.
+            ``mask_probs`` (n, h, w) at stride 2 of the input,
+            ``centernesses`` (n,), and, where
+            the head predicts them, ``box_sigmas`` (n, 4), standard
+            deviations of x1, y1, x2, y2 as fractions of the width and height
+            of the frame without padding.
         """
         outs = self(feats)
         picked = self._candidates(outs)
@@ -238,7 +241,9 @@ class DenseHead(BaseModule):
                 mask_probs=self.mask_probabilities(outs, b, boxes,
                                                    coefficients))
             if picked.sigmas is not None:
-                result.box_sigmas = picked.sigmas[b, keep].clamp(max=1.)
+                inside_h, inside_w = meta['img_shape'][:2]
+                result.box_sigmas = picked.sigmas[b, keep] * boxes.new_tensor(
+                    [width / inside_w, height / inside_h] * 2)
             results.append(result)
         return results
 

@@ -1,0 +1,83 @@
+"""MemCNP in the training of SipMask's dense head.
+
+B frames, N points of all pyramid levels, G padded ground truths, P selected
+points.
+"""
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from torch import Tensor
+
+from ...layers import aligned_iou
+from ..key import MemCNPKey, split_key
+from ..losses import MemCNPLoss, Support, target_uncertainty
+
+
+def point_key(memcnp: Mapping[str, Any]) -> MemCNPKey:
+    """The config key of a dense head, with its rules as defaults.
+
+    Args:
+        memcnp (Mapping): See :func:`split_key`.
+
+    Returns:
+        MemCNPKey: USS among the points, the mixture's likelihood with alpha
+        counted over all points, and the contrast of eq 16.
+    """
+    return split_key(
+        memcnp,
+        assigner=dict(type='USSAssigner'),
+        loss=dict(type='MemCNPLoss', alpha='points'),
+        contrast=dict(type='ContrastiveTrackingLoss'))
+
+
+class SelectedPoints(NamedTuple):
+    """P points that were selected to learn an object.
+
+    Attributes:
+        image: (P,) int64, frame of each.
+        point: (P,) int64, in [0, N).
+        gt: (P,) int64, its object, in [0, G).
+        labels: (P,) int64, class of the object.
+        boxes: (P, 4), what the point predicts, pixels.
+        targets: (P, 4), box of the object, pixels.
+        probs: (P,), predicted probability of the class, without gradient.
+    """
+    image: Tensor
+    point: Tensor
+    gt: Tensor
+    labels: Tensor
+    boxes: Tensor
+    targets: Tensor
+    probs: Tensor
+
+
+def point_cnp_loss(criterion: MemCNPLoss, found: SelectedPoints,
+                   sigmas: Tensor, centreness: Tensor, gt_boxes: Tensor,
+                   unit: Tensor, num_images: Tensor) -> Tensor:
+    """Loss of the box distributions of points (eqs 8-14).
+
+    Args:
+        criterion (MemCNPLoss): ``alpha='points'`` counts the N points.
+        found (SelectedPoints): The supporting samples.
+        sigmas (Tensor): Shape (B, N, 4), fractions of the padded input.
+        centreness (Tensor): Shape (B, N).
+        gt_boxes (Tensor): Shape (B, G, 4), pixels.
+        unit (Tensor): Shape (4,), width and height of the padded input
+            twice.
+        num_images (Tensor): Frames that have an object.
+
+    Returns:
+        Tensor: Scalar.
+    """
+    at = found.image, found.point
+    iou = aligned_iou(found.boxes.detach(), found.targets, offset=1)
+    return criterion(
+        Support(
+            mu=found.boxes / unit,
+            sigma=sigmas[at],
+            phi=centreness[at],
+            gt_index=found.image * gt_boxes.shape[1] + found.gt,
+            gt_boxes=(gt_boxes / unit).flatten(0, 1),
+            uncertainty=target_uncertainty(found.probs, iou)),
+        num_points=sigmas.shape[1],
+        num_images=num_images)

@@ -1,0 +1,82 @@
+"""The one config key of a host: ``memcnp=dict(type='MemCNP', ...)``."""
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from mmdet.registry import MODELS
+
+from .context import ContextModule
+
+
+class MemCNPKey(NamedTuple):
+    """What ``memcnp`` of a host says, completed by the host's defaults.
+
+    Attributes:
+        module: ``type`` and options of the module.
+        training: Config of each rule of the training; None for one that is
+            switched off.
+        tracker: Settings of the tracker that differ from the host's.
+    """
+    module: dict[str, Any]
+    training: dict[str, Any]
+    tracker: dict[str, Any]
+
+    def build(self, **defaults: Any) -> ContextModule:
+        """The module.
+
+        Args:
+            defaults: Options that follow the host, such as ``feat_dims``.
+        """
+        return MODELS.build({**defaults, **self.module})
+
+
+def merge_settings(base: Mapping[str, Any],
+                   *changes: Mapping[str, Any]) -> dict[str, Any]:
+    """A nested config with the values of others put over it, in turn."""
+    out = dict(base)
+    for change in changes:
+        for name, value in change.items():
+            nested = isinstance(value, Mapping) and isinstance(
+                out.get(name), Mapping)
+            out[name] = merge_settings(out[name], value) if nested else value
+    return out
+
+
+def split_key(memcnp: Mapping[str, Any], **defaults: dict) -> MemCNPKey:
+    """Take the key of a host apart.
+
+    Beside the options of its module the key may hold ``training=dict(...)``,
+    with a config for any of the rules ``assigner``, ``loss`` and
+    ``contrast``, and ``tracker=dict(...)``. A config without ``type``, or
+    with that of the default, changes options of the default, one with another
+    ``type`` replaces it. ``contrast=None`` leaves the contrast of the
+    embeddings (eq 16) to the host.
+
+    Args:
+        memcnp (Mapping): The key.
+        defaults (dict): The host's rules by name.
+
+    Returns:
+        MemCNPKey: Rules of the names in ``defaults``.
+
+    Raises:
+        ValueError: If a rule is not known or cannot be left out.
+    """
+    module = dict(memcnp)
+    given = dict(module.pop('training', None) or {})
+    tracker = dict(module.pop('tracker', None) or {})
+    unknown = sorted(given.keys() - defaults.keys())
+    if unknown:
+        raise ValueError(f'memcnp.training has no {unknown[0]!r}: it may hold '
+                         f'{", ".join(defaults)}.')
+    training: dict[str, Any] = {}
+    for name, default in defaults.items():
+        rule = given.get(name, {})
+        if rule is None and name != 'contrast':
+            raise ValueError(f'memcnp.training.{name} is None, but MemCNP '
+                             'does not train without: leave it out for the '
+                             f'default, {default["type"]}.')
+        if rule is not None and rule.get('type',
+                                         default['type']) == default['type']:
+            rule = {**default, **rule}
+        training[name] = rule
+    return MemCNPKey(module, training, tracker)
