@@ -7,7 +7,7 @@ from mmdet.registry import MODELS
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-import mmvis_memcnp  # noqa: F401  before mmdet: it mends its imports
+import mmvis_memcnp  # noqa: F401  before mmdet: it fixes its imports
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs/_base_/models'
 

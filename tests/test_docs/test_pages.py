@@ -1,11 +1,13 @@
 """What the pages say about files, commands and configs holds."""
 import argparse
+import configparser
 import importlib.util
 import re
 import shlex
 import sys
 
 import pytest
+import yaml
 from mmengine.config import Config
 
 from .pages import PAGES, ROOT, blocks, commands, text_of
@@ -131,3 +133,25 @@ def test_pictures_name_what_there_is():
                  (ROOT / f'docs/images/{name}.svg').read_text())}
     assert len(named) > 10
     assert named - defined <= {'BaseModel', 'DejaVu', 'SipMask'}
+
+
+def test_the_workflow_runs_the_oldest_and_the_newest_python():
+    text = (ROOT / '.github/workflows/ci.yml').read_text()
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / 'setup.cfg')
+    named = re.findall(r'Python :: (3\.\d+)', setup['metadata']['classifiers'])
+    versions = sorted(named, key=lambda v: int(v.split('.')[1]))
+    job = yaml.safe_load(text)['jobs']['run']
+    assert job['strategy']['matrix']['python'] == [versions[0], versions[-1]]
+    assert setup['options']['python_requires'] == f'>={versions[0]}'
+    assert job['steps'][-1]['run'] == '.ci/run'
+    # The variable reaches the Makefile, which .ci/run calls.
+    assert 'PYTHON' in job['env']
+    assert 'PYTHON ?=' in (ROOT / 'Makefile').read_text()
+
+
+def test_the_template_of_issues_asks_for_the_environment():
+    form = yaml.safe_load(
+        (ROOT / '.github/ISSUE_TEMPLATE/bug.yml').read_text())
+    asked = [part['attributes']['label'] for part in form['body']]
+    assert any('check_env.py' in label for label in asked)
