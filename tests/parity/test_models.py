@@ -93,7 +93,7 @@ def test_sizes_come_from_the_manifest(name, monkeypatch):
     tensors here."""
     from mmvis_memcnp.converters import KEY_MAPS
     from tests.data.seeded_weights import seeded_array
-    from tests.parity.systems import dense
+    from tests.parity.systems import sipmask_model
 
     fixture = Fixture(DATA / name)
     fixture.run['arch'].update(SMALL[name], num_classes=7, channels=64,
@@ -108,10 +108,11 @@ def test_sizes_come_from_the_manifest(name, monkeypatch):
     fixture.npz('losses.npz').update({
         k: np.full_like(v, 7) for k, v in fixture.npz('losses.npz').items()
         if k.startswith('target/labels')})
-    monkeypatch.setattr(dense, 'check_against', lambda model, state: None)
+    monkeypatch.setattr(sipmask_model, 'check_against',
+                        lambda model, state: None)
     monkeypatch.setattr(
         KEY_MAPS[fixture.run['system']], 'convert', lambda state: state)
-    load = dense.MODELS.build
+    load = sipmask_model.MODELS.build
 
     def seeded(cfg):
         model = load(cfg)
@@ -121,7 +122,7 @@ def test_sizes_come_from_the_manifest(name, monkeypatch):
             for k, v in state.items()})
         return model
 
-    monkeypatch.setattr(dense.MODELS, 'build', seeded)
+    monkeypatch.setattr(sipmask_model.MODELS, 'build', seeded)
     out = load_system(fixture.run['system'])(fixture)
     assert out['inference', 'outputs.npz', 't0_cls0'].shape[1] == 7
     assert out['inference', 'outputs.npz', 't0_dets'].shape[0] == 3
