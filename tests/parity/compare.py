@@ -1,7 +1,7 @@
 """Compare computed tensors with the arrays that a fixture stores.
 
 Expected is ``full_tensor[index]``, then the statistic, then the packing; the
-rules of kind, tolerance and order are those of the fixtures' README.
+rules of kind, tolerance and order are explained in README.md here.
 """
 from dataclasses import dataclass
 from typing import Any, Dict, List, Mapping, Optional, Tuple

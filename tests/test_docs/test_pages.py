@@ -10,6 +10,8 @@ import pytest
 import yaml
 from mmengine.config import Config
 
+from tests.test_rooms import ROOMS
+
 from .pages import PAGES, ROOT, blocks, commands, text_of
 
 LINK = re.compile(r'(?<!`)!?\[[^\]]*\]\(([^)\s]+)\)')
@@ -155,3 +157,14 @@ def test_the_template_of_issues_asks_for_the_environment():
         (ROOT / '.github/ISSUE_TEMPLATE/bug.yml').read_text())
     asked = [part['attributes']['label'] for part in form['body']]
     assert any('check_env.py' in label for label in asked)
+
+
+def test_the_table_of_rooms_has_all_of_them_from_top_to_bottom():
+    section = text_of('docs/design.md').split('## Rooms')[1].split('\n## ')[0]
+    cells = re.findall(r'^\| (`.+?`) \|', section, re.M)
+    named = [name.strip('/').removesuffix('.py').replace('/', '.')
+             for cell in cells for name in re.findall(r'`(.+?)`', cell)]
+    without = ('', 'models', 'version')  # those that only gather or count
+    assert sorted(named) == sorted(set(ROOMS) - set(without))
+    places = [ROOMS.index(name) for name in named]
+    assert places == sorted(places)
