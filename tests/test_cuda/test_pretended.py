@@ -33,7 +33,7 @@ def test_two_devices_do_not_meet(mixed):
 
 def test_numpy_needs_a_copy():
     for convert in (np.asarray, lambda x: x.numpy()):
-        with pytest.raises(TypeError, match="can't convert"):
+        with pytest.raises(RuntimeError, match='numpy.* is not supported'):
             convert(there(1., 2.))
     assert there(1., 2.).cpu().numpy().tolist() == [1, 2]
 
