@@ -56,7 +56,8 @@ def parse_args() -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--minutes', type=float, default=6.,
                         help='stop after that long (default: %(default)s)')
-    parser.add_argument('--out', type=Path, default=Path('outputs/gpu_check.json'),
+    parser.add_argument('--out', type=Path,
+                        default=Path('outputs/gpu_check.json'),
                         help='all rows, as json (default: %(default)s)')
     parser.add_argument('--device', default='cuda:0',
                         help='cuda:0, or cpu for a dry run '
