@@ -2,7 +2,6 @@
 from collections.abc import Callable
 from typing import Any
 
-from mmengine.config import Config
 from torch import nn
 
 from tests.fakes import (
@@ -16,10 +15,8 @@ _WINDOW = dict(type='ClipMatching', length=3, stride=2)
 
 
 def _idol_memcnp() -> nn.Module:
-    added = Config.fromfile(
-        tiny_idol.CONFIGS / 'idol-memcnp.py').idol_memcnp.to_dict()
-    added['memcnp'].update(num_items=8, rate=.9)
-    model = tiny_idol.tiny_model(**added)
+    model = tiny_idol.tiny_model(
+        memcnp=dict(type='MemCNP', num_items=8, rate=.9))
     for branch in model.box_branches:  # means apart, sigmas not
         branch.last.weight.data[4:] *= .1
     return model
