@@ -4,12 +4,13 @@ from .clip import ClipVIS
 from .idol import IDOL
 from .idol_training import MemCNPQueryTraining
 from .instanceformer import InstanceFormer
+from .minvis import MinVIS
 from .online import OnlineVIS
 from .seqformer import SeqFormer
 from .session import Session
 from .sipmask import SipMaskVIS
 
 __all__ = [
-    'ClipVIS', 'IDOL', 'InstanceFormer', 'MemCNPQueryTraining', 'OnlineVIS',
-    'SeqFormer', 'Session', 'SipMaskVIS', 'VIS'
+    'ClipVIS', 'IDOL', 'InstanceFormer', 'MemCNPQueryTraining', 'MinVIS',
+    'OnlineVIS', 'SeqFormer', 'Session', 'SipMaskVIS', 'VIS'
 ]
