@@ -103,7 +103,7 @@ def test_training_needs_a_matcher():
         losses(tiny_model(matcher=None), clip())
 
 
-# -- sessions -----------------------------------------------------------------
+# -- sessions ---------------------------------------------------------------
 def as_text(result):
     """A result without its sink."""
     return result.to_ytvis(1, [1, 2, 3])
@@ -187,7 +187,7 @@ def test_empty_masks_are_no_results_but_count():
     assert [s is None for s in track.segmentations] == [False, True]
 
 
-# -- who is shown ---------------------------------------------------------------
+# -- who is shown -----------------------------------------------------------
 def rising(frames=4):
     """Four queries: a good one, one that becomes good, two that never do."""
     logits = torch.zeros(frames, 4, 4)
