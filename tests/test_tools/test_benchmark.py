@@ -24,6 +24,7 @@ SMALL = {
     'seqformer/seqformer-memcnp': 'identities',
     'seqformer/seqformer_windows': 'identities',
     'instanceformer/instanceformer': None,  # queries are identities
+    'minvis/minvis': 'identities',
 }
 
 
@@ -57,7 +58,8 @@ def contestant(tool, name, clock, monkeypatch, frames):
         inferencer = VISInferencer(f'{config}_movingshapes.py', device='cpu')
     model = inferencer.model
     inferencer.prepare = clock.around('prepare', inferencer.prepare)
-    model.backbone.register_forward_hook(lambda *_: clock.tick('backbone'))
+    model.parts()['backbone'].register_forward_hook(
+        lambda *_: clock.tick('backbone'))
     if hasattr(model, 'mask_head'):
         model.mask_head.register_forward_hook(lambda *_: clock.tick('masks'))
     if hasattr(model, 'tracker'):
