@@ -3,7 +3,6 @@ import math
 
 import pytest
 import torch
-import torch.distributed as dist
 import torch.nn.functional as F
 from mmdet.registry import MODELS
 
@@ -18,6 +17,7 @@ from mmvis_memcnp.models.memcnp import (
     memory_target,
     split_distribution,
 )
+from tests.fakes.two_ranks import on_two_ranks
 
 
 def small_bank(**options):
@@ -267,16 +267,13 @@ def test_empty_reference_set_gives_zeros_and_eval_does_not_fill():
 
 
 # -- distributed ----------------------------------------------------------
-def _rank(rank, folder, kind):
-    dist.init_process_group(
-        'gloo', init_method=f'file://{folder}/store', rank=rank, world_size=2)
+def _write(rank, kind):
     model = _distributed_model(kind)
     z, y, valid = _distributed_batch()
     part = slice(0, 4) if rank == 0 else slice(4, 10)
     for _ in range(2):
         model(z[part], y[part], valid[part])
-    torch.save(model.state_dict(), f'{folder}/{rank}.pt')
-    dist.destroy_process_group()
+    return model.state_dict()
 
 
 def _distributed_model(kind):
@@ -291,23 +288,8 @@ def _distributed_batch():
     return z, y, torch.arange(10) % 3 > 0
 
 
-def _run_two_ranks(folder, kind):
-    # A fork of a process whose OpenMP threads have run may hang.
-    context = torch.multiprocessing.get_context('spawn')
-    ranks = [
-        context.Process(target=_rank, args=(r, folder, kind))
-        for r in range(2)
-    ]
-    for process in ranks:
-        process.start()
-    for process in ranks:
-        process.join(300)
-        assert process.exitcode == 0
-    return [torch.load(f'{folder}/{r}.pt', weights_only=True) for r in (0, 1)]
-
-
 def test_all_ranks_hold_the_memory_of_the_whole_batch(tmp_path):
-    first, second = _run_two_ranks(tmp_path, MemCNP)
+    first, second = on_two_ranks(_write, tmp_path, MemCNP)
     assert torch.equal(first['bank.items'], second['bank.items'])
     single = _distributed_model(MemCNP)
     start = single.bank.items.detach().clone()
@@ -318,7 +300,7 @@ def test_all_ranks_hold_the_memory_of_the_whole_batch(tmp_path):
 
 
 def test_all_ranks_hold_the_same_reference_entries(tmp_path):
-    first, second = _run_two_ranks(tmp_path, CNP)
+    first, second = on_two_ranks(_write, tmp_path, CNP)
     assert int(first['bank.filled']) == int(second['bank.filled']) == 3
     assert torch.equal(first['bank.entries'], second['bank.entries'])
 

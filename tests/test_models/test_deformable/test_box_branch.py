@@ -3,7 +3,6 @@ import copy
 
 import pytest
 import torch
-import torch.distributed as dist
 
 from mmvis_memcnp.models.memcnp import memory_target
 from mmvis_memcnp.models.segmenters.deformable import (
@@ -12,6 +11,7 @@ from mmvis_memcnp.models.segmenters.deformable import (
     build_box_branches,
     refine_boxes,
 )
+from tests.fakes.two_ranks import on_two_ranks
 
 MEMCNP = dict(type='MemCNP', num_items=6)
 
@@ -206,27 +206,16 @@ def _batch():
             torch.tensor([[True], [False]]))
 
 
-def _rank(rank, folder):
-    dist.init_process_group(
-        'gloo', init_method=f'file://{folder}/store', rank=rank, world_size=2)
+def _write(rank):
     built = branches(rate=0.5)
     # The second rank's image has no object.
     for _ in range(2):
         built.write(*(x[rank:rank + 1] for x in _batch()))
-    torch.save(built.state_dict(), f'{folder}/{rank}.pt')
-    dist.destroy_process_group()
+    return built.state_dict()
 
 
 def test_all_ranks_hold_the_memory_of_all_queries(tmp_path):
-    context = torch.multiprocessing.get_context('spawn')
-    ranks = [context.Process(target=_rank, args=(r, tmp_path)) for r in (0, 1)]
-    for process in ranks:
-        process.start()
-    for process in ranks:
-        process.join(300)
-        assert process.exitcode == 0
-    first, second = (
-        torch.load(tmp_path / f'{r}.pt', weights_only=True) for r in (0, 1))
+    first, second = on_two_ranks(_write, tmp_path)
     single = branches(rate=0.5)
     start = single.memcnp.bank.items.detach().clone()
     for _ in range(2):
