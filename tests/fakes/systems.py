@@ -43,6 +43,8 @@ SYSTEMS: dict[str, Callable[[], VIS]] = {
     'idol': tiny_idol.tiny_model,
     'idol-memcnp': lambda: tiny_idol.tiny_model(file=tiny_idol.MEMCNP),
     'seqformer': tiny_seqformer.tiny_model,
+    'seqformer-memcnp': lambda: tiny_seqformer.tiny_model(
+        file=tiny_seqformer.MEMCNP),
     'seqformer in windows': lambda: tiny_seqformer.tiny_model(window=_WINDOW),
     'instanceformer': tiny_instanceformer.tiny_model,
     **({'minvis': _minvis} if _MINVIS.is_file() else {}),
