@@ -7,13 +7,13 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted(
     str(path.relative_to(ROOT))
     for pattern in ('*.md', 'docs/**/*.md', 'demo/**/*.md', 'configs/**/*.md',
-                    'tests/**/*.md', '.github/**/*.md')
+                    'tests/**/*.md', 'tools/**/*.md', '.github/**/*.md')
     for path in ROOT.glob(pattern))
 BLOCK = re.compile(
     r'^( *)(?:<!-- (run) -->\n *)?```(bash|python)\n(.*?)^ *```', re.S | re.M)
 _COMMAND = re.compile(
     r'python ((?:tools|demo|tests|docs)/[\w/]+\.py[^\n`#;|]*)')
-_CODE = re.compile(r'```.*?```|`[^`]+`|(?<=\n\n)(?: {4}.*\n)+', re.S)
+_CODE = re.compile(r'```.*?```|`[^`]+`|(?<=\n\n)(?: {4}[^\n]*\n)+', re.S)
 
 
 def text_of(page: str) -> str:
@@ -38,7 +38,7 @@ def commands(page: str) -> list[str]:
     found = []
     for code in _CODE.findall(text_of(page)):
         code = code.replace('\\\n', ' ')
-        if not code.startswith('```'):  # wrapped with the text
+        if re.match('`[^`]', code):  # wrapped with the text
             code = ' '.join(code.split('\n'))
         found += [' '.join(line.split()) for line in _COMMAND.findall(code)]
     return found
