@@ -15,7 +15,7 @@ def parts_reached(model, loss):
     reached = set()
     for name, parameter in model.named_parameters():
         if parameter.grad is not None and parameter.grad.abs().sum() > 0:
-            first, *rest = name.split('.')
+            first, *rest = name.removeprefix('segmenter.').split('.')
             reached.add(f'{first}.{rest[0]}' if first in _BY_LAYER else first)
     return reached
 

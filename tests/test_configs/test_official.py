@@ -41,7 +41,7 @@ def test_classes(name):
     config, classes = load(name), CLASSES[name]
     assert dataset_classes(config['test_dataloader']['dataset']) == classes
     model = config['model']
-    head = model.get('bbox_head', model)
+    head = model.get('bbox_head') or model['segmenter']
     assert head['num_classes'] == len(classes)
 
 
@@ -53,4 +53,5 @@ def test_classes(name):
     ('idol/idol_r50_official_ovis', 25),
     ('seqformer/seqformer_r50_official', 40)])
 def test_channels_of_the_class_layers(name, channels):
-    assert {len(b.bias) for b in build(name).cls_branches} == {channels}
+    branches = build(name).segmenter.cls_branches
+    assert {len(branch.bias) for branch in branches} == {channels}

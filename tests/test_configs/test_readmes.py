@@ -54,7 +54,8 @@ def test_table_says_what_the_configs_say(system):
         if not re.search('official|movingshapes|one-clip|ablations/', n)}
     for name, (method, backbone, data, schedule, *_) in rows.items():
         cfg = config_of(f'{system}/{name}')
-        part, loop = cfg.model.backbone, cfg.train_cfg
+        trunk = cfg.model.get('segmenter', cfg.model)
+        part, loop = trunk.backbone, cfg.train_cfg
         assert BACKBONES[part.type, part.get('depth')] == backbone, name
         dataset = cfg.train_dataloader.dataset
         found = [d.type for d in dataset.get('datasets', [dataset])]

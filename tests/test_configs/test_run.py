@@ -35,15 +35,16 @@ LAYERS = dict(
 def small(name: str) -> ConfigDict:
     """The model of a config with few channels; all else as it says."""
     cfg = config_of(name).model
-    if cfg.backbone.type == 'MAEViT':
-        cfg.backbone.update(VIT)
-        cfg.neck.in_channels = [WIDTH] * 3
+    trunk = cfg.get('segmenter', cfg)
+    if trunk.backbone.type == 'MAEViT':
+        trunk.backbone.update(VIT)
+        trunk.neck.in_channels = [WIDTH] * 3
     else:
         # A Swin or a ResNeXt is a tested part of mmdet: test_backbones.py.
-        stages = cfg.backbone.out_indices[-len(cfg.neck.in_channels):]
-        cfg.backbone = dict(RESNET, out_indices=stages)
-        cfg.neck.in_channels = [8 * 2**i for i in stages]
-    cfg.neck.out_channels = WIDTH
+        stages = trunk.backbone.out_indices[-len(trunk.neck.in_channels):]
+        trunk.backbone = dict(RESNET, out_indices=stages)
+        trunk.neck.in_channels = [8 * 2**i for i in stages]
+    trunk.neck.out_channels = WIDTH
     if 'bbox_head' in cfg:
         shrink_dense(cfg.bbox_head)
     else:
@@ -65,13 +66,14 @@ def shrink_dense(head: ConfigDict) -> None:
 
 def shrink_queries(cfg: ConfigDict) -> None:
     """A Deformable DETR of 24 queries; no instance is too weak."""
-    cfg.neck.norm_cfg.num_groups = 8
-    cfg.encoder.update(LAYERS)
-    cfg.decoder.update(LAYERS)
-    cfg.mask_branch.update(in_channels=WIDTH, hidden_channels=16)
-    cfg.num_queries = 24
-    if 'embed_dims' in cfg:
-        cfg.embed_dims = WIDTH
+    segmenter = cfg.segmenter
+    segmenter.neck.norm_cfg.num_groups = 8
+    segmenter.encoder.update(LAYERS)
+    segmenter.decoder.update(LAYERS)
+    segmenter.mask_branch.update(in_channels=WIDTH, hidden_channels=16)
+    segmenter.num_queries = 24
+    if 'embed_dims' in segmenter:
+        segmenter.embed_dims = WIDTH
     for part in (cfg, cfg.get('test_cfg', {})):
         for key in part.keys() & {'score_thr', 'class_thr'}:
             part[key] = 0.
@@ -119,10 +121,10 @@ def build(name: str) -> torch.nn.Module:
             # Boxes large enough for a mask; they start empty.
             torch.nn.init.constant_(model.bbox_head.fcos_reg.bias, 3.)
         return model
-    for branch in model.cls_branches:
+    for branch in model.segmenter.cls_branches:
         torch.nn.init.normal_(branch.weight, std=.3)
         torch.nn.init.zeros_(branch.bias)
-    for branch in model.box_branches:
+    for branch in model.segmenter.box_branches:
         torch.nn.init.normal_(branch.last.weight, std=.1)
     return model
 
@@ -187,7 +189,7 @@ def test_trains_and_predicts(name):
     assert len(parts) > 3
     assert all(torch.isfinite(v) and v > 0 for v in parts.values())
     sum(parts.values()).backward()
-    assert next(model.neck.parameters()).grad.abs().sum() > 0
+    assert next(model.parts()['neck'].parameters()).grad.abs().sum() > 0
     readouts = memory_of(model)
     assert bool(readouts) == memcnp
     assert all(p.grad.abs().sum() > 0 for p in readouts.values())
@@ -200,7 +202,8 @@ def test_trains_and_predicts(name):
     seen = [sigmas for track in result.tracks for sigmas, mask in zip(
         track.sigmas, track.segmentations, strict=True) if mask is not None]
     assert {sigmas is not None for sigmas in seen} == {memcnp}
-    assert all(track.label < head.num_classes for track in result.tracks)
+    classes = cfg.get('segmenter', head).num_classes
+    assert all(track.label < classes for track in result.tracks)
 
 
 def test_every_config_is_run():
