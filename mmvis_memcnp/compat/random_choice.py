@@ -10,7 +10,7 @@ refuses the transform.
 
 def install() -> None:
     """Name every method once."""
-    # The subclass must exist before the list is mended.
+    # The subclass must exist before the list is changed.
     import mmdet.datasets.transforms  # noqa: F401
     from mmcv.transforms import RandomChoice
 

@@ -1,7 +1,7 @@
 """What a class of COCO is called in the video data sets, by name.
 
 Only the same kind of object counts. What released maps add is left out or
-mended: bicycles are no motorbikes, skis no snowboards, a COCO mouse is a
+corrected: bicycles are no motorbikes, skis no snowboards, a COCO mouse is a
 computer's and a bird is an owl or eagle only perhaps; OVIS has bicycles,
 motorcycles, airplanes and boats of its own, and all road vehicles are one
 class there.

@@ -88,29 +88,21 @@ def category_names(categories: list[dict], path: str) -> tuple[str, ...]:
     """The classes of a json, in the order of their ids.
 
     Args:
-        categories (list[dict]): ``categories`` of the json.
+        categories (list[dict]): ``categories`` of a json without faults.
         path (str): The json, for the message.
 
     Returns:
         tuple[str]: Names.
 
     Raises:
-        ValueError: If there are none, or one has no id or name.
+        ValueError: If there are none.
     """
     if not categories:
         raise ValueError(
             f'{path} has no categories and the data set no class list; set '
             'metainfo=dict(classes=(...)).')
-    _check_categories(categories, path)
     return tuple(category['name'] for category in sorted(
         categories, key=lambda category: category['id']))
-
-
-def _check_categories(categories: list[dict], path: str) -> None:
-    for category in categories:
-        if category.get('id') is None or not category.get('name'):
-            raise ValueError(f'The category {category} of {path} needs an id '
-                             'and a name.')
 
 
 def match_categories(categories: list[dict],

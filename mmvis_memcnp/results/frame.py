@@ -32,6 +32,9 @@ class FrameInstances:
         sigmas (Tensor, optional): Shape (n, 4), standard deviations of x1,
             y1, x2, y2 as fractions of the un-padded frame's width and height;
             the same in all systems, never cut.
+        shown (Tensor, optional): Shape (n,) bool, whose masks are made and
+            are results of this frame; by default all. Rankings see the others
+            too.
         keep_empty (bool): Whether instances without a pixel are results of
             this frame. Rankings see them anyway. Defaults to True.
     """
@@ -44,6 +47,7 @@ class FrameInstances:
     labels: Tensor | None = None
     boxes: Tensor | None = None
     sigmas: Tensor | None = None
+    shown: Tensor | None = None
     keep_empty: bool = True
 
     def __post_init__(self) -> None:
@@ -68,10 +72,12 @@ class FrameInstances:
             InstanceData: A FrameResult; see :func:`frame_result`.
         """
         rows = torch.arange(len(self), device=self.ids.device)
+        if self.shown is not None:
+            rows = rows[self.shown]
         masks = self.masks.pixels(rows)
         if not self.keep_empty:
-            rows = masks.flatten(1).any(1).nonzero()[:, 0]
-            masks = masks[rows]
+            filled = masks.flatten(1).any(1)
+            rows, masks = rows[filled], masks[filled]
         assert self.scores is not None and self.labels is not None
         boxes = mask_boxes(masks) if self.boxes is None else self.boxes[rows]
         return frame_result(

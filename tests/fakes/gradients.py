@@ -5,18 +5,24 @@ TRUNK = {'backbone', 'neck', 'encoder', 'decoder', 'query_embed',
          'reference_points'}
 #: Heads of one decoder layer each.
 _BY_LAYER = ('cls_branches', 'box_branches')
+#: Heads of all layers of Mask2Former's decoder.
+_IN_DECODER = ('cls_embed', 'mask_embed')
 
 
 def parts_reached(model, loss):
     """Names of the parts with a gradient that is not zero, a decoder layer's
-    heads apart (``cls_branches.0``)."""
+    heads apart (``cls_branches.0``); of a segmenter its parts."""
     model.zero_grad(set_to_none=True)
     loss.backward(retain_graph=True)
     reached = set()
     for name, parameter in model.named_parameters():
         if parameter.grad is not None and parameter.grad.abs().sum() > 0:
             first, *rest = name.removeprefix('segmenter.').split('.')
-            reached.add(f'{first}.{rest[0]}' if first in _BY_LAYER else first)
+            if first in _BY_LAYER:
+                first = f'{first}.{rest[0]}'
+            elif rest[0] in _IN_DECODER:
+                first = rest[0]
+            reached.add(first)
     return reached
 
 

@@ -8,7 +8,7 @@ from mmdet.structures import TrackDataSample
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-import mmvis_memcnp  # noqa: F401  before mmdet: it mends its imports
+import mmvis_memcnp  # noqa: F401  before mmdet: it fixes its imports
 from tests.data.seeded_weights import seeded_array
 from tests.fakes.tiny_sipmask import batch, frame, losses, noise, total, video
 

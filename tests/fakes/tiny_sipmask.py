@@ -10,7 +10,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
 
-import mmvis_memcnp  # noqa: F401  before mmdet: it mends its imports
+import mmvis_memcnp  # noqa: F401  before mmdet: it fixes its imports
 from tests.data.seeded_weights import seeded_array
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs/_base_/models'

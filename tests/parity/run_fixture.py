@@ -1,11 +1,12 @@
 """Compare this package with the stored outputs of an official code.
 
-usage: python tests/parity/run_fixture.py FIXTURE_DIR
+usage: python tests/parity/run_fixture.py FIXTURE_DIR [--device cuda]
 
 Everything is read from the ``run`` block of the fixture's ``manifest.json``.
 ``tests/parity/systems/<system>.py`` computes, the harness compares: one line
 an array.  Exit status 1 if an array is missing, not compared (except
-``quirk_arrays``) or further off than its tolerance.
+``quirk_arrays``) or further off than its tolerance.  On a GPU sums have
+another order; ``--slack 10`` allows ten times every tolerance.
 """
 import argparse
 import importlib
@@ -22,6 +23,7 @@ from tests.parity.compare import Comparer  # noqa: E402
 from tests.parity.coverage import problems  # noqa: E402
 from tests.parity.entries import ManifestError  # noqa: E402
 from tests.parity.fixture import Fixture  # noqa: E402
+from tests.parity.on_device import on_device  # noqa: E402
 
 Compute = Callable[[Fixture], Dict[Tuple[str, str, str], object]]
 
@@ -40,8 +42,14 @@ def load_system(name: str) -> Compute:
     return importlib.import_module(f'tests.parity.systems.{name}').compute
 
 
-def run(folder: str) -> int:
-    """Check one fixture folder; returns the exit status."""
+def run(folder: str, device: str = 'cpu', slack: float = 1.) -> int:
+    """Check one fixture folder; returns the exit status.
+
+    Args:
+        folder: Of the fixture.
+        device: Where the package computes.
+        slack: How many times its tolerance an array may be off.
+    """
     try:
         fixture = Fixture(folder)
         compute = load_system(fixture.run['system'])
@@ -52,13 +60,14 @@ def run(folder: str) -> int:
     for gap in gaps:
         print(f'FAIL {gap}')
     try:
-        computed = compute(fixture)
+        with on_device(device):
+            computed = compute(fixture)
+            outcomes = Comparer(fixture, computed, slack).outcomes()
     except Exception:  # whatever the system raises: report, then fail
         traceback.print_exc(file=sys.stdout)
         print(f'FAIL {fixture.folder.name}: compute() of '
               f'{fixture.run["system"]} raised the error above')
         return 1
-    outcomes = Comparer(fixture, computed).outcomes()
     for outcome in outcomes:
         print(outcome.line())
     failed = len(gaps) + sum(not o.ok for o in outcomes)
@@ -73,4 +82,9 @@ def run(folder: str) -> int:
 if __name__ == '__main__':
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('folder', help='folder with a manifest.json')
-    sys.exit(run(parser.parse_args().folder))
+    parser.add_argument('--device', default='cpu',
+                        help='cpu or cuda:0 (default: %(default)s)')
+    parser.add_argument('--slack', type=float, default=1., help='how many '
+                        'times its tolerance an array may be off (default: 1)')
+    args = parser.parse_args()
+    sys.exit(run(args.folder, args.device, args.slack))

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
+from tests.fakes.pretend_cuda import DEVICE, pretend_cuda
 from tests.parity.run_fixture import run
 
 DATA = Path(__file__).resolve().parents[1] / 'data'
@@ -100,3 +102,33 @@ def test_manifest_that_says_something_else_fails(evaluator, edit):
     edit(manifest['run'])
     path.write_text(json.dumps(manifest))
     assert run(str(evaluator)) == 1
+
+
+PARITY = DATA / 'parity'
+
+
+@pytest.mark.parametrize('name', [
+    'memcnp_units', 'swin_d2', 'ifc_clip_matching', 'ctvis_tracker'])
+def test_official_outputs_on_a_device(name, capsys):
+    with pretend_cuda():
+        assert run(str(PARITY / name), DEVICE) == 0
+    assert ' 0 failed' in capsys.readouterr().out
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU')
+@pytest.mark.parametrize('name', ['memcnp_units', 'ifc_clip_matching'])
+def test_official_outputs_on_a_gpu(name):
+    assert run(str(PARITY / name), 'cuda:0', slack=10) == 0
+
+
+def test_slack_multiplies_tolerances(evaluator):
+    path = evaluator / 'manifest.json'
+    manifest = json.loads(path.read_text())
+    for spec in manifest['run']['arrays']:
+        spec['tolerance'] = 1e-7
+    path.write_text(json.dumps(manifest))
+    rewrite(evaluator / 'expected.npz',
+            lambda a: a['precision'].__imul__(1 + 5e-7))
+    assert run(str(evaluator)) == 1
+    assert run(str(evaluator), slack=10) == 0

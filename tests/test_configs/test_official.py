@@ -1,6 +1,7 @@
 """The `_official` configs: classes of their data, heads of the checkpoints."""
 import pytest
 
+from mmvis_memcnp.datasets.class_counts import class_counts
 from mmvis_memcnp.datasets.classes import (
     OVIS,
     YOUTUBE_VIS_2019,
@@ -40,9 +41,7 @@ def test_all_are_known():
 def test_classes(name):
     config, classes = load(name), CLASSES[name]
     assert dataset_classes(config['test_dataloader']['dataset']) == classes
-    model = config['model']
-    head = model.get('bbox_head') or model['segmenter']
-    assert head['num_classes'] == len(classes)
+    assert class_counts(config['model']) == {len(classes)}
 
 
 @pytest.mark.parametrize('name, channels', [

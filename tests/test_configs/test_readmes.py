@@ -9,7 +9,14 @@ from mmvis_memcnp.datasets.moving_shapes.generate import generate
 from tests.fakes.programs import run_program
 
 from .sources import matches
-from .trees import CONFIGS, ROOT, SYSTEMS, config_of, configs_of
+from .trees import (
+    CONFIGS,
+    ROOT,
+    SYSTEMS,
+    config_of,
+    configs_of,
+    network_of,
+)
 
 BLOCK = re.compile(r'<!-- run -->\n```bash\n(.*?)```', re.S)
 ROW = re.compile(r'^\|(.+)\[(.+)\]\(\2\.py\) \|$', re.M)
@@ -54,8 +61,7 @@ def test_table_says_what_the_configs_say(system):
         if not re.search('official|movingshapes|one-clip|ablations/', n)}
     for name, (method, backbone, data, schedule, *_) in rows.items():
         cfg = config_of(f'{system}/{name}')
-        trunk = cfg.model.get('segmenter', cfg.model)
-        part, loop = trunk.backbone, cfg.train_cfg
+        part, loop = network_of(cfg.model)['backbone'], cfg.train_cfg
         assert BACKBONES[part.type, part.get('depth')] == backbone, name
         dataset = cfg.train_dataloader.dataset
         found = [d.type for d in dataset.get('datasets', [dataset])]

@@ -18,7 +18,9 @@ from mmengine.config import ConfigDict
 from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
 
-from .trees import NAMES, config_of, leaves
+from mmvis_memcnp.datasets.class_counts import class_counts
+
+from .trees import NAMES, config_of, leaves, network_of
 
 WIDTH, FRAMES = 32, 3
 RESNET = dict(
@@ -35,16 +37,20 @@ LAYERS = dict(
 def small(name: str) -> ConfigDict:
     """The model of a config with few channels; all else as it says."""
     cfg = config_of(name).model
-    trunk = cfg.get('segmenter', cfg)
-    if trunk.backbone.type == 'MAEViT':
-        trunk.backbone.update(VIT)
-        trunk.neck.in_channels = [WIDTH] * 3
+    net = network_of(cfg)
+    neck = net.get('neck') or net.pixel_decoder
+    if net.backbone.type == 'MAEViT':
+        net.backbone.update(VIT)
+        neck.in_channels = [WIDTH] * 3
     else:
         # A Swin or a ResNeXt is a tested part of mmdet: test_backbones.py.
-        stages = trunk.backbone.out_indices[-len(trunk.neck.in_channels):]
-        trunk.backbone = dict(RESNET, out_indices=stages)
-        trunk.neck.in_channels = [8 * 2**i for i in stages]
-    trunk.neck.out_channels = WIDTH
+        stages = net.backbone.out_indices[-len(neck.in_channels):]
+        net.backbone = dict(RESNET, out_indices=stages)
+        neck.in_channels = [8 * 2**i for i in stages]
+    if 'pixel_decoder' in net:
+        shrink_mask2former(cfg)
+        return cfg
+    neck.out_channels = WIDTH
     if 'bbox_head' in cfg:
         shrink_dense(cfg.bbox_head)
     else:
@@ -62,6 +68,15 @@ def shrink_dense(head: ConfigDict) -> None:
         head.update(basis_channels=8, track_channels=16)
     elif head.get('memcnp'):
         head.memcnp.update(feat_dims=WIDTH, hidden_dims=WIDTH)
+
+
+def shrink_mask2former(cfg: ConfigDict) -> None:
+    """A Mask2Former of 24 queries; few points of a mask."""
+    net = cfg.segmenter
+    net.pixel_decoder.update(mask_dims=16, num_groups=8)
+    net.pixel_decoder.encoder.update(LAYERS)
+    net.decoder.update(LAYERS, mask_dims=16, num_queries=24)
+    cfg.matcher.costs.mask.num_points = cfg.loss.num_points = 64
 
 
 def shrink_queries(cfg: ConfigDict) -> None:
@@ -121,10 +136,13 @@ def build(name: str) -> torch.nn.Module:
             # Boxes large enough for a mask; they start empty.
             torch.nn.init.constant_(model.bbox_head.fcos_reg.bias, 3.)
         return model
-    for branch in model.segmenter.cls_branches:
+    parts = model.parts()
+    if 'cls_branches' not in parts:
+        return model
+    for branch in parts['cls_branches']:
         torch.nn.init.normal_(branch.weight, std=.3)
         torch.nn.init.zeros_(branch.bias)
-    for branch in model.segmenter.box_branches:
+    for branch in parts['box_branches']:
         torch.nn.init.normal_(branch.last.weight, std=.1)
     return model
 
@@ -185,11 +203,13 @@ def test_trains_and_predicts(name):
     losses = model(
         **model.data_preprocessor(clips(clip_length(name)), training=True),
         mode='loss')
-    parts = {k: v for k, v in losses.items() if 'loss' in k}
-    assert len(parts) > 3
-    assert all(torch.isfinite(v) and v > 0 for v in parts.values())
-    sum(parts.values()).backward()
-    assert next(model.parts()['neck'].parameters()).grad.abs().sum() > 0
+    terms = {k: v for k, v in losses.items() if 'loss' in k}
+    assert len(terms) > 3
+    assert all(torch.isfinite(v) and v > 0 for v in terms.values())
+    sum(terms.values()).backward()
+    parts = model.parts()
+    reader = parts.get('neck') or parts['pixel_decoder']
+    assert next(reader.parameters()).grad.abs().sum() > 0
     readouts = memory_of(model)
     assert bool(readouts) == memcnp
     assert all(p.grad.abs().sum() > 0 for p in readouts.values())
@@ -202,7 +222,7 @@ def test_trains_and_predicts(name):
     seen = [sigmas for track in result.tracks for sigmas, mask in zip(
         track.sigmas, track.segmentations, strict=True) if mask is not None]
     assert {sigmas is not None for sigmas in seen} == {memcnp}
-    classes = cfg.get('segmenter', head).num_classes
+    classes, = class_counts(cfg)
     assert all(track.label < classes for track in result.tracks)
 
 

@@ -52,6 +52,12 @@ def load(name: str) -> dict:
     return config_of(name).to_dict()
 
 
+def network_of(model: dict) -> dict:
+    """What of a model's config has the backbone: its segmenter, if there is
+    one."""
+    return model.get('segmenter', model)
+
+
 def build(name: str) -> nn.Module:
     """The model of a config on no device: shapes without numbers.
 

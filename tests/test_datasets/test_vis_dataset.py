@@ -151,7 +151,7 @@ def test_the_json_has_a_class_list(tiny, write):
     assert dataset.metainfo['classes'] == ('a', 'b')
     assert dataset.cat_ids == [5, 20]
     assert VISDataset.classes_of(arguments) == ('a', 'b')
-    tiny['categories'] = []
+    tiny['categories'] = tiny['annotations'] = []
     with pytest.raises(ValueError, match='has no categories'):
         VISDataset(**write(tiny) | dict(metainfo={}))
 

@@ -17,10 +17,7 @@ from mmdet.structures import DetDataSample, TrackDataSample
 from mmdet.utils import register_all_modules
 from mmengine.evaluator import BaseMetric
 from mmengine.hooks import Hook
-from mmengine.logging import MessageHub, MMLogger
 from mmengine.model import BaseDataPreprocessor, BaseModel
-from mmengine.registry import DefaultScope
-from mmengine.visualization import Visualizer
 from torch import nn
 
 import mmvis_memcnp  # noqa: F401, I001  (installs the shims)
@@ -28,12 +25,6 @@ from mmvis_memcnp.models.layers import phase
 
 # Once here, not in each of the processes that the tests fork.
 register_all_modules(init_default_scope=False)
-
-
-def forget_runs():
-    """Drop mmengine's global objects, which it names by the second."""
-    for kind in (DefaultScope, MMLogger, MessageHub, Visualizer):
-        kind._instance_dict.clear()
 
 
 def clip(video_id, frame_ids, pixels):
@@ -136,6 +127,7 @@ class ToySession:
 
 @MODELS.register_module()
 class ToyVIS(BaseModel):
+    """Its loss reads a memory that every forward pass writes."""
 
     def __init__(self, nan_at=None, num_classes=1, data_preprocessor=None):
         super().__init__(data_preprocessor or ToyPreprocessor())
@@ -143,6 +135,7 @@ class ToyVIS(BaseModel):
         self.head = nn.Linear(4, num_classes)
         self.nan_at = nan_at
         self.register_buffer('steps', torch.zeros((), dtype=torch.int64))
+        self.register_buffer('memory', torch.zeros(4))
 
     def forward(self, inputs, data_samples=None, mode='tensor'):
         features = self.backbone(inputs.flatten(0, 1) / 10).mean((2, 3))
@@ -150,7 +143,8 @@ class ToyVIS(BaseModel):
             return features
         self.steps += 1
         noise = torch.randn_like(features)
-        score = self.head(features + noise)
+        self.memory.lerp_(features.detach().mean(0), .5)
+        score = self.head(features + noise + self.memory)
         loss = dict(
             loss_score=(score - 1).square().mean(),
             loss_size=self.backbone.weight.square().mean())

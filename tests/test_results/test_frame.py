@@ -51,6 +51,22 @@ def test_empty_masks_are_no_results_where_the_system_says_so():
     assert result.scores.tolist() == pytest.approx([.26, .9])
 
 
+def test_who_is_shown():
+    """Of those that the system shows, the ones with a pixel, where it says
+    so; boxes and scores stay with their identities."""
+    shown = torch.tensor([False, True, True])
+    boxes = torch.rand(3, 4)
+    result = value((0, 1), None, (2, 2), shown=shown, boxes=boxes).render()
+    assert result.instances_id.tolist() == [11, 12]
+    assert torch.equal(result.bboxes, boxes[1:])
+    assert result.scores.tolist() == pytest.approx([.58, .9])
+    result = value((0, 1), None, (2, 2), shown=shown, keep_empty=False
+                   ).render()
+    assert result.instances_id.tolist() == [12]
+    assert decode_masks(result.masks, (4, 4))[0, 2:, 2:].all()
+    assert len(value((0, 1), shown=shown[:1]).render()) == 0
+
+
 def test_scores_come_from_logits_without_no_object():
     frame = FrameInstances(
         torch.tensor([0]), MaskSource(squares((0, 0)), META, 'stretch', 1),

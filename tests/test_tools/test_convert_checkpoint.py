@@ -1,6 +1,7 @@
 """tools/model_converters/convert_checkpoint.py on seeded weights."""
 import hashlib
 import importlib.util
+import json
 import os
 import pickle
 from pathlib import Path
@@ -146,6 +147,40 @@ def test_what_was_dropped_is_said(tool):
         'reads)',
         'tensors added: 1 (counters of the batch norms)',
         'classes: 2'}
+
+
+@pytest.mark.parametrize('num_classes, options', [
+    # MinVIS of YouTube-VIS 2019
+    (40, ()),
+    # Mask2Former of COCO, as docs/model_zoo.md says
+    (80, ('--system', 'mask2former', '--cfg-options',
+          'train_dataloader.dataset.type=CocoPseudoVideo',
+          'val_dataloader=None', 'test_dataloader=None')),
+])
+def test_mask2former_with_a_shipped_config(tmp_path, capsys, num_classes,
+                                           options):
+    """Names and shapes as released; a file of CTVIS tells them."""
+    manifest = json.loads(
+        (ROOT / 'tests/data/parity/mask2former_r50_ctvis/manifest.json')
+        .read_text())
+    names = {name: shape for name, shape, _ in manifest['tensors']
+             if 'reid_embed' not in name}
+    official = {
+        name: torch.zeros(shape if 'class_embed' not in name else (
+            num_classes + 1, *shape[1:])) for name, shape in names.items()}
+    official['criterion.empty_weight'] = torch.ones(num_classes + 1)
+    torch.save(dict(model=official), tmp_path / 'in.pth')
+    load_tool('convert_checkpoint').main([
+        str(tmp_path / 'in.pth'), str(tmp_path / 'out.pth'), '--config',
+        str(ROOT / 'configs/minvis/minvis_r50_8xb4-6k_youtubevis2019.py'),
+        *options])
+    said = capsys.readouterr().out
+    assert f'tensors kept: {len(names)} of {len(official)}' in said
+    assert f'classes: {num_classes}' in said
+    found = load_checkpoint_file(tmp_path / 'out.pth')
+    assert len(found['meta']['dataset_meta']['classes']) == num_classes
+    assert len(found['state_dict']['segmenter.decoder.cls_embed.bias']
+               ) == num_classes + 1
 
 
 def test_publish_makes_the_folder(tmp_path, monkeypatch, capsys):

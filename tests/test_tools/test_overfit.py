@@ -12,7 +12,8 @@ from mmvis_memcnp.datasets.moving_shapes.generate import generate
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = {
     path.parent.name: path
-    for system in ('sipmask', 'idol', 'seqformer', 'instanceformer')
+    for system in ('sipmask', 'idol', 'seqformer', 'instanceformer',
+                   'minvis')
     for path in [ROOT / f'configs/{system}/{system}_r18_movingshapes.py']
 }
 

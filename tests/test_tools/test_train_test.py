@@ -12,6 +12,7 @@ import torch
 from mmengine.config import Config
 
 from mmvis_memcnp.compat.checkpoint import load_checkpoint_file
+from tests.fakes.programs import forget_runs
 
 ROOT = Path(__file__).resolve().parents[2]
 TOYS = ROOT / 'tests' / 'test_engine'
@@ -47,8 +48,6 @@ def tool(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv('MMVIS_TRACEBACK', raising=False)
     (tmp_path / 'toy.py').write_text(CONFIG)
-
-    from toy_vis import forget_runs
 
     def run(name, *args):
         forget_runs()
@@ -271,7 +270,7 @@ def test_checkpoint_of_another_model(tool, tmp_path):
     torch.save(other, tmp_path / 'other.pth')
     code, err = tool('test', 'toy.py', 'other.pth')
     assert code == 1 and err.count('\n') == 1
-    assert 'does not belong to this ToyVIS: 5 weights are missing' in err
+    assert 'does not belong to this ToyVIS: 6 weights are missing' in err
     assert '30 weights are not of this model' in err
     assert 'saved while training Mask2FormerVIS' in err
     code, err = tool('train', 'toy.py', *options('load_from=other.pth'))

@@ -139,7 +139,7 @@ def check_imports() -> Iterator[Finding]:
             yield Finding(
                 True, f'{module} cannot be imported: '
                 f'{type(error).__name__}: {reason}',
-                'mend what is named above, else a fresh environment: '
+                'fix what is named above, else a fresh environment: '
                 '`make clean env`')
 
 

@@ -44,6 +44,8 @@ from mmvis_memcnp.errors import UserError
 from mmvis_memcnp.models.segmenters.deformable import build_box_branches
 from mmvis_memcnp.models.vis import VIS
 
+# Other parts are the head.
+PARTS = dict(backbone='backbone', neck='neck', pixel_decoder='neck')
 # What Table 1 calls the neck of a host with queries, beside box branches.
 TRANSFORMER = ('encoder', 'decoder', 'reference_points')
 
@@ -61,7 +63,8 @@ def count_parameters(model: VIS) -> dict[str, int]:
 
     Args:
         model (VIS): Its ``parts()`` have a ``backbone``, perhaps a
-            ``neck``, and ``box_branches`` if it is a host with queries.
+            ``neck`` or a ``pixel_decoder``, and ``box_branches`` if it is a
+            host with queries.
 
     Returns:
         dict[str, int]: ``backbone``, ``neck``, ``head`` (the rest),
@@ -74,7 +77,7 @@ def count_parameters(model: VIS) -> dict[str, int]:
     counts = dict(backbone=0, neck=0, head=0, total=0, trainable=0, memcnp=0)
     for name, parameter in nn.ModuleDict(parts).named_parameters():
         path = name.split('.')
-        part = path[0] if path[0] in ('backbone', 'neck') else 'head'
+        part = PARTS.get(path[0], 'head')
         counts[part] += parameter.numel()
         counts['total'] += parameter.numel()
         counts['trainable'] += parameter.numel() * parameter.requires_grad

@@ -3,12 +3,13 @@ from .base import VIS
 from .clip import ClipVIS
 from .idol import IDOL
 from .instanceformer import InstanceFormer
+from .minvis import MinVIS
 from .online import OnlineVIS
 from .seqformer import SeqFormer
 from .session import Session
 from .sipmask import SipMaskVIS
 
 __all__ = [
-    'ClipVIS', 'IDOL', 'InstanceFormer', 'OnlineVIS', 'SeqFormer', 'Session',
-    'SipMaskVIS', 'VIS'
+    'ClipVIS', 'IDOL', 'InstanceFormer', 'MinVIS', 'OnlineVIS', 'SeqFormer',
+    'Session', 'SipMaskVIS', 'VIS'
 ]

@@ -203,10 +203,9 @@ class VIS(BaseModel):
 
     # -- for tools ----------------------------------------------------------
     def parts(self) -> dict[str, nn.Module]:
-        """The parts of the system by name, for tables of parameters; those of
-        a segmenter one by one."""
-        own = {name: child for name, child in self.named_children()
-               if name not in ('data_preprocessor', 'segmenter')}
-        segmenter = getattr(self, 'segmenter', None)
-        return own if segmenter is None else {
-            **dict(segmenter.named_children()), **own}
+        """The parts of the system by name, for tables of parameters; those
+        of a segmenter stand for it."""
+        parts = dict(self.named_children())
+        parts.pop('data_preprocessor')
+        segmenter = parts.pop('segmenter', nn.Module())
+        return dict(segmenter.named_children()) | parts

@@ -17,12 +17,12 @@ from mmvis_memcnp.converters import KEY_MAPS, check_against
 from mmvis_memcnp.models.layers import mask_iou
 from tests.parity.entries import ManifestError
 from tests.parity.fixture import Fixture
-from tests.parity.systems.dense import (
+from tests.parity.systems.common import (
     CONFIGS,
     Recorder,
     Results,
-    _pad,
     gradient_norms,
+    padded_truth,
     to_numpy,
 )
 
@@ -329,7 +329,7 @@ def loss_batch(fixture: Fixture):
                 target['labels'][b, frame][here],
                 target['ids'][b, frame][here] * batch + b,
                 canvas[:, 2::4, 2::4]))
-        truths.append(_pad(objects, sizes))
+        truths.append(padded_truth(objects, sizes))
     frames = torch.stack([c[0] for c in clips] + [c[1] for c in clips])
     return frames, sizes * 2, *truths
 

@@ -18,7 +18,7 @@ from mmvis_memcnp.models.truth.clip_truth import ClipTruth
 from mmvis_memcnp.models.vis import InstanceFormer
 from tests.parity.entries import ManifestError
 from tests.parity.fixture import Fixture
-from tests.parity.systems.dense import (
+from tests.parity.systems.common import (
     CONFIGS,
     Recorder,
     Results,

@@ -17,7 +17,7 @@ from mmvis_memcnp.models.segmenters.mask2former import (
 from mmvis_memcnp.models.truth.ground_truth import GroundTruth
 from tests.parity.entries import ManifestError
 from tests.parity.fixture import Fixture
-from tests.parity.systems.dense import CONFIGS, Recorder, Results, to_numpy
+from tests.parity.systems.common import CONFIGS, Recorder, Results, to_numpy
 
 CONFIG = '_base_/models/mask2former_{}.py'
 #: Names of the losses here and there.

@@ -8,16 +8,18 @@ from torch import nn
 from mmvis_memcnp.converters import MEMCNP_SIPMASK
 from tests.parity import official_parts
 from tests.parity.fixture import Fixture
-from tests.parity.systems.dense import (
+from tests.parity.systems.common import (
     CONFIGS,
     Results,
+    gradient_norms,
+    to_numpy,
+)
+from tests.parity.systems.sipmask_model import (
     build_model,
     check_fixed,
-    gradient_norms,
     inference,
     loss_batch,
     loss_features,
-    to_numpy,
 )
 
 CONFIG = CONFIGS / 'sipmask' / 'sipmask-memcnp_{}_official.py'

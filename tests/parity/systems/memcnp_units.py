@@ -132,7 +132,7 @@ def _rules(fixture: Fixture, arrays: Dict) -> Dict[str, Any]:
 def _grid(fixture: Fixture, arrays: Dict) -> Tuple[Tensor, Tensor]:
     sizes = [tuple(s) for s in arrays['assign_level_sizes'].tolist()]
     grids = MlvlPointGenerator(fixture.run['train']['strides']).grid_priors(
-        sizes, device='cpu', with_stride=True)
+        sizes, device=arrays['assign_boxes'].device, with_stride=True)
     levels = torch.cat(
         [torch.full((len(g), ), i) for i, g in enumerate(grids)])
     return torch.cat(grids), levels

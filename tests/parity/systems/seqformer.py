@@ -14,12 +14,7 @@ from pycocotools import mask as coco_mask
 from mmvis_memcnp.converters import KEY_MAPS, check_against
 from tests.parity.entries import ManifestError
 from tests.parity.fixture import Fixture
-from tests.parity.systems.dense import (
-    CONFIGS,
-    Recorder,
-    Results,
-    to_numpy,
-)
+from tests.parity.systems.common import CONFIGS, Recorder, Results, to_numpy
 
 CONFIG = CONFIGS / 'seqformer' / 'seqformer_{}_official.py'
 #: Names of the losses here and there.

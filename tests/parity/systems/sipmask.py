@@ -1,15 +1,17 @@
 """Plain SipMask-VIS."""
 from tests.parity.fixture import Fixture
-from tests.parity.systems.dense import (
+from tests.parity.systems.common import (
     CONFIGS,
     Results,
+    gradient_norms,
+    to_numpy,
+)
+from tests.parity.systems.sipmask_model import (
     build_model,
     check_fixed,
-    gradient_norms,
     inference,
     loss_batch,
     loss_features,
-    to_numpy,
 )
 
 CONFIG = CONFIGS / 'sipmask' / 'sipmask_{}_official.py'

@@ -143,18 +143,6 @@ def test_a_model_that_was_cast_as_a_whole():
         dim=0) > 0.99
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason='needs CUDA')
-@torch.no_grad()
-def test_cuda():
-    model, frames = tiny_segmenter(embed_dims=8), noise(2, (61, 97))
-    expected = model(frames)
-    found = model.cuda()(frames.cuda())
-    for a, b in zip(found, expected, strict=True):
-        torch.testing.assert_close(a.cpu(), b, rtol=1e-3, atol=1e-3)
-    with torch.autocast('cuda', dtype=torch.bfloat16):
-        assert model(frames.cuda()).masks().isfinite().all()
-
-
 def test_start_weights():
     model = tiny_segmenter(embed_dims=8)
     offsets = model.pixel_decoder.encoder.layers[0].self_attn.sampling_offsets

@@ -1,0 +1,150 @@
+"""MinVIS: A Minimal Video Instance Segmentation Framework without
+Video-based Training. Huang et al., NeurIPS 2022.
+"""
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from mmdet.registry import MODELS, TASK_UTILS
+from mmdet.structures import TrackDataSample
+from torch import Tensor
+
+from ...results.frame import FrameInstances
+from ...results.pixels import MaskSource
+from ..matching import Queries
+from ..segmenters.mask2former import FrameQueries
+from ..trackers import RowState, reorder
+from ..truth.ground_truth import collect_ground_truth
+from .base import VIS
+
+
+@dataclass
+class MinVISState:
+    """What a video needs beside its frames.
+
+    Attributes:
+        rows: the tracker's state after the last frame, a value.
+        logits: (N, K + 1), sum over the frames so far, by identity.
+        frames: number of frames so far.
+    """
+    rows: RowState
+    logits: Tensor | None = None
+    frames: int = 0
+
+
+@MODELS.register_module()
+class MinVIS(VIS):
+    """Mask2Former trained on single frames, its queries matched over time.
+
+    Query n of the first frame is identity n of the video. The queries of
+    each later frame are put in the order in which they resemble those of the
+    frame before. All of them stay; their class logits, averaged over the
+    video, say which are objects.
+
+    Args:
+        segmenter (dict): :class:`Mask2FormerSegmenter`.
+        tracker (dict): :class:`RowTracker`.
+        matcher (dict, optional): :class:`OneToOneMatcher`; only training
+            needs it.
+        loss (dict, optional): Defaults to :class:`SampledMaskLoss`.
+        num_shown (int, optional): Masks of a frame that are made, at least
+            1: of the identities with the best class scores, in this frame or
+            in the mean so far. Fewer are faster, but a track that becomes
+            one of the best later has no masks before. Defaults to None, all
+            of them, as published.
+        kwargs: See :class:`VIS`.
+    """
+    default_ranking = dict(type='TopPairs')
+
+    def __init__(self,
+                 *,
+                 segmenter: dict,
+                 tracker: dict,
+                 matcher: dict | None = None,
+                 loss: dict | None = None,
+                 num_shown: int | None = None,
+                 **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if num_shown is not None and num_shown < 1:
+            raise ValueError('num_shown must be at least 1 or None, got '
+                             f'{num_shown}.')
+        self.num_shown = num_shown
+        self.segmenter = MODELS.build(segmenter)
+        self.tracker = MODELS.build(tracker)
+        self.matcher: Any = TASK_UTILS.build(matcher) if matcher else None
+        self.frame_loss = MODELS.build(loss or dict(type='SampledMaskLoss'))
+
+    # -- training -----------------------------------------------------------
+    def loss(self, inputs: Tensor,
+             data_samples: list[TrackDataSample]) -> dict[str, Tensor]:
+        """Losses of all frames of the clips, each for itself.
+
+        Args:
+            inputs (Tensor): Shape (N, T, 3, H, W).
+            data_samples (list[TrackDataSample]): Annotated frames.
+
+        Returns:
+            dict[str, Tensor]: See :meth:`SampledMaskLoss.forward`.
+        """
+        if self.matcher is None:
+            raise ValueError(
+                'Training needs a matcher: set matcher in the config.')
+        # Before the network: what it reads back would wait for that.
+        truth = collect_ground_truth(
+            [frame for sample in data_samples
+             for frame in sample.video_data_samples], inputs.device)
+        found = self.segmenter(inputs.flatten(0, 1))
+        matches = self.matcher.match(
+            Queries(found.logits, mask_embeds=found.mask_embeds,
+                    mask_features=found.mask_features), truth)
+        return self.frame_loss(found.logits, found.mask_embeds,
+                               found.mask_features, matches, truth)
+
+    # -- inference ----------------------------------------------------------
+    def begin(self, video_meta: Mapping[str, Any]) -> MinVISState:
+        """See :meth:`VIS.begin`."""
+        return MinVISState(self.tracker.start())
+
+    def encode(self, frames: Tensor, metas: Sequence[Mapping[str, Any]]
+               ) -> list[FrameQueries]:
+        """See :meth:`VIS.encode`."""
+        found = self.segmenter(frames)
+        return [found.frames(slice(t, t + 1)) for t in range(len(frames))]
+
+    def advance(self, state: MinVISState, item: FrameQueries,
+                meta: Mapping[str, Any]) -> list[FrameInstances]:
+        """See :meth:`VIS.advance`: every frame is settled at once."""
+        order, state.rows = self.tracker.step(state.rows, item.queries[-1])
+        embeds = reorder(item.mask_embeds[-1], order)[0]
+        logits = reorder(item.logits[-1], order)[0].float()
+
+        def masks(rows: Tensor) -> Tensor:
+            return torch.einsum(
+                'qd,dhw->qhw', embeds[rows], item.mask_features[0])
+
+        return [FrameInstances(
+            torch.arange(order.shape[1], device=order.device),
+            MaskSource(masks, meta, 'bilinear', stride=4), meta,
+            logits=logits, shown=self._shown(state, logits),
+            keep_empty=False)]
+
+    def _shown(self, state: MinVISState, logits: Tensor) -> Tensor | None:
+        """Whose masks of a frame are made, (N,) bool; None for all."""
+        if self.num_shown is None:
+            return None
+        state.logits = logits if state.logits is None \
+            else state.logits + logits
+        state.frames += 1
+        both = torch.stack((logits, state.logits / state.frames))
+        best = both.softmax(-1)[..., :-1].amax((0, 2))
+        shown = best.topk(min(self.num_shown, len(best))).indices
+        return torch.zeros_like(best, dtype=torch.bool).index_fill(
+            0, shown, True)
+
+    def _forward(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
+        """Class logits (N * T, Q, K + 1) and mask logits (N * T, Q, h, w)."""
+        found = self.segmenter(inputs.flatten(0, 1))
+        return found.logits[-1], found.masks()

@@ -1,0 +1,39 @@
+"""Every system, small enough for a test, with 3 classes."""
+from collections.abc import Callable
+from typing import Any
+
+from mmvis_memcnp.models.vis import VIS
+from tests.fakes import (
+    tiny_idol,
+    tiny_instanceformer,
+    tiny_minvis,
+    tiny_seqformer,
+    tiny_sipmask,
+)
+
+_WINDOW = dict(type='ClipMatching', length=3, stride=2)
+
+#: Makes the model, in training mode, always with the same weights.
+SYSTEMS: dict[str, Callable[[], Any]] = {
+    'sipmask': lambda: tiny_sipmask.tiny_model('sipmask'),
+    'sipmask-memcnp': tiny_sipmask.tiny_model,
+    'idol': tiny_idol.tiny_model,
+    'idol-memcnp': lambda: tiny_idol.tiny_model(file=tiny_idol.MEMCNP),
+    'seqformer': tiny_seqformer.tiny_model,
+    'seqformer-memcnp': lambda: tiny_seqformer.tiny_model(
+        file=tiny_seqformer.MEMCNP),
+    'seqformer in windows': lambda: tiny_seqformer.tiny_model(window=_WINDOW),
+    'instanceformer': tiny_instanceformer.tiny_model,
+    'minvis': tiny_minvis.tiny_model,
+}
+
+
+def build(name: str) -> VIS:
+    """A system in eval mode."""
+    return SYSTEMS[name]().eval()
+
+
+def clip_of(name: str) -> tuple:
+    """A clip with its annotations that trains a system."""
+    fake = tiny_seqformer if name.startswith('seqformer') else tiny_sipmask
+    return fake.clip()
