@@ -1,4 +1,4 @@
 _base_ = './idol_r50_8xb4-12k_youtubevis2021.py'
 
-model = dict(backbone=dict(depth=101))
+model = dict(segmenter=dict(backbone=dict(depth=101)))
 load_from = 'checkpoints/idol_r101_coco-pairs.pth'

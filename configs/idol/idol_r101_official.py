@@ -1,4 +1,4 @@
 # What a checkpoint of the released IDOL needs to give its own output.
 _base_ = './idol_r101_8xb4-12k_youtubevis2019.py'
 
-model = dict(encoder=dict(extra_level_mask='finest'))
+model = dict(segmenter=dict(encoder=dict(extra_level_mask='finest')))

@@ -6,8 +6,7 @@ _base_ = [
 
 model = dict(
     # The checkpoint brings the backbone.
-    backbone=dict(init_cfg=None),
-    num_classes=25,
+    segmenter=dict(backbone=dict(init_cfg=None), num_classes=25),
     mask_nms_iou=0.3,
     tracker=dict(new_score_thr=0.3))
 load_from = 'checkpoints/idol_r50_coco-pairs.pth'

@@ -5,7 +5,7 @@ _base_ = [
 ]
 
 # The checkpoint brings the backbone.
-model = dict(backbone=dict(init_cfg=None))
+model = dict(segmenter=dict(backbone=dict(init_cfg=None)))
 load_from = 'checkpoints/idol_r50_coco-pairs.pth'
 train_dataloader = dict(
     batch_size=4,

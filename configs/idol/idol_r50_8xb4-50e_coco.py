@@ -6,7 +6,7 @@ _base_ = [
     '../_base_/default_runtime.py'
 ]
 
-model = dict(num_classes=80, loss_embed=None)
+model = dict(segmenter=dict(num_classes=80), loss_embed=None)
 train_dataloader = dict(
     dataset=dict(
         clip_sampler=dict(_delete_=True, type='ClipSampler', num_frames=1),

@@ -7,7 +7,8 @@ _base_ = [
 ]
 
 # The checkpoint brings the backbone.
-model = dict(backbone=dict(init_cfg=None), num_classes=80)
+model = dict(
+    segmenter=dict(backbone=dict(init_cfg=None), num_classes=80))
 load_from = 'checkpoints/idol_r50_coco.pth'
 train_dataloader = dict(dataset=dict(pipeline=_base_.coco_train_pipeline))
 default_hooks = dict(checkpoint=dict(by_epoch=False, interval=2000))

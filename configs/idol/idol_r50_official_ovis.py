@@ -1,4 +1,4 @@
 # What a checkpoint of the released IDOL needs to give its own output.
 _base_ = './idol_r50_8xb2-12k_ovis.py'
 
-model = dict(encoder=dict(extra_level_mask='finest'))
+model = dict(segmenter=dict(encoder=dict(extra_level_mask='finest')))

@@ -1,6 +1,7 @@
 _base_ = ['./idol_r50_8xb2-12k_ovis.py', '../_base_/models/swin-l.py']
 
 model = dict(
-    backbone=dict(_delete_=True, init_cfg=None, **_base_.swin_l),
-    neck=dict(in_channels=_base_.swin_l_channels))
+    segmenter=dict(
+        backbone=dict(_delete_=True, init_cfg=None, **_base_.swin_l),
+        neck=dict(in_channels=_base_.swin_l_channels)))
 load_from = 'checkpoints/idol_swin-l_coco-pairs.pth'

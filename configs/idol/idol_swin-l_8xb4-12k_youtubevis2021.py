@@ -3,6 +3,7 @@ _base_ = [
 ]
 
 model = dict(
-    backbone=dict(_delete_=True, init_cfg=None, **_base_.swin_l),
-    neck=dict(in_channels=_base_.swin_l_channels))
+    segmenter=dict(
+        backbone=dict(_delete_=True, init_cfg=None, **_base_.swin_l),
+        neck=dict(in_channels=_base_.swin_l_channels)))
 load_from = 'checkpoints/idol_swin-l_coco-pairs.pth'

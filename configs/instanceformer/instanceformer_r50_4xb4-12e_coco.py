@@ -6,7 +6,8 @@ _base_ = [
     '../_base_/default_runtime.py'
 ]
 
-model = dict(num_classes=80, memory=None, contrast=None)
+model = dict(
+    segmenter=dict(num_classes=80), memory=None, contrast=None)
 train_cfg = dict(max_epochs=12)
 param_scheduler = [
     dict(

@@ -5,6 +5,6 @@ _base_ = [
     '../_base_/default_runtime.py'
 ]
 
-model = dict(backbone=dict(init_cfg=None))
+model = dict(segmenter=dict(backbone=dict(init_cfg=None)))
 # A model of instanceformer_r50_4xb4-12e_coco.py; its class layers start anew.
 load_from = 'checkpoints/instanceformer_r50_coco.pth'

@@ -21,6 +21,7 @@ from tqdm import tqdm
 
 from ..cli import preflight
 from ..compat.checkpoint import load_checkpoint_file
+from ..converters import check_converted
 from ..datasets.class_counts import saved_classes, sync_classes
 from ..engine.checkpoint_check import KeyReport, compare_keys
 from ..errors import SourceError
@@ -222,6 +223,7 @@ class VISInferencer:
 
     def _load(self, path: str, weights: dict[str, torch.Tensor]) -> None:
         """Load weights strictly."""
+        check_converted(weights)
         report = compare_keys(weights, self.model.state_dict())
         if report.missing or report.unexpected or report.reshaped:
             raise ValueError(

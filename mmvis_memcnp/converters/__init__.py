@@ -1,14 +1,15 @@
 """Official checkpoints to the key names of this package."""
 from collections.abc import Iterable
 
+from ..errors import UserError
 from .base import KeyMap, check_against
 from .idol import IDOL
 from .instanceformer import INSTANCEFORMER
 from .mask2former import CTVIS, MASK2FORMER
-from .memcnp_queries import MEMCNP_QUERIES
 from .seqformer import SEQFORMER
 from .sipmask import MEMCNP_SIPMASK, SIPMASK
 from .swin import SWIN, swin_rules, swin_values
+from .without_segmenter import WITHOUT_SEGMENTER
 
 #: Key map of each official code base, by the name of its system. Of two that
 #: share a marker the first is meant: CTVIS is a Mask2Former and more.
@@ -20,7 +21,7 @@ KEY_MAPS: dict[str, KeyMap] = dict(
     instanceformer=INSTANCEFORMER,
     ctvis=CTVIS,
     mask2former=MASK2FORMER,
-    memcnp_queries=MEMCNP_QUERIES)
+    without_segmenter=WITHOUT_SEGMENTER)
 
 
 def guess_system(names: Iterable[str]) -> str | None:
@@ -30,7 +31,23 @@ def guess_system(names: Iterable[str]) -> str | None:
                  if key_map.marker in names), None)
 
 
+def check_converted(names: Iterable[str]) -> None:
+    """Insist that tensors have no names that a key map knows.
+
+    Raises:
+        UserError: naming the command that gives them those of today.
+    """
+    system = guess_system(names)
+    if system is not None:
+        raise UserError(
+            f'The tensors of the checkpoint have the names of {system!r}, not '
+            'those of this version: convert it with python '
+            'tools/model_converters/convert_checkpoint.py CHECKPOINT OUT '
+            '--config CONFIG.')
+
+
 __all__ = [
-    'KEY_MAPS', 'SWIN', 'KeyMap', 'check_against', 'guess_system',
+    'KEY_MAPS', 'SWIN', 'KeyMap', 'check_against', 'check_converted',
+    'guess_system',
     'swin_rules', 'swin_values'
 ]

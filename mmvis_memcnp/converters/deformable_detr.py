@@ -16,8 +16,13 @@ _TRANSFORMER = _PREFIX + r'transformer\.'
 Rules = tuple[tuple[str, str], ...]
 
 
+def in_segmenter(rules: Rules) -> Rules:
+    """Rules whose names here stand in the ``segmenter`` of a system."""
+    return tuple((pattern, f'segmenter.{name}') for pattern, name in rules)
+
+
 #: Backbone, input projection, transformer, branches and mask branch.
-DEFORMABLE_RULES: Rules = (
+DEFORMABLE_RULES = in_segmenter((
     *resnet_rules(_BODY, 'backbone.'),
     *swin_rules(_BODY, 'backbone.'),
     (_PREFIX + r'input_proj\.3\.0\.', 'neck.extra_convs.0.conv.'),
@@ -54,7 +59,7 @@ DEFORMABLE_RULES: Rules = (
     (_WRAPPER + r'mask_head\.dcn\.', 'mask_branch.fuse.2.'),
     (_WRAPPER + r'mask_head\.lay1\.', 'mask_branch.reduce.0.'),
     (_WRAPPER + r'mask_head\.lay2\.', 'mask_branch.reduce.1.'),
-)
+))
 
 #: Tensors that Swin lays out differently.
 DEFORMABLE_VALUES = swin_values(_BODY)

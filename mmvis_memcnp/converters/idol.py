@@ -8,7 +8,8 @@ from .deformable_detr import (
 
 IDOL = KeyMap(
     'detr.reid_embed_head.layers.0.weight',
-    ((r'detr\.reid_embed_head\.', 'embed_head.'), *DEFORMABLE_RULES),
+    ((r'detr\.reid_embed_head\.', 'segmenter.embed_head.'),
+     *DEFORMABLE_RULES),
     ignored=DEFORMABLE_IGNORED,
     norm_counters=True,
     values=DEFORMABLE_VALUES)

@@ -14,6 +14,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
+from ..converters import check_converted
 from ..datasets.class_counts import class_counts
 from ..errors import UserError
 
@@ -181,6 +182,7 @@ class CheckpointCheckHook(Hook):
                 'The checkpoint given to --resume holds weights alone, not '
                 'the state of a training: start a new one from them with '
                 '--cfg-options load_from=CHECKPOINT.')
+        check_converted(checkpoint['state_dict'])
         model = runner.model
         model = model.module if is_model_wrapper(model) else model
         name = type(model).__name__

@@ -39,7 +39,7 @@ class QueryProbe(MemCNPProbe):
 
     def __init__(self, inferencer: VISInferencer) -> None:
         super().__init__(inferencer)
-        layers = len(self.model.box_branches)
+        layers = len(self.model.segmenter.box_branches)
         self.stages = [f'layer {number}' for number in range(layers)]
         self.default_stage = layers - 1
 
@@ -102,7 +102,8 @@ class IDOLProbe(QueryProbe):
         """See :meth:`QueryProbe.queries`."""
         decoded = self._decode(images)
         assert decoded.sigmas is not None  # MemCNP predicts them
-        scores = self.model.cls_branches[-1](decoded.hidden[-1, 0])
+        scores = self.model.segmenter.class_logits(
+            decoded.hidden[-1:, 0])[0]
         return LayerQueries(decoded.hidden, decoded.references, decoded.boxes,
                             decoded.sigmas, scores.sigmoid().amax(1))
 
@@ -166,9 +167,11 @@ class SeqFormerProbe(QueryProbe):
     def queries(self, images: Sequence[np.ndarray]) -> LayerQueries:
         """See :meth:`QueryProbe.queries`."""
         inputs, metas = self.inferencer.prepare(list(images))
-        encoded, _ = self.model.encode_frames(inputs, metas)
+        encoded = self.model.segmenter.encode_frames(
+            inputs, [meta['img_shape'] for meta in metas])
         decoded = self.model.decode_clips(encoded, 1)
-        scores = self.model.cls_branches[-1](decoded.instances[-1][0])
+        scores = self.model.segmenter.class_logits(
+            [decoded.instances[-1][0]])[0]
         # A clip is a batch of one: layers take its place.
         return LayerQueries(
             torch.cat(decoded.box_queries), torch.cat(decoded.references),

@@ -28,7 +28,7 @@ def tiny_config(file=PLAIN, **options):
                   feedforward_channels=32)
     cfg.merge_from_dict(
         dict(
-            model=dict(
+            model=dict(segmenter=dict(
                 backbone=dict(
                     base_channels=8, norm_eval=True, init_cfg=None),
                 neck=dict(
@@ -36,7 +36,7 @@ def tiny_config(file=PLAIN, **options):
                     norm_cfg=dict(num_groups=4)),
                 encoder=layers, decoder=layers,
                 mask_branch=dict(in_channels=32, hidden_channels=8),
-                num_classes=3, num_queries=12)))
+                num_classes=3, num_queries=12, embed_dims=32))))
     cfg.merge_from_dict(dict(model=options))
     return cfg
 
@@ -57,9 +57,9 @@ def tiny_model(seed=0, spread=True, **options):
     model.init_weights()
     logging.disable(logging.NOTSET)
     if spread:
-        for branch in model.cls_branches:
+        for branch in model.segmenter.cls_branches:
             torch.nn.init.normal_(branch.weight, std=0.5)
             torch.nn.init.constant_(branch.bias, -1.)
-        for branch in model.box_branches:
+        for branch in model.segmenter.box_branches:
             torch.nn.init.normal_(branch.last.weight, std=0.2)
     return model.train()

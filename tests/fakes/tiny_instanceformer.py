@@ -30,15 +30,15 @@ def tiny_config(**model):
     sizes = dict(embed_dims=16, num_heads=2, feedforward_channels=32,
                  num_layers=2)
     cfg.merge_from_dict(dict(model=dict(
-        backbone=dict(base_channels=8, norm_eval=True, init_cfg=None),
-        neck=dict(in_channels=[16, 32, 64], out_channels=16,
-                  norm_cfg=dict(num_groups=4)),
-        encoder=sizes,
-        decoder=sizes,
-        mask_branch=dict(in_channels=16, hidden_channels=8),
-        num_classes=3,
-        num_queries=12,
-        embed_dims=16,
+        segmenter=dict(
+            backbone=dict(base_channels=8, norm_eval=True, init_cfg=None),
+            neck=dict(in_channels=[16, 32, 64], out_channels=16,
+                      norm_cfg=dict(num_groups=4)),
+            encoder=sizes,
+            decoder=sizes,
+            mask_branch=dict(in_channels=16, hidden_channels=8),
+            num_classes=3,
+            num_queries=12),
         memory=dict(num_tokens=4, num_frames=2),
         class_prior=dict(num_frames=2),
         num_proposals=6)))
@@ -62,7 +62,7 @@ def tiny_model(salt=0, **model):
                              str(value.dtype).removeprefix('torch.'), salt)))
         for name, value in built.state_dict().items()
     }
-    state['query_embed.weight'] *= 4
+    state['segmenter.query_embed.weight'] *= 4
     built.load_state_dict(state)
     return built.train()
 

@@ -36,14 +36,16 @@ def tiny_config(file=CONFIGS / 'seqformer_r18_small.py', **model):
     cfg.merge_from_dict(
         dict(
             model=dict(
-                backbone=dict(base_channels=8, norm_eval=True, init_cfg=None),
-                neck=dict(in_channels=[16, 32, 64], out_channels=32,
-                          norm_cfg=dict(num_groups=8)),
-                encoder=parts,
-                decoder=parts,
-                mask_branch=dict(in_channels=32, hidden_channels=16),
-                num_classes=3,
-                num_queries=12,
+                segmenter=dict(
+                    backbone=dict(base_channels=8, norm_eval=True,
+                                  init_cfg=None),
+                    neck=dict(in_channels=[16, 32, 64], out_channels=32,
+                              norm_cfg=dict(num_groups=8)),
+                    encoder=parts,
+                    decoder=parts,
+                    mask_branch=dict(in_channels=32, hidden_channels=16),
+                    num_classes=3,
+                    num_queries=12),
                 top_k=4,
                 ranking=dict(type='LatestClass', score_thr=0.))))
     cfg.model.update(model)
@@ -56,9 +58,9 @@ def tiny_model(seed=0, **model):
     torch.manual_seed(seed)
     built = MODELS.build(tiny_config(**model))
     built.init_weights()
-    for branch in built.box_branches:  # boxes that differ
+    for branch in built.segmenter.box_branches:  # boxes that differ
         torch.nn.init.normal_(branch.last.weight, std=.1)
-    for branch in built.cls_branches:
+    for branch in built.segmenter.cls_branches:
         torch.nn.init.normal_(branch.weight, std=.3)
         torch.nn.init.zeros_(branch.bias)
     return built.train()

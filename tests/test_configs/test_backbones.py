@@ -48,7 +48,7 @@ def test_swin_l_has_the_parameters_of_table_1(monkeypatch):
     'seqformer/seqformer_r101_8xb2-12k_youtubevis2019',
     'instanceformer/instanceformer_r101_4xb4-16e_youtubevis2021'])
 def test_resnets_are_frozen_as_in_detectron2(name):
-    model = build(ConfigDict(load(name)['model']['backbone']))
+    model = build(ConfigDict(load(name)['model']['segmenter']['backbone']))
     assert sum(p.numel() for p in model.parameters()) == 42_500_160
     model.train()
     assert not any(p.requires_grad for n, p in model.named_parameters()

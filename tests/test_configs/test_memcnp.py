@@ -49,7 +49,8 @@ def test_idol_differs_between_networks_in_backbone_and_projection_alone():
     for net in ('r50', 'swin-l'):
         model = build(f'idol/idol_{net}_8xb4-12k_youtubevis2021')
         shapes.append({n: p.shape for n, p in model.named_parameters()
-                       if not n.startswith(('backbone.', 'neck.'))})
+                       if not n.startswith(
+                           ('segmenter.backbone.', 'segmenter.neck.'))})
         counts.append(sum(p.numel() for p in model.parameters()
                           if p.requires_grad))
     assert shapes[0] == shapes[1]

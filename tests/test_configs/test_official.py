@@ -52,4 +52,5 @@ def test_classes(name):
     ('idol/idol_r50_official_ovis', 25),
     ('seqformer/seqformer_r50_official', 40)])
 def test_channels_of_the_class_layers(name, channels):
-    assert {len(b.bias) for b in build(name).cls_branches} == {channels}
+    branches = build(name).segmenter.cls_branches
+    assert {len(branch.bias) for branch in branches} == {channels}

@@ -43,7 +43,7 @@ def test_pipelines(stage, videos):
         for f in frames:
             assert len(f.gt_instances) == len(f.gt_instances.instances_ids)
     assert len(shapes) > 3
-    model = tiny_model(num_classes=6)
+    model = tiny_model(segmenter=dict(num_classes=6))
     batch = model.data_preprocessor(pseudo_collate(items[:2]), True)
     with torch.no_grad():
         losses = model(**batch, mode='loss')

@@ -81,13 +81,14 @@ def shrink_mask2former(cfg: ConfigDict) -> None:
 
 def shrink_queries(cfg: ConfigDict) -> None:
     """A Deformable DETR of 24 queries; no instance is too weak."""
-    cfg.neck.norm_cfg.num_groups = 8
-    cfg.encoder.update(LAYERS)
-    cfg.decoder.update(LAYERS)
-    cfg.mask_branch.update(in_channels=WIDTH, hidden_channels=16)
-    cfg.num_queries = 24
-    if 'embed_dims' in cfg:
-        cfg.embed_dims = WIDTH
+    segmenter = cfg.segmenter
+    segmenter.neck.norm_cfg.num_groups = 8
+    segmenter.encoder.update(LAYERS)
+    segmenter.decoder.update(LAYERS)
+    segmenter.mask_branch.update(in_channels=WIDTH, hidden_channels=16)
+    segmenter.num_queries = 24
+    if 'embed_dims' in segmenter:
+        segmenter.embed_dims = WIDTH
     for part in (cfg, cfg.get('test_cfg', {})):
         for key in part.keys() & {'score_thr', 'class_thr'}:
             part[key] = 0.
@@ -135,12 +136,13 @@ def build(name: str) -> torch.nn.Module:
             # Boxes large enough for a mask; they start empty.
             torch.nn.init.constant_(model.bbox_head.fcos_reg.bias, 3.)
         return model
-    if not hasattr(model, 'cls_branches'):
+    parts = model.parts()
+    if 'cls_branches' not in parts:
         return model
-    for branch in model.cls_branches:
+    for branch in parts['cls_branches']:
         torch.nn.init.normal_(branch.weight, std=.3)
         torch.nn.init.zeros_(branch.bias)
-    for branch in model.box_branches:
+    for branch in parts['box_branches']:
         torch.nn.init.normal_(branch.last.weight, std=.1)
     return model
 

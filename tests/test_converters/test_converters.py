@@ -11,12 +11,19 @@ from mmvis_memcnp.converters import (
     KEY_MAPS,
     KeyMap,
     check_against,
+    check_converted,
     guess_system,
     swin_rules,
     swin_values,
 )
 from mmvis_memcnp.converters.swin import merging_order
-from tests.fakes import tiny_idol, tiny_seqformer
+from mmvis_memcnp.errors import UserError
+from tests.fakes import (
+    tiny_idol,
+    tiny_instanceformer,
+    tiny_seqformer,
+    tiny_sipmask,
+)
 
 PART = torch.zeros(1)
 
@@ -35,24 +42,36 @@ def test_names_of_memcnp(name, expected):
     # the memory was a part of the box branches
     ('box_branches.memcnp.bank.items', 'memcnp.bank.items'),
     # the read-outs still are
-    ('box_branches.0.readout.fc1.bias', 'box_branches.0.readout.fc1.bias'),
+    ('box_branches.0.readout.fc1.bias',
+     'segmenter.box_branches.0.readout.fc1.bias'),
     # the MLP of SeqFormer's contrast was a part of a loss
     ('memcnp_loss.embed.layers.0.bias', 'memcnp_training.embed.layers.0.bias'),
+    # a host's own parts stay its own
+    ('memory.project.weight', 'memory.project.weight'),
+    ('memcnp.bank.items', 'memcnp.bank.items'),
 ])
-def test_names_from_before_memcnp_was_one_key(name, expected):
-    assert KEY_MAPS['memcnp_queries'].rename(name) == expected
+def test_names_from_before_the_segmenter(name, expected):
+    assert KEY_MAPS['without_segmenter'].rename(name) == expected
 
 
-@pytest.mark.parametrize('family', [tiny_idol, tiny_seqformer])
-def test_checkpoints_from_before_memcnp_was_one_key(family):
-    model = family.tiny_model(memcnp=dict(type='MemCNP', num_items=3))
+MEMCNP = dict(type='MemCNP', num_items=3)
+
+
+@pytest.mark.parametrize('model', [
+    pytest.param(lambda: tiny_idol.tiny_model(), id='idol'),
+    pytest.param(lambda: tiny_idol.tiny_model(memcnp=MEMCNP), id='memcnp'),
+    pytest.param(lambda: tiny_seqformer.tiny_model(memcnp=MEMCNP), id='clips'),
+    pytest.param(lambda: tiny_instanceformer.tiny_model(), id='propagated')])
+def test_checkpoints_from_before_the_segmenter(model):
+    model = model()
     old = {
         re.sub('^memcnp_training', 'memcnp_loss',
-               re.sub('^memcnp[.]', 'box_branches.memcnp.', name)): value
+               re.sub('^memcnp[.]', 'box_branches.memcnp.',
+                      name.removeprefix('segmenter.'))): value
         for name, value in model.state_dict().items()
     }
-    assert guess_system(old) == 'memcnp_queries'
-    state = KEY_MAPS['memcnp_queries'].convert(old)
+    assert guess_system(old) == 'without_segmenter'
+    state = KEY_MAPS['without_segmenter'].convert(old)
     check_against(model, state)
     assert all(v is state[k] or torch.equal(v, state[k])
                for k, v in model.state_dict().items())
@@ -74,7 +93,7 @@ def test_checkpoints_from_before_memcnp_was_one_key(family):
 def test_names_of_seqformers_decoder(name, expected):
     assert KEY_MAPS['seqformer'].rename(
         f'detr.detr.transformer.decoder.layers.3.{name}'
-    ) == f'decoder.layers.3.{expected}'
+    ) == f'segmenter.decoder.layers.3.{expected}'
 
 
 def test_seqformer_drops_what_nothing_reads_and_second_names():
@@ -84,8 +103,9 @@ def test_seqformer_drops_what_nothing_reads_and_second_names():
         f'{transformer}decoder.bbox_embed.0.layers.1.bias': PART,
         'detr.detr.bbox_embed.0.layers.1.bias': PART,
         'detr.detr.backbone.0.backbone.stem.conv1.norm.running_var': PART,
-    }).keys() == {'box_branches.0.hidden.1.bias', 'backbone.bn1.running_var',
-                  'backbone.bn1.num_batches_tracked'}
+    }).keys() == {'segmenter.box_branches.0.hidden.1.bias',
+                  'segmenter.backbone.bn1.running_var',
+                  'segmenter.backbone.bn1.num_batches_tracked'}
 
 
 def test_first_rule_wins_and_ignored_tensors_go():
@@ -124,23 +144,25 @@ def test_first_rule_wins_and_ignored_tensors_go():
     ('class_embed.0.weight', 'cls_branches.0.weight'),
 ])
 def test_names_of_deformable_detr(name, expected):
-    assert KEY_MAPS['idol'].rename(f'detr.detr.{name}') == expected
+    assert KEY_MAPS['idol'].rename(
+        f'detr.detr.{name}') == f'segmenter.{expected}'
 
 
 def test_names_of_idol():
     key_map = KEY_MAPS['idol']
     assert key_map.rename('detr.mask_head.dcn.bias') == (
-        'mask_branch.fuse.2.bias')
+        'segmenter.mask_branch.fuse.2.bias')
     assert key_map.rename('detr.controller.layers.2.bias') == (
-        'mask_controller.layers.2.bias')
+        'segmenter.mask_controller.layers.2.bias')
     out = key_map.convert({
         'detr.reid_embed_head.layers.0.weight': PART,
         'detr.detr.transformer.decoder.bbox_embed.0.layers.0.bias': PART,
         'detr.detr.backbone.0.backbone.stem.conv1.norm.running_var': PART
     })
     assert set(out) == {
-        'embed_head.layers.0.weight', 'backbone.bn1.running_var',
-        'backbone.bn1.num_batches_tracked'
+        'segmenter.embed_head.layers.0.weight',
+        'segmenter.backbone.bn1.running_var',
+        'segmenter.backbone.bn1.num_batches_tracked'
     }
 
 
@@ -214,12 +236,14 @@ def test_swin_in_a_query_host(swin, system, prefix):
     model, official = swin
     found = KEY_MAPS[system].convert({
         prefix + name: value for name, value in official.items()})
-    check_against(nn.ModuleDict(dict(backbone=model)), found)
-    expected = swin_converter(official)
-    assert found.keys() == {k for k in expected if '.norm0.' not in k}
+    check_against(nn.ModuleDict(dict(segmenter=nn.ModuleDict(
+        dict(backbone=model)))), found)
+    expected = {f'segmenter.{k}': v for k, v in swin_converter(
+        official).items() if '.norm0.' not in k}
+    assert found.keys() == expected.keys()
     assert all(torch.equal(found[k], expected[k]) for k in found)
     merged = 'stages.0.downsample.reduction.weight'
-    assert not torch.equal(found[f'backbone.{merged}'],
+    assert not torch.equal(found[f'segmenter.backbone.{merged}'],
                            official[merged.replace('stages', 'layers')])
 
 
@@ -232,6 +256,18 @@ def test_swin_in_a_query_host(swin, system, prefix):
     (['bbox_head.fcos_cls.weight'], None), ([], None)])
 def test_systems_are_told_apart(names, system):
     assert guess_system(names) == system
+
+
+@pytest.mark.parametrize('family', [
+    tiny_idol, tiny_instanceformer, tiny_seqformer, tiny_sipmask])
+def test_our_own_names_need_no_conversion(family):
+    check_converted(family.tiny_model().state_dict())
+
+
+def test_an_old_checkpoint_is_refused_with_the_command():
+    with pytest.raises(UserError, match=(
+            "names of 'without_segmenter', .*convert_checkpoint.py CHECKP")):
+        check_converted(['reference_points.weight', 'x'])
 
 
 @pytest.mark.parametrize('change, message', [
@@ -252,17 +288,19 @@ def test_strict_check(change, message):
 
 @pytest.mark.parametrize('name, expected', [
     ('detr.backbone.0.body.layer1.0.downsample.1.weight',
-     'backbone.layer1.0.downsample.1.weight'),
-    ('detr.input_proj.3.1.bias', 'neck.extra_convs.0.gn.bias'),
+     'segmenter.backbone.layer1.0.downsample.1.weight'),
+    ('detr.input_proj.3.1.bias',
+     'segmenter.neck.extra_convs.0.gn.bias'),
     ('detr.transformer.encoder.layers.4.norm2.weight',
-     'encoder.layers.4.norms.1.weight'),
+     'segmenter.encoder.layers.4.norms.1.weight'),
     ('detr.transformer.decoder.layers.5.norm2_mem.bias',
-     'decoder.layers.5.memory_norm.bias'),
+     'segmenter.decoder.layers.5.memory_norm.bias'),
     ('detr.transformer.decoder.layers.0.cross_attn.value_proj.bias',
-     'decoder.layers.0.cross_attn.value_proj.bias'),
-    ('detr.bbox_embed.1.layers.2.weight', 'box_branches.1.last.weight'),
+     'segmenter.decoder.layers.0.cross_attn.value_proj.bias'),
+    ('detr.bbox_embed.1.layers.2.weight',
+     'segmenter.box_branches.1.last.weight'),
     ('detr.temporal_class_embed.2.bias', 'class_prior.weigh.2.bias'),
-    ('mask_head.dcn.weight', 'mask_branch.fuse.2.weight'),
+    ('mask_head.dcn.weight', 'segmenter.mask_branch.fuse.2.weight'),
 ])
 def test_names_of_instanceformer(name, expected):
     assert KEY_MAPS['instanceformer'].rename(name) == expected
@@ -275,7 +313,8 @@ def test_instanceformer_aliases_go_and_counters_come():
                 'detr.transformer.decoder.bbox_embed.0.layers.0.bias': PART}
     assert guess_system(official) == 'instanceformer'
     assert set(key_map.convert(official)) == {
-        'backbone.bn1.running_var', 'backbone.bn1.num_batches_tracked',
+        'segmenter.backbone.bn1.running_var',
+        'segmenter.backbone.bn1.num_batches_tracked',
         'class_prior.weigh.0.weight'}
 
 

@@ -115,7 +115,7 @@ def check_config(text: str, folder: Path) -> None:
         assert repr(classes) == names
     for transform in cfg.get('coco_pipeline', ()):
         TRANSFORMS.build(transform)
-    cfg.model.backbone.init_cfg = None
+    cfg.model.get('segmenter', cfg.model).backbone.init_cfg = None
     MODELS.build(cfg.model)
     assert class_counts(cfg.model) == {len(classes)}
 

@@ -55,7 +55,7 @@ def test_class_heads(old, new, channels, expected):
 ])
 def test_channels_of_class_heads(offset, extra):
     """One a class, perhaps one for "no object", and what modules add."""
-    model = tiny_model(class_offset=offset)
+    model = tiny_model(segmenter=dict(class_offset=offset))
     cfg = dict(num_classes=3, part=dict(num_classes=7))
     assert class_channels(cfg, model) == {3, 4, 7, 8} | extra
 
@@ -102,8 +102,9 @@ def test_query_models_start_from_other_classes(offset, stored):
     """All but what is of the classes is taken over, from COCO's stage too,
     which has no memory."""
     parts = dict() if stored else dict(memory=None, contrast=None)
-    old = tiny_model(salt=1, num_classes=5, class_offset=offset, **parts)
-    new = tiny_model(salt=2, class_offset=offset)
+    old = tiny_model(salt=1, segmenter=dict(
+        num_classes=5, class_offset=offset), **parts)
+    new = tiny_model(salt=2, segmenter=dict(class_offset=offset))
     own = {k: v.clone() for k, v in new.state_dict().items()}
     weights = {k: v.clone() for k, v in old.state_dict().items()}
     checkpoint = dict(state_dict=dict(weights))
@@ -117,10 +118,19 @@ def test_query_models_start_from_other_classes(offset, stored):
             assert torch.equal(value[:, 16:-4], own[name][:, 16:-4])
             assert torch.equal(value[:, -4:], weights[name][:, -4:])
         elif name in weights and not name.startswith(
-                ('cls_branches', 'class_prior')):
+                ('segmenter.cls_branches', 'class_prior')):
             assert torch.equal(value, weights[name]), name
         else:
             assert torch.equal(value, own[name]), name
+
+
+@pytest.mark.parametrize('strict', [True, False])
+def test_names_of_a_former_version_are_refused(strict):
+    """For testing and as initial weights, with the command."""
+    old = {k.removeprefix('segmenter.'): v
+           for k, v in tiny_model().state_dict().items()}
+    with pytest.raises(UserError, match='convert it with python tools/model'):
+        load(strict, tiny_model(), dict(state_dict=old), 3)
 
 
 def test_origin_is_read_and_never_run(tmp_path):

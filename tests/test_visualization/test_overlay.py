@@ -122,7 +122,7 @@ def test_ellipses_of_padded_frames(family):
             tiny_idol.CONFIGS / 'memcnp_queries.py').memcnp_queries.to_dict())
     model = family.tiny_model(**options).eval()
     last = model.bbox_head.fcos_reg if family is tiny_sipmask else \
-        model.box_branches[-1].last
+        model.segmenter.box_branches[-1].last
     last.weight.data[4:] = last.bias.data[4:] = 0  # the same sigma anywhere
     sigma = .1 + .9 * np.log(2)
     inputs, (sample, ) = tiny_sipmask.batch(

@@ -68,7 +68,7 @@ def main() -> None:
         points.append(decoded.references[-1][0, :, :2].cpu().numpy())
         queries.append(decoded.queries[-1, 0].float().cpu().numpy())
 
-    model.decoder.register_forward_hook(keep)
+    model.segmenter.decoder.register_forward_hook(keep)
     wanted = args.frames if args.frames is not None else [0, 1, 2, 3]
     session = inferencer.session()
     count = 0

@@ -211,7 +211,7 @@ def run_speed(config: str, precision: str, device: torch.device,
 
 def _let_some_pass(model: Any) -> None:
     """Spread the class scores: ``INSTANCES`` of the first frame pass 0.5."""
-    branch = model.cls_branches[-1]
+    branch = model.segmenter.cls_branches[-1]
 
     def spread(_: Any, __: Any, logits: torch.Tensor) -> torch.Tensor:
         handle.remove()

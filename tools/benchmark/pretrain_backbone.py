@@ -102,7 +102,8 @@ def main() -> None:
     init_default_scope('mmdet')
     torch.manual_seed(args.seed)
     rng = np.random.default_rng(args.seed)
-    backbone = MODELS.build(Config.fromfile(args.config).model.backbone)
+    model_cfg = Config.fromfile(args.config).model
+    backbone = MODELS.build(model_cfg.get('segmenter', model_cfg).backbone)
     backbone.init_weights()
     frames, places, labels = read_objects(args.data)
     # Every tenth object shows whether the rest is learnt or remembered.

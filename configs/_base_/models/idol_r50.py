@@ -3,8 +3,10 @@ _base_ = './query_r50.py'
 
 model = dict(
     type='IDOL',
-    decoder=dict(type='DeformableDecoder'),
-    mask_head=dict(type='DynamicConvMaskHead', stride=8),
+    segmenter=dict(
+        decoder=dict(type='DeformableDecoder'),
+        mask_head=dict(type='DynamicConvMaskHead', stride=8),
+        embed_dims=256),
     matcher=dict(
         type='SimOTAMatcher',
         costs=dict(

@@ -3,8 +3,7 @@
 # model = _base_.instanceformer_official.
 instanceformer_official = dict(
     data_preprocessor=dict(pad_size_divisor=1),
-    decoder=dict(cross_position=False),
-    class_offset=1,
+    segmenter=dict(decoder=dict(cross_position=False), class_offset=1),
     reference_prior=dict(source='position'),
     class_prior=dict(active=False),
     memory=dict(num_frames=3, temporal_index='slot'),

@@ -3,6 +3,5 @@ _base_ = ['./instanceformer_r50.py', './query_r18_small.py']
 
 model = dict(
     _base_.query_r18_small,
-    embed_dims=96,
     memory=dict(num_tokens=6),
     num_proposals=30)

@@ -4,8 +4,7 @@ _base_ = './query_r50.py'
 
 model = dict(
     type='InstanceFormer',
-    decoder=dict(type='InstanceFormerDecoder'),
-    embed_dims=256,
+    segmenter=dict(decoder=dict(type='InstanceFormerDecoder')),
     reference_prior=dict(source='content', combine='multiply'),
     class_prior=dict(type='ClassPrior', num_frames=4),
     memory=dict(

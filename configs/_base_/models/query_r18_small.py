@@ -11,10 +11,11 @@ _layers = dict(
     feedforward_channels=256,
     dropout=0.0)
 query_r18_small = dict(
-    backbone=dict(_base_.r18_small, _delete_=True, out_indices=(1, 2, 3)),
-    neck=dict(in_channels=[32, 64, 128], out_channels=96),
-    encoder=_layers,
-    decoder=_layers,
-    mask_branch=dict(in_channels=96, hidden_channels=32),
-    num_classes=6,
-    num_queries=100)
+    segmenter=dict(
+        backbone=dict(_base_.r18_small, _delete_=True, out_indices=(1, 2, 3)),
+        neck=dict(in_channels=[32, 64, 128], out_channels=96),
+        encoder=_layers,
+        decoder=_layers,
+        mask_branch=dict(in_channels=96, hidden_channels=32),
+        num_classes=6,
+        num_queries=100))

@@ -3,7 +3,7 @@ _base_ = './query_r50.py'
 
 model = dict(
     type='SeqFormer',
-    decoder=dict(type='SeqFormerDecoder'),
+    segmenter=dict(decoder=dict(type='SeqFormerDecoder')),
     matcher=dict(
         type='OneToOneMatcher',
         costs=dict(

@@ -5,12 +5,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from mmdet.models.layers import MLP
 from mmdet.registry import MODELS, TASK_UTILS
 from mmdet.structures import TrackDataSample
 from mmdet.structures.bbox import bbox_cxcywh_to_xyxy
 from mmengine.structures import InstanceData
-from torch import Tensor, nn
+from torch import Tensor
 
 from ...results.frame import FrameInstances
 from ...results.pixels import MaskSource
@@ -19,15 +18,10 @@ from ..matching import Queries
 from ..memcnp import merge_settings
 from ..memcnp.hosts.queries import FrameRules, query_key
 from ..segmenters.deformable import (
-    NUM_MASK_PARAMS,
     DecodedQueries,
     EncodedFrames,
-    build_box_branches,
     input_hw,
-    padding_mask,
-    reading,
     sizes_wh,
-    start_points,
 )
 from ..truth.ground_truth import (
     GroundTruth,
@@ -37,7 +31,6 @@ from ..truth.ground_truth import (
 )
 from ..truth.matches import Matches
 from .online import OnlineVIS
-from .query_heads import init_query_heads
 
 
 @MODELS.register_module()
@@ -50,14 +43,8 @@ class IDOL(OnlineVIS):
     Defense of Online Models for Video Instance Segmentation, ECCV 2022.
 
     Args:
-        backbone (dict): Feature extractor.
-        neck (dict): Gives the levels of the encoder.
-        encoder (dict): A ``DeformableEncoder``.
-        decoder (dict): A ``DeformableDecoder``.
-        mask_branch (dict): A ``MaskBranch``.
-        mask_head (dict): A ``DynamicConvMaskHead``.
-        num_classes (int): K. Defaults to 40.
-        num_queries (int): Q. Defaults to 300.
+        segmenter (dict): A ``DeformableSegmenter`` with ``embed_dims`` and a
+            ``DeformableDecoder``.
         memcnp (dict, optional): MemCNP in the box branches, with its rules of
             training; see ``query_key``. Its contrast replaces ``loss_embed``
             and sets the scale of the tracker's similarity. Defaults to None,
@@ -82,14 +69,7 @@ class IDOL(OnlineVIS):
 
     def __init__(self,
                  *,
-                 backbone: dict,
-                 neck: dict,
-                 encoder: dict,
-                 decoder: dict,
-                 mask_branch: dict,
-                 mask_head: dict,
-                 num_classes: int = 40,
-                 num_queries: int = 300,
+                 segmenter: dict,
                  memcnp: dict | None = None,
                  matcher: dict | None = None,
                  loss_instance: dict | None = None,
@@ -106,23 +86,14 @@ class IDOL(OnlineVIS):
             kwargs['tracker'] = merge_settings(
                 kwargs.get('tracker') or {}, rules.tracker(), key.tracker)
         super().__init__(**kwargs)
-        self.backbone = MODELS.build(backbone)
-        self.neck = MODELS.build(neck)
-        self.encoder = MODELS.build(encoder)
-        self.decoder = MODELS.build(decoder)
-        layers, width = self.decoder.num_layers, self.decoder.embed_dims
-        self.query_embed = nn.Embedding(num_queries, 2 * width)
-        self.reference_points = nn.Linear(width, 2)
-        self.cls_branches = nn.ModuleList(
-            [nn.Linear(width, num_classes) for _ in range(layers)])
-        self.memcnp: Any = key.build(feat_dims=width) if key else None
-        self.box_branches: Any = build_box_branches(layers, width, self.memcnp)
-        self.mask_branch = MODELS.build(mask_branch)
-        self.mask_controller = MLP(width, width, NUM_MASK_PARAMS, 3)
-        self.mask_head = MODELS.build(mask_head)
-        self.mask_stride = self.mask_head.out_stride
-        self.embed_head = MLP(width, width, width, 3)
-        self.num_classes = num_classes
+        self.segmenter: Any = MODELS.build(segmenter)
+        if self.segmenter.embed_head is None:
+            raise ValueError('IDOL tells instances apart by embeddings: set '
+                             'embed_dims of the segmenter.')
+        self.memcnp: Any = None
+        if key:
+            self.memcnp = key.build(feat_dims=self.segmenter.dims)
+            self.segmenter.use_memory(self.memcnp)
         self.matcher: Any = TASK_UTILS.build(matcher) if matcher else None
         self.loss_instance: Any = (
             MODELS.build(loss_instance) if loss_instance else None)
@@ -135,13 +106,6 @@ class IDOL(OnlineVIS):
         self.score_thr = score_thr
         self.box_nms_iou = box_nms_iou
         self.mask_nms_iou = mask_nms_iou
-
-    def init_weights(self) -> None:
-        """Start what is no part of its own."""
-        super().init_weights()
-        nn.init.normal_(self.query_embed.weight)
-        init_query_heads(self.reference_points, self.cls_branches,
-                         self.mask_controller)
 
     # -- network ----------------------------------------------------------
     def decode(self, frames: Tensor, sizes: list[tuple[int, int]]
@@ -156,16 +120,11 @@ class IDOL(OnlineVIS):
         Returns:
             Encoder output and what the decoder layers say.
         """
-        padding = padding_mask(sizes, input_hw(frames), frames.device)
-        encoded = self.encoder(self.neck(self.backbone(frames)), padding)
-        position, content = self.query_embed.weight.chunk(2, dim=1)
-        reference = start_points(self.reference_points, position)
-        batch = len(frames)
-        decoded = self.decoder(
-            content.expand(batch, -1, -1), position.expand(batch, -1, -1),
-            reference.expand(batch, -1, -1), encoded,
-            reading(self.box_branches, self.memcnp))
-        return encoded, decoded
+        segmenter, batch = self.segmenter, len(frames)
+        encoded = segmenter.encode_frames(frames, sizes)
+        start = (x.expand(batch, -1, -1) for x in segmenter.start_queries())
+        return encoded, segmenter.decoder(*start, encoded,
+                                          segmenter.boxes_by(self.memcnp))
 
     def mask_logits(self, features: Tensor, decoded: DecodedQueries,
                     image_wh: Tensor,
@@ -180,21 +139,21 @@ class IDOL(OnlineVIS):
                 each, shape (P,) int64.
 
         Returns:
-            Tensor: Shape (P, 2h, 2w), logits at ``mask_stride``.
+            Tensor: Shape (P, 2h, 2w), logits at the segmenter's
+            ``mask_stride``.
         """
         frames = where[1]
-        points = decoded.references[where] * image_wh[frames]
-        return self.mask_head(
-            features, self.mask_controller(decoded.hidden[where]), points,
-            frames)
+        return self.segmenter.mask_logits(
+            features, decoded.hidden[where],
+            decoded.references[where] * image_wh[frames], frames)
 
     def _forward(self, inputs: Tensor):
         """Class logits, boxes and mask features of all frames (N * T)."""
         frames = inputs.flatten(0, 1)
         encoded, decoded = self.decode(
             frames, [input_hw(frames)] * len(frames))
-        return (self.cls_branches[-1](decoded.hidden[-1]), decoded.boxes[-1],
-                self.mask_branch(encoded.maps()))
+        return (self.segmenter.class_logits(decoded.hidden[-1:])[0],
+                decoded.boxes[-1], self.segmenter.mask_features(encoded))
 
     # -- inference --------------------------------------------------------
     def encode(self, frames: Tensor, metas: Sequence[Mapping[str, Any]]
@@ -211,9 +170,9 @@ class IDOL(OnlineVIS):
         encoded, decoded = self.decode(
             frames, [m['img_shape'][:2] for m in metas])
         image_wh = sizes_wh(metas, frames.device)
-        class_scores = self.cls_branches[-1](
-            decoded.hidden[-1]).float().sigmoid()
-        features = self.mask_branch(encoded.maps())
+        class_scores = self.segmenter.class_logits(
+            decoded.hidden[-1:])[0].sigmoid()
+        features = self.segmenter.mask_features(encoded)
         results = []
         for t, meta in enumerate(metas):
             query = self.candidates(class_scores[t], decoded.boxes[-1, t],
@@ -224,7 +183,8 @@ class IDOL(OnlineVIS):
                 queries=query,
                 class_scores=class_scores[t, query],
                 boxes=decoded.boxes[-1, t, query],
-                embeds=self.embed_head(decoded.hidden[-1, t, query]).float(),
+                embeds=self.segmenter.embed_head(
+                    decoded.hidden[-1, t, query]).float(),
                 mask_logits=self.mask_logits(features, decoded, image_wh,
                                              where))
             if decoded.sigmas is not None:
@@ -283,7 +243,7 @@ class IDOL(OnlineVIS):
         return FrameInstances(
             tracked.instances_id,
             MaskSource(tracked.mask_logits, meta, 'nearest',
-                       self.mask_stride),
+                       self.segmenter.mask_stride),
             meta,
             class_scores=tracked.class_scores,
             boxes=tracked.bboxes,
@@ -314,7 +274,7 @@ class IDOL(OnlineVIS):
         at, samples = clip_frames(data_samples, 'key')
         frames, ref_gt = inputs[rows, at], None
         key_gt = collect_ground_truth(
-            samples, inputs.device, mask_stride=self.mask_stride)
+            samples, inputs.device, mask_stride=self.segmenter.mask_stride)
         if self.loss_embed or self._cnp_contrast:
             at, ref_samples = clip_frames(data_samples, 'ref')
             # One pass for both halves: twice the batch, half the launches.
@@ -351,8 +311,8 @@ class IDOL(OnlineVIS):
         cnp = self.memcnp_training
         if cnp is not None:
             matches = cnp.select(queries, key_gt, matches.best)
-        features = self.mask_branch(
-            [level[:batch] for level in encoded.maps()])
+        features = self.segmenter.mask_features(
+            encoded.select(slice(None, batch)))
         masks = self.mask_logits(features, key, image_wh[:batch],
                                  matches.where)
         losses = self.loss_instance(queries.logits, key.boxes, masks, matches,
@@ -370,12 +330,8 @@ class IDOL(OnlineVIS):
 
     def queries(self, decoded: DecodedQueries) -> Queries:
         """What the layers say, as matchers and losses see it."""
-        logits = torch.stack([
-            branch(hidden).float() for branch, hidden in zip(
-                self.cls_branches, decoded.hidden, strict=True)
-        ])
-        return Queries(logits, decoded.boxes, decoded.references,
-                       decoded.sigmas)
+        return Queries(self.segmenter.class_logits(decoded.hidden),
+                       decoded.boxes, decoded.references, decoded.sigmas)
 
     def embed_losses(self, matches: Matches, key: DecodedQueries,
                      key_gt: GroundTruth, ref: DecodedQueries,
@@ -394,18 +350,19 @@ class IDOL(OnlineVIS):
         """
         assert matches.best is not None
         best, hidden = matches.best[-1], key.hidden[-1]
-        ref_embeds = self.embed_head(ref.hidden[-1])
+        embed = self.segmenter.embed_head
+        ref_embeds = embed(ref.hidden[-1])
         with torch.no_grad():
             last = Queries(
-                self.cls_branches[-1](ref.hidden[-1]).float(), ref.boxes[-1],
-                ref.references[-1],
+                self.segmenter.class_logits(ref.hidden[-1:])[0],
+                ref.boxes[-1], ref.references[-1],
                 None if ref.sigmas is None else ref.sigmas[-1])
         if self._cnp_contrast:
             fallback = self.matcher.match(last, ref_gt).best
             picked = self.memcnp_training.select(last, ref_gt, fallback)
             return self.memcnp_training.track_loss(
-                self.embed_head(hidden), best, key_gt.ids, ref_embeds,
-                picked.best, ref_gt.ids)
+                embed(hidden), best, key_gt.ids, ref_embeds, picked.best,
+                ref_gt.ids)
         found, row = same_objects(key_gt, ref_gt)
         found = found & (best >= 0)
         # The reference frame's boxes in the order of the key frame's objects.
@@ -418,8 +375,8 @@ class IDOL(OnlineVIS):
                 found.shape[1])
             for topk in (self.positive_topk, self.ignore_topk))
         rows = best.clamp(min=0)[..., None].expand(-1, -1, hidden.shape[-1])
-        return self.loss_embed(self.embed_head(hidden.gather(1, rows)),
-                               ref_embeds, positive, ~possible, found)
+        return self.loss_embed(embed(hidden.gather(1, rows)), ref_embeds,
+                               positive, ~possible, found)
 
     @property
     def _cnp_contrast(self) -> bool:

@@ -6,30 +6,26 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import torch
-from mmdet.models.layers import MLP
 from mmdet.registry import MODELS, TASK_UTILS
 from mmdet.structures import TrackDataSample
 from mmdet.structures.bbox import bbox_cxcywh_to_xyxy
 from mmdet.utils import reduce_mean
-from torch import Tensor, nn
+from torch import Tensor
 
 from ...results.frame import FrameInstances
 from ...results.pixels import WAYS_BACK, MaskSource
 from ..matching import Queries
 from ..segmenters.deformable import (
-    NUM_MASK_PARAMS,
     ClassHistory,
     DecodedFrames,
     EncodedFrames,
     MemoryTokens,
     ReferencePrior,
-    build_box_branches,
-    padding_mask,
+    input_hw,
 )
 from ..truth.clip_truth import ClipTruth, collect_clips
 from ..truth.matches import Matches
 from .base import VIS
-from .query_heads import init_query_heads
 
 
 class PropagatedState(NamedTuple):
@@ -58,31 +54,22 @@ class FrameQueries(NamedTuple):
     logits: Tensor
 
 
-class MaskParts(NamedTuple):
-    """What masks of a frame are made of.
-
-    Attributes:
-        features: (1, 8, h, w), of the mask branch.
-        queries: (Q, C), which the weights of the convolutions come from.
-        points: (Q, 2), x, y as fractions of the frame.
-    """
-    features: Tensor
-    queries: Tensor
-    points: Tensor
-
-
 class WaitingFrame(NamedTuple):
     """A frame before its masks are made.
 
     Attributes:
         scores: (Q, K), in [0, 1].
         boxes: (Q, 4), xyxy as fractions of the frame.
-        masks: what masks are made of.
+        features: (1, 8, h, w), of the mask branch.
+        queries: (Q, C), which the weights of the mask convolutions come from.
+        points: (Q, 2), x, y as fractions of the frame.
         meta: sizes of the frame.
     """
     scores: Tensor
     boxes: Tensor
-    masks: MaskParts
+    features: Tensor
+    queries: Tensor
+    points: Tensor
     meta: Mapping[str, Any]
 
 
@@ -126,22 +113,12 @@ class InstanceFormer(VIS):
     into a memory of the last frames. There is nothing to associate.
 
     Args:
-        backbone: feature extractor.
-        neck: gives the levels of the encoder.
-        encoder: a :class:`DeformableEncoder`.
-        decoder: an :class:`InstanceFormerDecoder`; ``with_memory`` follows
+        segmenter: a :class:`DeformableSegmenter` with an
+            :class:`InstanceFormerDecoder`; ``with_memory`` of that follows
             from ``memory``.
-        mask_branch: a :class:`MaskBranch`.
-        mask_head: a :class:`DynamicConvMaskHead`.
-        num_classes: classes of the data.
-        num_queries: Q.
-        embed_dims: C.
         reference_prior: arguments of :class:`ReferencePrior`.
         class_prior: a :class:`ClassPrior`, or None.
         memory: a :class:`TokenMemory`, or None.
-        class_offset: channels before the first class and after the last one
-            that stand for no class; 1 in the released code, whose channels
-            are category ids, else 0.
         matcher: a :class:`StickyMatcher`; only training needs it.
         frame_loss: a :class:`QueryLoss`.
         contrast: a :class:`TemporalContrastiveLoss`, or None.
@@ -164,19 +141,10 @@ class InstanceFormer(VIS):
 
     def __init__(self,
                  *,
-                 backbone: dict,
-                 neck: dict,
-                 encoder: dict,
-                 decoder: dict,
-                 mask_branch: dict,
-                 num_classes: int,
-                 mask_head: dict | None = None,
-                 num_queries: int = 300,
-                 embed_dims: int = 256,
+                 segmenter: dict,
                  reference_prior: dict | None = None,
                  class_prior: dict | None = None,
                  memory: dict | None = None,
-                 class_offset: int = 0,
                  matcher: dict | None = None,
                  frame_loss: dict | None = None,
                  contrast: dict | None = None,
@@ -199,59 +167,21 @@ class InstanceFormer(VIS):
             raise ValueError('The temporal contrast compares the tokens of '
                              'the memory: give the model a memory or set '
                              'contrast=None.')
-        self.num_classes = num_classes
-        self.class_offset = class_offset
-        #: Channels of a class branch, which a change of classes changes.
-        self.class_channels = channels = num_classes + 2 * class_offset
-        self.backbone = MODELS.build(backbone)
-        self.neck = MODELS.build(neck)
-        self.encoder = MODELS.build(encoder)
-        self.decoder = MODELS.build(
-            dict(decoder, with_memory=memory is not None))
-        layers = len(self.decoder.layers)
-        self.query_embed = nn.Embedding(num_queries, 2 * embed_dims)
-        self.reference_points = nn.Linear(embed_dims, 2)
+        self.segmenter: Any = MODELS.build(dict(segmenter, decoder=dict(
+            segmenter['decoder'], with_memory=memory is not None)))
+        channels = self.segmenter.class_channels
         self.reference_prior = ReferencePrior(**(reference_prior or {}))
-        self.cls_branches = nn.ModuleList(
-            [nn.Linear(embed_dims, channels) for _ in range(layers)])
-        self.box_branches = build_box_branches(layers, embed_dims)
         self.class_prior = None if class_prior is None else MODELS.build(
-            dict(class_prior, num_classes=channels, num_layers=layers))
+            dict(class_prior, num_classes=channels,
+                 num_layers=self.segmenter.num_layers))
         self.memory = None if memory is None else MODELS.build(
-            dict(memory, num_classes=channels, embed_dims=embed_dims))
-        self.mask_branch = MODELS.build(mask_branch)
-        self.mask_controller = MLP(embed_dims, embed_dims, NUM_MASK_PARAMS, 3)
-        self.mask_head = MODELS.build(
-            mask_head or dict(type='DynamicConvMaskHead'))
-        self.mask_stride = self.mask_head.out_stride
+            dict(memory, num_classes=channels,
+                 embed_dims=self.segmenter.dims))
         self.matcher: Any = TASK_UTILS.build(matcher) if matcher else None
         self.frame_loss = MODELS.build(frame_loss or dict(type='QueryLoss'))
         self.contrast = None if contrast is None else MODELS.build(contrast)
 
-    def init_weights(self) -> None:
-        """Parts start as they say; classes start at a probability of 1 %."""
-        super().init_weights()
-        init_query_heads(self.reference_points, self.cls_branches,
-                         self.mask_controller)
-
     # -- frames -----------------------------------------------------------
-    def encode_frames(self, frames: Tensor,
-                      sizes: Sequence[tuple[int, int]]
-                      ) -> tuple[EncodedFrames, Tensor]:
-        """What the decoder and the masks look at.
-
-        Args:
-            frames: (B, 3, H, W) normalised and padded.
-            sizes: height and width of each frame before padding.
-
-        Returns:
-            The encoded frames, and mask features (B, 8, h, w).
-        """
-        height, width = frames.shape[-2:]
-        padding = padding_mask(sizes, (height, width), frames.device)
-        encoded = self.encoder(self.neck(self.backbone(frames)), padding)
-        return encoded, self.mask_branch(encoded.maps())
-
     def decode(self,
                encoded: EncodedFrames,
                state: PropagatedState | None,
@@ -263,26 +193,25 @@ class InstanceFormer(VIS):
             state: from the frames before; None in the first one.
             span: see :meth:`TokenMemory.read`.
         """
-        batch = len(encoded.memory)
-        place, start = self.query_embed.weight.chunk(2, dim=1)
-        position = place.expand(batch, -1, -1)
-        content = (start.expand(batch, -1, -1) if state is None else
+        start, place = self.segmenter.query_start()
+        position = place.expand(len(encoded.memory), -1, -1)
+        content = (start.expand_as(position) if state is None else
                    state.queries)
         reference = self.reference_prior(
-            self.reference_points, content, position,
+            self.segmenter.reference_points, content, position,
             None if state is None else state.references)
         memory = None
         if self.memory is not None and state is not None:
             memory = self.memory.read(state.memory, place, span)
-        decoded = self.decoder(content, position, reference, encoded, memory,
-                               self.box_branches)
-        logits = [branch(query) for branch, query in zip(
-            self.cls_branches, decoded.queries, strict=True)]
+        decoded = self.segmenter.decoder(
+            content, position, reference, encoded, memory,
+            self.segmenter.boxes_by(None))
+        logits = self.segmenter.class_logits(decoded.queries)
         if self.class_prior is not None:
             history = None if state is None else state.history
-            logits = [self.class_prior(layer, x, history)
-                      for layer, x in enumerate(logits)]
-        return FrameQueries(decoded, torch.stack(logits).float())
+            logits = torch.stack([self.class_prior(layer, x, history)
+                                  for layer, x in enumerate(logits)])
+        return FrameQueries(decoded, logits)
 
     def propagate(self,
                   frame: FrameQueries,
@@ -324,8 +253,8 @@ class InstanceFormer(VIS):
         """
         points = torch.stack([r[..., :2] for r in frame.decoded.references])
         clips = where[1]
-        return self.mask_head(
-            features, self.mask_controller(frame.decoded.queries[where]),
+        return self.segmenter.mask_logits(
+            features, frame.decoded.queries[where],
             points[where] * sizes[clips], clips)
 
     # -- training ---------------------------------------------------------
@@ -341,12 +270,13 @@ class InstanceFormer(VIS):
             raise ValueError('Training needs a matcher: set matcher in the '
                              'config.')
         # An absent object is to get a box of next to no size.
-        truth = collect_clips(data_samples, inputs.device, self.mask_stride,
-                              absent_box=1e-6)
-        sizes = [f.img_shape for s in data_samples
-                 for f in s.video_data_samples]
-        encoded, features = self.encode_frames(inputs.flatten(0, 1), sizes)
-        return self.clip_losses(encoded, features, truth)
+        truth = collect_clips(data_samples, inputs.device,
+                              self.segmenter.mask_stride, absent_box=1e-6)
+        encoded = self.segmenter.encode_frames(
+            inputs.flatten(0, 1), [f.img_shape for s in data_samples
+                                   for f in s.video_data_samples])
+        return self.clip_losses(encoded, self.segmenter.mask_features(encoded),
+                                truth)
 
     def clip_losses(self, encoded: EncodedFrames, features: Tensor,
                     truth: ClipTruth) -> dict[str, Tensor]:
@@ -391,9 +321,8 @@ class InstanceFormer(VIS):
 
     def queries(self, frame: FrameQueries) -> Queries:
         """What the layers say, as the matcher sees it."""
-        classes = slice(self.class_offset,
-                        self.class_offset + self.num_classes)
-        return Queries(frame.logits[..., classes], frame.decoded.boxes)
+        return Queries(self.segmenter.of_classes(frame.logits),
+                       frame.decoded.boxes)
 
     def frame_losses(self, frame: FrameQueries, features: Tensor,
                      shown: Matches, known: Matches,
@@ -411,7 +340,8 @@ class InstanceFormer(VIS):
         layers = len(frame.logits)
         masks = self.mask_logits(features, frame, known.where, truth.sizes)
         cls = self.frame_loss.classes(
-            frame.logits, truth.labels + self.class_offset, shown)
+            frame.logits, truth.labels + self.segmenter.class_offset,
+            shown)
         bbox, giou = self.frame_loss.boxes(frame.decoded.boxes, truth, shown)
         mask, dice = self.frame_loss.masks(masks, truth.masks, known, layers)
         return dict(loss_cls=cls, loss_bbox=bbox, loss_giou=giou,
@@ -425,10 +355,7 @@ class InstanceFormer(VIS):
     def encode(self, frames: Tensor, metas: Sequence[Mapping[str, Any]]
                ) -> list[tuple[EncodedFrames, Tensor]]:
         """See :meth:`VIS.encode`."""
-        encoded, features = self.encode_frames(
-            frames, [meta['img_shape'] for meta in metas])
-        rows = [slice(t, t + 1) for t in range(len(frames))]
-        return [(encoded.select(row), features[row]) for row in rows]
+        return self.segmenter.items(frames, metas)
 
     def advance(self, state: VideoState, item: tuple[EncodedFrames, Tensor],
                 meta: Mapping[str, Any]) -> list[FrameInstances]:
@@ -439,13 +366,11 @@ class InstanceFormer(VIS):
         encoded, features = item
         frame = self.decode(encoded, state.propagated)
         state.propagated = self.propagate(frame, state.propagated)
-        first = self.class_offset
-        scores = frame.logits[-1, 0, :, first:first +
-                              self.num_classes].sigmoid()
+        scores = self.segmenter.of_classes(frame.logits[-1, 0]).sigmoid()
         state.waiting.append(WaitingFrame(
             scores, bbox_cxcywh_to_xyxy(frame.decoded.boxes[-1, 0]),
-            MaskParts(features, frame.decoded.queries[-1, 0],
-                      frame.decoded.references[-1][0, :, :2]), meta))
+            features, frame.decoded.queries[-1, 0],
+            frame.decoded.references[-1][0, :, :2], meta))
         if state.chosen is None and \
                 len(state.waiting) < self.proposal_frames:
             return []
@@ -463,11 +388,10 @@ class InstanceFormer(VIS):
 
     def lazy_masks(self, frame: WaitingFrame, query: Tensor) -> Tensor:
         """Mask logits (n, 2h, 2w) of queries (n,) of a frame."""
-        parts = frame.masks
         size = query.new_tensor(frame.meta['img_shape'][1::-1])
-        return self.mask_head(
-            parts.features, self.mask_controller(parts.queries[query]),
-            parts.points[query] * size, torch.zeros_like(query))
+        return self.segmenter.mask_logits(
+            frame.features, frame.queries[query], frame.points[query] * size,
+            torch.zeros_like(query))
 
     def _instances(self, frame: WaitingFrame,
                    chosen: Tensor) -> FrameInstances:
@@ -478,7 +402,7 @@ class InstanceFormer(VIS):
         return FrameInstances(
             chosen,
             MaskSource(lambda rows: self.lazy_masks(frame, chosen[rows]),
-                       frame.meta, self.mask_way, self.mask_stride),
+                       frame.meta, self.mask_way, self.segmenter.mask_stride),
             frame.meta,
             class_scores=frame.scores[chosen],
             boxes=frame.boxes[chosen].clamp(0, 1) * size,
@@ -487,8 +411,6 @@ class InstanceFormer(VIS):
     def _forward(self, inputs: Tensor) -> FrameQueries:
         """Queries of every frame alone: (N, T, ...) is N * T frames."""
         frames = inputs.flatten(0, 1)
-        height, width = frames.shape[-2:]
-        encoded, _ = self.encode_frames(frames,
-                                        [(height, width)] * len(frames))
-        return self.decode(encoded, None)
+        return self.decode(self.segmenter.encode_frames(
+            frames, [input_hw(frames)] * len(frames)), None)
 

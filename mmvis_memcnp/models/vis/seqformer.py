@@ -9,30 +9,19 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from mmdet.models.layers.transformer.utils import MLP
 from mmdet.registry import MODELS, TASK_UTILS
 from mmdet.structures import TrackDataSample
 from mmdet.structures.bbox import bbox_cxcywh_to_xyxy
 from mmdet.utils import reduce_mean
 from mmengine.structures import InstanceData
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..matching import Queries
 from ..memcnp.hosts.queries import ClipRules, frame_truth, query_key
-from ..segmenters.deformable import (
-    NUM_MASK_PARAMS,
-    DecodedClips,
-    DynamicConvMaskHead,
-    EncodedFrames,
-    build_box_branches,
-    padding_mask,
-    reading,
-    start_points,
-)
+from ..segmenters.deformable import DecodedClips, EncodedFrames, input_hw
 from ..truth.clip_truth import collect_clips
 from ..truth.matches import Matches
 from .clip import ClipVIS
-from .query_heads import init_query_heads
 
 
 @MODELS.register_module()
@@ -44,13 +33,8 @@ class SeqFormer(ClipVIS):
     its mask convolutions hold for the whole clip, its boxes for a frame.
 
     Args:
-        backbone (dict): Feature extractor.
-        neck (dict): Gives the levels of the encoder.
-        encoder (dict): :class:`DeformableEncoder`.
-        decoder (dict): :class:`SeqFormerDecoder`.
-        mask_branch (dict): :class:`MaskBranch`.
-        num_classes (int): K.
-        num_queries (int): Q. Defaults to 300.
+        segmenter (dict): A :class:`DeformableSegmenter` with a
+            :class:`SeqFormerDecoder`.
         matcher (dict, optional): A :class:`OneToOneMatcher`; only training
             needs it.
         loss (dict, optional): Defaults to :class:`SeqFormerLoss`.
@@ -62,65 +46,25 @@ class SeqFormer(ClipVIS):
 
     def __init__(self,
                  *,
-                 backbone: dict,
-                 neck: dict,
-                 encoder: dict,
-                 decoder: dict,
-                 mask_branch: dict,
-                 num_classes: int,
-                 num_queries: int = 300,
+                 segmenter: dict,
                  matcher: dict | None = None,
                  loss: dict | None = None,
                  top_k: int = 10,
                  memcnp: dict | None = None,
                  **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.backbone = MODELS.build(backbone)
-        self.neck = MODELS.build(neck)
-        self.encoder = MODELS.build(encoder)
-        self.decoder = MODELS.build(decoder)
-        dims, layers = self.encoder.embed_dims, len(self.decoder.layers)
-        self.query_embed = nn.Embedding(num_queries, 2 * dims)
-        self.reference_points = nn.Linear(dims, 2)
-        self.cls_branches = nn.ModuleList(
-            [nn.Linear(dims, num_classes) for _ in range(layers)])
+        self.segmenter: Any = MODELS.build(segmenter)
+        dims = self.segmenter.dims
         key = query_key(memcnp) if memcnp else None
-        self.memcnp: Any = key.build(feat_dims=dims) if key else None
-        self.box_branches = build_box_branches(layers, dims, self.memcnp)
-        self.mask_branch = MODELS.build(mask_branch)
-        self.mask_controller = MLP(dims, dims, NUM_MASK_PARAMS, 3)
-        self.mask_head = DynamicConvMaskHead()
-        self.mask_stride = self.mask_head.out_stride
+        self.memcnp: Any = None
+        if key:
+            self.memcnp = key.build(feat_dims=dims)
+            self.segmenter.use_memory(self.memcnp)
         self.matcher: Any = TASK_UTILS.build(matcher) if matcher else None
         self.clip_loss = MODELS.build(loss or dict(type='SeqFormerLoss'))
         self.memcnp_training: Any = (
             ClipRules(**key.training, embed_dims=dims) if key else None)
         self.top_k = top_k
-
-    def init_weights(self) -> None:
-        """As released: rare classes, boxes at their references."""
-        super().init_weights()
-        init_query_heads(self.reference_points, self.cls_branches,
-                         self.mask_controller)
-
-    def encode_frames(self, frames: Tensor,
-                      metas: Sequence[Mapping[str, Any]]
-                      ) -> tuple[EncodedFrames, Tensor]:
-        """Encode single frames.
-
-        Args:
-            frames (Tensor): Shape (B, 3, H, W).
-            metas (list[dict]): ``img_shape`` of each.
-
-        Returns:
-            tuple[EncodedFrames, Tensor]: Memory, and mask features
-            (B, 8, h, w) at stride 8.
-        """
-        height, width = frames.shape[-2:]
-        padding = padding_mask([meta['img_shape'] for meta in metas],
-                               (height, width), frames.device)
-        encoded = self.encoder(self.neck(self.backbone(frames)), padding)
-        return encoded, self.mask_branch(encoded.maps())
 
     def decode_clips(self, encoded: EncodedFrames,
                      num_clips: int) -> DecodedClips:
@@ -130,10 +74,9 @@ class SeqFormer(ClipVIS):
             encoded (EncodedFrames): B * T frames, clip by clip.
             num_clips (int): B.
         """
-        pos, content = self.query_embed.weight.chunk(2, dim=1)
-        points = start_points(self.reference_points, pos)
-        return self.decoder(content, pos, points, encoded, num_clips,
-                            reading(self.box_branches, self.memcnp))
+        return self.segmenter.decoder(
+            *self.segmenter.start_queries(), encoded, num_clips,
+            self.segmenter.boxes_by(self.memcnp))
 
     # -- training -------------------------------------------------------
     def loss(self, inputs: Tensor,
@@ -148,15 +91,16 @@ class SeqFormer(ClipVIS):
             dict[str, Tensor]: See :meth:`SeqFormerLoss.forward` and, with
             MemCNP, :class:`ClipRules`.
         """
-        metas = [frame.metainfo for sample in data_samples
-                 for frame in sample.video_data_samples]
         if self.matcher is None:
             raise ValueError('Training needs a matcher: set matcher in the '
                              'config.')
         # Before the network: what it reads back would wait for that.
         truth = collect_clips(data_samples, inputs.device,
-                              self.mask_head.out_stride)
-        encoded, features = self.encode_frames(inputs.flatten(0, 1), metas)
+                              self.segmenter.mask_stride)
+        encoded = self.segmenter.encode_frames(
+            inputs.flatten(0, 1), [frame.img_shape for sample in data_samples
+                                   for frame in sample.video_data_samples])
+        features = self.segmenter.mask_features(encoded)
         decoded = self.decode_clips(encoded, len(inputs))
         queries = self.queries(decoded)
         matches = self.matcher.match(queries, truth)
@@ -188,10 +132,7 @@ class SeqFormer(ClipVIS):
         Returns:
             Queries: Fields (L, B, Q, ...), (L, B, Q, T, ...) of boxes.
         """
-        logits = torch.stack([
-            branch(query) for branch, query in zip(
-                self.cls_branches, decoded.instances, strict=True)
-        ])
+        logits = self.segmenter.class_logits(decoded.instances)
         known = [s for s in decoded.sigmas if s is not None]
         return Queries(logits, *(
             torch.stack(x).transpose(2, 3) if x else None
@@ -209,25 +150,19 @@ class SeqFormer(ClipVIS):
         """
         frames = sizes.shape[1]
         layer, clip, query, _ = matches.pairs
-        params = self.mask_controller(
-            torch.stack(decoded.instances)[layer, clip, query])
         centres = torch.stack([r * sizes[:, :, None]
                                for r in decoded.references])[
                                    layer, clip, :, query]
-        index = clip[:, None] * frames + torch.arange(
-            frames, device=clip.device)
-        return self.mask_head(
-            features, params.repeat_interleave(frames, dim=0),
-            centres.flatten(0, 1), index.flatten()).unflatten(
-                0, (len(clip), frames))
+        return self.segmenter.mask_logits(
+            features, torch.stack(decoded.instances)[layer, clip, query],
+            centres, clip[:, None] * frames + torch.arange(
+                frames, device=clip.device))
 
     # -- inference ------------------------------------------------------
     def encode(self, frames: Tensor, metas: Sequence[Mapping[str, Any]]
                ) -> list[Any]:
         """See :meth:`VIS.encode`."""
-        encoded, features = self.encode_frames(frames, metas)
-        rows = [slice(t, t + 1) for t in range(len(frames))]
-        return [(encoded.select(row), features[row]) for row in rows]
+        return self.segmenter.items(frames, metas)
 
     def decode(self, encoded: list[Any],
                metas: list[Mapping[str, Any]]) -> InstanceData:
@@ -235,17 +170,16 @@ class SeqFormer(ClipVIS):
         parts, features = zip(*encoded, strict=True)
         decoded = self.decode_clips(join_frames(parts), 1)
         query = decoded.instances[-1][0]
-        scores = self.cls_branches[-1](query).float().sigmoid()
+        scores = self.segmenter.class_logits([query])[0].sigmoid()
         best = scores.amax(1).topk(min(self.top_k, len(scores))).indices
-        params = self.mask_controller(query[best])
         first = best.new_zeros(len(best))
         masks, boxes = [], []
         for t, meta in enumerate(metas):
             size = scores.new_tensor(meta['img_shape'][1::-1])
             masks.append(
-                self.mask_head(features[t], params,
-                               decoded.references[-1][0, t, best] * size,
-                               first))
+                self.segmenter.mask_logits(
+                    features[t], query[best],
+                    decoded.references[-1][0, t, best] * size, first))
             boxes.append(
                 bbox_cxcywh_to_xyxy(decoded.boxes[-1][0, t, best]) *
                 scores.new_tensor([*meta['ori_shape'][1::-1]] * 2))
@@ -261,22 +195,23 @@ class SeqFormer(ClipVIS):
         """See :meth:`ClipVIS.bytes_per_frame`: encoder memory and its
         padding in single precision, and mask features. Decoding takes
         several times as much on top; docs/long_videos.md has figures."""
-        levels, channels = self.encoder.level_embed.shape
+        levels, channels = self.segmenter.encoder.level_embed.shape
         areas = [
             math.prod(-(-side // 2**(3 + level)) for side in input_hw)
             for level in range(levels)
         ]
-        mask_channels = self.mask_branch.reduce[-1].out_channels
+        mask_channels = (
+            self.segmenter.mask_branch.reduce[-1].out_channels)
         return (sum(areas) * (4 * channels + 1) + 8 * levels +
                 areas[0] * 4 * mask_channels)
 
     def _forward(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
         """Class logits (N, Q, K) and boxes (N, T, Q, 4) of clips."""
         frames = inputs.flatten(0, 1)
-        metas = [dict(img_shape=tuple(frames.shape[-2:]))] * len(frames)
-        encoded, _ = self.encode_frames(frames, metas)
+        encoded = self.segmenter.encode_frames(
+            frames, [input_hw(frames)] * len(frames))
         decoded = self.decode_clips(encoded, len(inputs))
-        return (self.cls_branches[-1](decoded.instances[-1]),
+        return (self.segmenter.class_logits(decoded.instances[-1:])[0],
                 decoded.boxes[-1])
 
 

@@ -65,16 +65,18 @@ def build_model(fixture: Fixture, part: str) -> nn.Module:
     arch, test, train = run['arch'], run['test'], run['train']
     cfg = Config.fromfile(
         CONFIG.with_name(CONFIG.name.format(arch['backbone']))).model
-    cfg.backbone.frozen_stages = arch['backbone_frozen_stages']
+    cfg.segmenter.backbone.frozen_stages = arch['backbone_frozen_stages']
     for name, layers in (('encoder', 'enc_layers'), ('decoder', 'dec_layers')):
-        cfg[name].update(
+        cfg.segmenter[name].update(
             num_layers=arch[layers], embed_dims=arch['d'],
             num_heads=arch['heads'], num_points=arch['points'],
             feedforward_channels=arch['ffn'])
         if part == 'losses':
-            cfg[name].dropout = train['dropout']
-    cfg.update(
+            cfg.segmenter[name].dropout = train['dropout']
+    cfg.segmenter.update(
         num_classes=arch['num_classes'], num_queries=arch['num_queries'],
+        embed_dims=arch['d'])
+    cfg.update(
         score_thr=test['score_thr'], box_nms_iou=test['box_nms_iou'],
         mask_nms_iou=test['mask_nms_iou'],
         positive_topk=train['reid']['pos_topk'],
@@ -149,9 +151,10 @@ def network(model: nn.Module, frames, metas: list[dict]) -> dict[str, Any]:
     recorder = Recorder()
     stages = ('layer1', 'layer2', 'layer3', 'layer4')
     for i, name in enumerate(stages):
-        recorder.watch(f'backbone_res{i + 2}', getattr(model.backbone, name))
-    recorder.watch('neck', model.neck)
-    recorder.watch('position', model.encoder.position)
+        recorder.watch(f'backbone_res{i + 2}',
+                       getattr(model.segmenter.backbone, name))
+    recorder.watch('neck', model.segmenter.neck)
+    recorder.watch('position', model.segmenter.encoder.position)
     encoded, decoded = model.decode(frames, [m['img_shape'] for m in metas])
     named: dict[str, Any] = {}
     for i in range(len(stages)):
@@ -165,7 +168,7 @@ def network(model: nn.Module, frames, metas: list[dict]) -> dict[str, Any]:
         named[f'neck_l{i}_stats'] = named[f'neck_l{i}_f0'] = level
         named[f'pos_l{i}_f0'] = position
         named[f'padmask_l{i}_f0'] = mask.unflatten(1, encoded.shapes[i])
-    features = model.mask_branch(encoded.maps())
+    features = model.segmenter.mask_branch(encoded.maps())
     last = decoded.hidden[-1]
     shape = (1, *last.shape[:2])
     at = torch.ones(shape).nonzero(as_tuple=True)
@@ -178,9 +181,10 @@ def network(model: nn.Module, frames, metas: list[dict]) -> dict[str, Any]:
         init_reference=decoded.references[0],
         inter_references_f0=decoded.boxes, hs_f0=decoded.hidden,
         hs_last_f0=decoded.hidden, hs_stats=decoded.hidden,
-        pred_logits=model.cls_branches[-1](last),
-        pred_boxes=decoded.boxes[-1], pred_inst_embed=model.embed_head(last),
-        mask_feats=features, dyn_params_f0=model.mask_controller(last),
+        pred_logits=model.segmenter.cls_branches[-1](last),
+        pred_boxes=decoded.boxes[-1],
+        pred_inst_embed=model.segmenter.embed_head(last), mask_feats=features,
+        dyn_params_f0=model.segmenter.mask_controller(last),
         pred_masks_sub=logits, pred_masks_stats=logits,
         pred_masks_mean_per_query=logits)
     return named

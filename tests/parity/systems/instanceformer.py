@@ -65,16 +65,16 @@ def build(fixture: Fixture, part: str) -> InstanceFormer:
     memory = '' if arch['memory_tokens'] else '_no-memory'
     cfg = Config.fromfile(CONFIGS / 'instanceformer' /
                           f'instanceformer_r50{memory}_official.py').model
-    cfg.backbone.frozen_stages = arch['backbone_frozen_stages']
+    cfg.segmenter.backbone.frozen_stages = arch['backbone_frozen_stages']
     sizes = dict(embed_dims=arch['d'], num_levels=arch['levels'],
                  num_heads=arch['heads'], num_points=arch['points'],
                  feedforward_channels=arch['ffn'], dropout=train['dropout'])
-    cfg.encoder.update(sizes, num_layers=arch['enc_layers'])
-    cfg.decoder.update(sizes, num_layers=arch['dec_layers'])
+    cfg.segmenter.encoder.update(sizes, num_layers=arch['enc_layers'])
+    cfg.segmenter.decoder.update(sizes, num_layers=arch['dec_layers'])
     # Seeded weights let channels win that stand for no class: here every
     # channel is one.
-    cfg.update(num_classes=arch['head_channels'], class_offset=0,
-               num_queries=arch['num_queries'], embed_dims=arch['d'])
+    cfg.segmenter.update(num_classes=arch['head_channels'], class_offset=0,
+                         num_queries=arch['num_queries'])
     cfg.reference_prior.combine = {
         'multiplicative': 'multiply', 'additive': 'add'
     }[arch['reference_propagation']]
@@ -122,18 +122,18 @@ def inference(fixture: Fixture) -> Results:
     recorder = Recorder()
     for i in range(4):
         recorder.watch(f'backbone_c{i + 2}',
-                       getattr(model.backbone, f'layer{i + 1}'))
-    recorder.watch('neck', model.neck)
-    recorder.watch('position', model.encoder.position)
-    recorder.watch('encoder', model.encoder)
-    recorder.watch('mask_feat', model.mask_branch)
-    layers = model.decoder.layers
+                       getattr(model.segmenter.backbone, f'layer{i + 1}'))
+    recorder.watch('neck', model.segmenter.neck)
+    recorder.watch('position', model.segmenter.encoder.position)
+    recorder.watch('encoder', model.segmenter.encoder)
+    recorder.watch('mask_feat', model.segmenter.mask_branch)
+    layers = model.segmenter.decoder.layers
     if model.memory is not None:
         for number in (0, len(layers) - 1):
             recorder.watch(f'memory_attn_out_layer{number}',
                            layers[number].memory_norm)
     entered: list[Tensor] = []
-    model.decoder.register_forward_pre_hook(
+    model.segmenter.decoder.register_forward_pre_hook(
         lambda _m, args: entered.append(args[0]))
     decoded: list[Any] = []
     decode = model.decode
@@ -156,7 +156,7 @@ def inference(fixture: Fixture) -> Results:
         if t > 0 and model.memory is not None:
             tokens, place = model.memory.read(
                 session.state.propagated.memory,
-                model.query_embed.weight.chunk(2, 1)[0])
+                model.segmenter.query_embed.weight.chunk(2, 1)[0])
             out[part, file, f'memory_tokens_f{t}'] = to_numpy(tokens[0])
             out[part, file, f'memory_pos_f{t}'] = to_numpy(place[0])
         session.step(image[None], [dict(
@@ -268,12 +268,13 @@ def training(fixture: Fixture) -> Results:
         match(*a)) or matched_by_frame[-1]
     model.mask_logits = lambda *a: masks.append(mask_logits(*a)) or masks[-1]
     sizes = [tuple(int(x) for x in truth.sizes[0, 0].flip(0))] * length
-    encoded, features = model.encode_frames(torch.from_numpy(frames), sizes)
-    losses = model.clip_losses(encoded, features, truth)
+    encoded = model.segmenter.encode_frames(torch.from_numpy(frames), sizes)
+    losses = model.clip_losses(
+        encoded, model.segmenter.mask_features(encoded), truth)
 
     out: Results = {}
     count = truth.valid.sum()
-    layers = len(model.decoder.layers)
+    layers = len(model.segmenter.decoder.layers)
     weights = fixture.run['train']['loss_weights']
     for layer in range(layers):
         prefix, suffix = ((f'd{layer}.', f'_{layer}')
@@ -301,7 +302,7 @@ def training(fixture: Fixture) -> Results:
         out[part, file, 'loss/supcon'] = to_numpy(
             losses['loss_contrast'] / weights['supcon'])
         matched = np.sort(matched_by_frame[-1].best[-1, 0].numpy())
-        other = model.query_embed.num_embeddings + 1
+        other = model.segmenter.query_embed.num_embeddings + 1
         index = []
         for state in states:
             stored = to_numpy(state.memory.sources[0, -1])

@@ -65,13 +65,13 @@ def build_model(fixture: Fixture, part: str, **overrides):
         embed_dims=arch['d'], num_levels=arch['levels'],
         num_heads=arch['heads'], num_points=arch['points'],
         feedforward_channels=arch['ffn'], dropout=train['dropout'])
-    cfg.backbone.update(
+    cfg.segmenter.backbone.update(
         style=arch['backbone_style'],
         frozen_stages=arch['backbone_frozen_stages'])
-    cfg.neck.update(out_channels=arch['d'], num_outs=arch['levels'])
-    cfg.encoder.update(num_layers=arch['enc_layers'], **common)
-    cfg.decoder.update(num_layers=arch['dec_layers'], **common)
-    cfg.mask_branch.update(in_channels=arch['d'],
+    cfg.segmenter.neck.update(out_channels=arch['d'], num_outs=arch['levels'])
+    cfg.segmenter.encoder.update(num_layers=arch['enc_layers'], **common)
+    cfg.segmenter.decoder.update(num_layers=arch['dec_layers'], **common)
+    cfg.segmenter.mask_branch.update(in_channels=arch['d'],
                            out_channels=arch['mask_feat_channels'])
     focal, matcher = train['focal'], train['matcher']
     norms = {'Euclidean over the flattened T*4 vector': 2.}
@@ -82,8 +82,9 @@ def build_model(fixture: Fixture, part: str, **overrides):
     cfg.loss.update(
         **{f'{ours[5:]}_weight': train['loss_weights'][theirs]
            for ours, theirs in LOSSES.items()}, **focal)
+    cfg.segmenter.update(
+        num_classes=arch['num_classes'], num_queries=arch['num_queries'])
     cfg.update(
-        num_classes=arch['num_classes'], num_queries=arch['num_queries'],
         top_k=test['top_k_queries'],
         ranking=dict(type='LatestClass', score_thr=test['cls_thr']),
         **overrides)
@@ -114,12 +115,12 @@ def inference(fixture: Fixture, out: Results) -> None:
     (clip, ), metas = fixture.frames(part), frame_metas(fixture, part)
     recorder = Recorder()
     for name in ('backbone', 'neck', 'encoder', 'decoder', 'mask_branch'):
-        recorder.watch(name, getattr(model, name))
+        recorder.watch(name, getattr(model.segmenter, name))
     frames = torch.from_numpy(clip)
     # The stem and the first stage, which the model itself does not return.
     first = Recorder()
-    first.watch('res2', model.backbone.layer1)
-    for layer in model.decoder.layers:
+    first.watch('res2', model.segmenter.backbone.layer1)
+    for layer in model.segmenter.decoder.layers:
         first.watch('weight', layer.frame_weight)
     session = model.session()
     assert not session.step(frames, metas)
@@ -142,14 +143,15 @@ def inference(fixture: Fixture, out: Results) -> None:
     hidden = torch.cat(decoded.instances)
     boxes = torch.cat(decoded.box_queries)
     with torch.no_grad():
-        params = model.mask_controller(hidden[-1])
+        segmenter = model.segmenter
+        params = segmenter.mask_controller(hidden[-1])
         size = torch.tensor(metas[0]['img_shape'][::-1])
         zero = torch.zeros(len(params), dtype=torch.long)
         masks = torch.stack([
-            model.mask_head(features[t:t + 1], params, points * size, zero)
+            segmenter.mask_head(features[t:t + 1], params, points * size, zero)
             for t, points in enumerate(decoded.references[-1][0])
         ], dim=1)
-        logits = [b(h) for b, h in zip(model.cls_branches, hidden,
+        logits = [b(h) for b, h in zip(segmenter.cls_branches, hidden,
                                        strict=True)]
     named.update(
         valid_ratios=encoded.valid_ratios[:1],

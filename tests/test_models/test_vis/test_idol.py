@@ -109,7 +109,7 @@ def test_key_frames_alone():
     out = losses(model, (pixels[:1], sample))
     assert out.keys() == NAMES | {f'd0.{n}' for n in NAMES}
     sum(out.values()).backward()
-    assert model.embed_head.layers[0].weight.grad is None
+    assert model.segmenter.embed_head.layers[0].weight.grad is None
 
 
 def test_missing_losses_are_said():
@@ -173,7 +173,7 @@ def test_results_of_a_frame():
 def test_nothing_found():
     """The best query alone is below what starts a track."""
     model = tiny_model()
-    for branch in model.cls_branches:
+    for branch in model.segmenter.cls_branches:
         torch.nn.init.constant_(branch.bias, -20.)
     model.eval()
     inputs, samples = batch(model, video(1), training=False)

@@ -25,7 +25,7 @@ def memcnp_model(training=None, **options):
     memcnp = memcnp.to_dict() | dict(num_items=8, rate=0.9) | options
     memcnp['training'] |= training or {}
     model = tiny_model(memcnp=memcnp)
-    for branch in model.box_branches:  # spread means, not sigmas
+    for branch in model.segmenter.box_branches:  # spread means, not sigmas
         branch.last.weight.data[4:] *= 0.1
     return model
 
@@ -84,11 +84,11 @@ def test_losses_and_gradients_of_mixed_sizes(trained):
     assert out.keys() == NAMES | {f'd0.{n}' for n in NAMES} | CNP | {
         'loss_track'}
     assert all(v.isfinite() for v in out.values())
-    for branch in trained.box_branches:
+    for branch in trained.segmenter.box_branches:
         assert isinstance(branch, MemCNPBoxBranch)
         assert branch.last.weight.grad[4:].abs().sum() > 0  # sigma
         assert branch.readout.fc1.weight.grad.abs().sum() > 0
-    assert trained.embed_head.layers[0].weight.grad.abs().sum() > 0
+    assert trained.segmenter.embed_head.layers[0].weight.grad.abs().sum() > 0
 
 
 def test_sigma_learns_from_its_own_loss_alone(trained):
@@ -96,7 +96,7 @@ def test_sigma_learns_from_its_own_loss_alone(trained):
     out = losses(trained, clip())
     (out['loss_cls'] + out['loss_bbox'] + out['loss_giou']).backward(
         retain_graph=True)
-    last = trained.box_branches[-1].last.weight
+    last = trained.segmenter.box_branches[-1].last.weight
     assert last.grad[4:].abs().sum() == 0
     out['loss_cnp'].backward()
     assert last.grad[4:].abs().sum() > 0

@@ -16,8 +16,7 @@ from tests.fakes.tiny_instanceformer import (
 )
 
 OFFICIAL = dict(
-    decoder=dict(cross_position=False),
-    class_offset=1,
+    segmenter=dict(decoder=dict(cross_position=False), class_offset=1),
     reference_prior=dict(source='position'),
     class_prior=dict(active=False),
     memory=dict(temporal_index='slot'),
@@ -129,14 +128,15 @@ def test_a_copy_goes_on_from_the_middle_of_a_video(model, at):
 def test_no_frame_and_nothing_found(model):
     model.eval()
     assert answers(model.session().finish()) == []
-    torch.nn.init.constant_(model.mask_controller.layers[-1].weight, 0.)
-    torch.nn.init.constant_(model.mask_controller.layers[-1].bias, 0.)
-    model.mask_controller.layers[-1].bias.data[-1] = -9.  # empty masks
+    last = model.segmenter.mask_controller.layers[-1]
+    torch.nn.init.constant_(last.weight, 0.)
+    torch.nn.init.constant_(last.bias, 0.)
+    last.bias.data[-1] = -9.  # empty masks
     inputs, samples = batch(model, video(4), training=False)
     found = model(inputs, samples, mode='predict')[0].pred_tracks
     assert found.num_frames == 4 and found.tracks == []
     model.ranking['score_thr'] = 1.
-    model.mask_controller.layers[-1].bias.data[-1] = 9.
+    last.bias.data[-1] = 9.
     assert model(inputs, samples, mode='predict')[0].pred_tracks.tracks == []
 
 
@@ -188,7 +188,8 @@ def test_frame_results_keep_the_contract(model):
 @torch.no_grad()
 def test_what_is_padded_does_not_matter():
     model = tiny_model().eval()
-    encoded, _ = model.encode_frames(torch.rand(1, 3, 96, 128), [(64, 64)])
+    encoded = model.segmenter.encode_frames(torch.rand(1, 3, 96, 128),
+                                            [(64, 64)])
     assert encoded.padding.any()
     other = encoded._replace(memory=torch.where(
         encoded.padding[..., None], 9., encoded.memory))
@@ -336,9 +337,9 @@ def test_clips_of_different_lengths_are_named():
 
 def test_unused_channels_are_no_class():
     """Offset 1: labels are those of the data, scores of five channels."""
-    model = tiny_model(class_offset=1)
-    assert model.cls_branches[0].out_features == 5
-    for branch in model.cls_branches:
+    model = tiny_model(segmenter=dict(class_offset=1))
+    assert model.segmenter.cls_branches[0].out_features == 5
+    for branch in model.segmenter.cls_branches:
         branch.bias.data[[0, -1]] = 50.
     model.eval()
     inputs, samples = batch(model, video(4), training=False)
@@ -350,14 +351,14 @@ def test_initial_weights():
     """Boxes start at their references, classes at one per cent."""
     model = tiny_model()
     model.init_weights()
-    for i, branch in enumerate(model.box_branches):
+    for i, branch in enumerate(model.segmenter.box_branches):
         assert not branch.last.weight.any()
         assert branch.last.bias.tolist() == [0, 0] + [-2 if i == 0 else 0] * 2
-    for branch in model.cls_branches:
+    for branch in model.segmenter.cls_branches:
         assert torch.allclose(branch.bias.sigmoid(), torch.tensor(.01))
-    for layer in model.mask_controller.layers:  # Xavier, as released
+    for layer in model.segmenter.mask_controller.layers:  # Xavier, as released
         limit = (6 / sum(layer.weight.shape))**.5
         assert not layer.bias.any()
         assert .9 * limit < layer.weight.abs().max() <= limit
-    offsets = model.decoder.layers[0].cross_attn.sampling_offsets
+    offsets = model.segmenter.decoder.layers[0].cross_attn.sampling_offsets
     assert not offsets.weight.any() and offsets.bias.any()

@@ -67,8 +67,8 @@ def test_every_parameter_is_trained():
              if p.grad is not None and p.grad.abs().sum() == 0}
     # positions act through offsets, which start constant; blocks of the
     # backbone start as identities
-    assert all(n == 'encoder.level_embed' or n.startswith('backbone.layer')
-               for n in quiet)
+    assert all(n == 'segmenter.encoder.level_embed' or
+               n.startswith('segmenter.backbone.layer') for n in quiet)
 
 
 def test_order_of_the_objects_does_not_matter():
@@ -217,7 +217,7 @@ def test_a_box_branch_is_called_once_a_layer_and_its_sigma_is_kept():
 
         branch.forward = forward
 
-    for layer, branch in enumerate(model.box_branches):
+    for layer, branch in enumerate(model.segmenter.box_branches):
         with_sigma(layer, branch)
     inputs, _ = batch(model, video(2), training=False)
     session = model.session()

@@ -48,8 +48,9 @@ def decoded_clips(model, *clips):
     """What the layers say about clips, also as queries, the truth, and the
     matching."""
     inputs, samples = batch(model, *clips)
-    frames = [f.metainfo for s in samples for f in s.video_data_samples]
-    encoded, _ = model.encode_frames(inputs.flatten(0, 1), frames)
+    encoded = model.segmenter.encode_frames(
+        inputs.flatten(0, 1),
+        [f.img_shape for s in samples for f in s.video_data_samples])
     decoded = model.decode_clips(encoded, len(inputs))
     truth = collect_clips(samples, inputs.device)
     queries = model.queries(decoded)
@@ -96,11 +97,12 @@ def test_memcnp_adds_parameters_and_keeps_the_others():
     plain, built = tiny_model().state_dict(), model_with().state_dict()
     added = built.keys() - plain.keys()
     assert plain.keys() <= built.keys()
-    assert all(k.startswith(('box_branches.', 'memcnp.', 'memcnp_training.'))
+    assert all(k.startswith(
+        ('segmenter.box_branches.', 'memcnp.', 'memcnp_training.'))
                for k in added)
     changed = {k for k in plain if plain[k].shape != built[k].shape}
     assert changed == {
-        f'box_branches.{i}.{name}' for i in (0, 1)
+        f'segmenter.box_branches.{i}.{name}' for i in (0, 1)
         for name in ('last.weight', 'last.bias', 'hidden.0.weight')
     }
 
@@ -187,7 +189,7 @@ def test_gradients_reach_sigmas_readouts_and_the_memory():
     for layer, name in enumerate(names):
         model.zero_grad(set_to_none=True)
         found[name].backward(retain_graph=True)
-        branch = model.box_branches[layer]
+        branch = model.segmenter.box_branches[layer]
         assert (branch.last.weight.grad[4:].abs().sum(1) > 0).all()
         assert (branch.last.bias.grad[4:] != 0).all()
         for parameter in branch.readout.parameters():

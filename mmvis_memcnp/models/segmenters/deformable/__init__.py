@@ -20,6 +20,7 @@ from .encoder import (
 from .instanceformer_decoder import DecodedFrames, InstanceFormerDecoder
 from .mask_branch import MaskBranch
 from .prior_propagation import ClassHistory, ClassPrior, ReferencePrior
+from .segmenter import DeformableSegmenter
 from .seqformer_decoder import DecodedClips, SeqFormerDecoder
 from .start_points import start_points
 from .token_memory import MemoryTokens, TokenMemory
@@ -27,9 +28,10 @@ from .token_memory import MemoryTokens, TokenMemory
 __all__ = [
     'NUM_MASK_PARAMS', 'BoxPrediction', 'BoxRegressor', 'ClassHistory',
     'ClassPrior', 'DecodedClips', 'DecodedFrames', 'DecodedQueries',
-    'DeformableDecoder', 'DeformableEncoder', 'DynamicConvMaskHead',
-    'EncodedFrames', 'InstanceFormerDecoder', 'MaskBranch',
-    'MemCNPBoxBranch', 'MemoryTokens', 'PlainBoxBranch', 'ReferencePrior',
-    'SeqFormerDecoder', 'TokenMemory', 'build_box_branches', 'input_hw',
-    'padding_mask', 'reading', 'refine_boxes', 'sizes_wh', 'start_points'
+    'DeformableDecoder', 'DeformableEncoder', 'DeformableSegmenter',
+    'DynamicConvMaskHead', 'EncodedFrames', 'InstanceFormerDecoder',
+    'MaskBranch', 'MemCNPBoxBranch', 'MemoryTokens', 'PlainBoxBranch',
+    'ReferencePrior', 'SeqFormerDecoder', 'TokenMemory', 'build_box_branches',
+    'input_hw', 'padding_mask', 'reading', 'refine_boxes', 'sizes_wh',
+    'start_points'
 ]

@@ -63,7 +63,7 @@ class EncodedFrames(NamedTuple):
             level_start_index=self.level_start)
 
 
-def padding_mask(sizes: Sequence[Tuple[int, int]],
+def padding_mask(sizes: Sequence[Tuple[int, ...]],
                  input_hw: Tuple[int, int],
                  device: torch.device) -> Tensor:
     """Where padded frames hold no image.
