@@ -4,7 +4,6 @@ import math
 
 import pytest
 import torch
-import torch.distributed as dist
 import torch.nn.functional as F
 
 from mmvis_memcnp.models.memcnp import (
@@ -20,6 +19,7 @@ from mmvis_memcnp.models.memcnp import (
     split_distribution,
     split_key,
 )
+from tests.fakes.two_ranks import on_two_ranks
 
 
 def small_bank(**options):
@@ -366,34 +366,16 @@ def test_an_empty_reference_set_gives_zeros():
 
 
 # -- distributed ----------------------------------------------------------
-def _rank(rank, folder, kind):
-    dist.init_process_group(
-        'gloo', init_method=f'file://{folder}/store', rank=rank, world_size=2)
+def _write(rank, kind):
     model = host(kind, num_items=3)
     # The second rank's image has one object less.
     for _ in range(2):
         model.write(*(x[rank:rank + 1] for x in queries(2)))
-    torch.save(model.state_dict(), f'{folder}/{rank}.pt')
-    dist.destroy_process_group()
-
-
-def _run_two_ranks(folder, kind):
-    # A fork of a process whose OpenMP threads have run may hang.
-    context = torch.multiprocessing.get_context('spawn')
-    ranks = [
-        context.Process(target=_rank, args=(r, folder, kind))
-        for r in range(2)
-    ]
-    for process in ranks:
-        process.start()
-    for process in ranks:
-        process.join(300)
-        assert process.exitcode == 0
-    return [torch.load(f'{folder}/{r}.pt', weights_only=True) for r in (0, 1)]
+    return model.state_dict()
 
 
 def test_all_ranks_hold_the_memory_of_the_whole_batch(tmp_path):
-    first, second = _run_two_ranks(tmp_path, MemCNP)
+    first, second = on_two_ranks(_write, tmp_path, MemCNP)
     assert torch.equal(first['bank.items'], second['bank.items'])
     single = host(num_items=3)
     start = single.bank.items.detach().clone()
@@ -404,7 +386,7 @@ def test_all_ranks_hold_the_memory_of_the_whole_batch(tmp_path):
 
 
 def test_all_ranks_hold_the_same_reference_entries(tmp_path):
-    first, second = _run_two_ranks(tmp_path, CNP)
+    first, second = on_two_ranks(_write, tmp_path, CNP)
     assert int(first['bank.filled']) == int(second['bank.filled']) == 3
     assert torch.equal(first['bank.entries'], second['bank.entries'])
 

@@ -5,8 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch.distributed as dist
-import torch.multiprocessing as mp
 from mmdet.registry import METRICS
 from pycocotools import mask as mask_utils
 
@@ -14,6 +12,7 @@ from mmvis_memcnp.evaluation import VISMetric
 from mmvis_memcnp.evaluation.metrics import vis_metric
 from mmvis_memcnp.results.ownership import MARKER
 from mmvis_memcnp.results.sinks import Record
+from tests.fakes.two_ranks import on_two_ranks
 
 from ..toy import annotation, ground_truth, result, rows, video_result
 
@@ -280,15 +279,11 @@ def test_wrong_settings(tmp_path):
         make(tmp_path, toy_gt(), subsets=dict(L=[5]))
 
 
-def _worker(rank, folder):
-    dist.init_process_group('gloo', f'file://{folder}/store', rank=rank,
-                            world_size=2)
+def _share(rank, folder):
     metric = make_in_worker(folder)
     shares = [[sample(2, OWL)], [sample(1, CAT), sample(2, OWL)]]
     metric.process(None, shares[rank])
-    found = metric.evaluate(4)
-    assert abs(found['AP'] - .65) < 1e-12  # on both ranks
-    dist.destroy_process_group()
+    return float(metric.evaluate(4)['AP'])
 
 
 def make_in_worker(folder):
@@ -299,9 +294,8 @@ def make_in_worker(folder):
 
 def test_two_processes(tmp_path):
     (tmp_path / 'gt.json').write_text(json.dumps(toy_gt()))
-    # forked: the children need not import torch again
-    mp.start_processes(_worker, (str(tmp_path), ), nprocs=2,
-                       start_method='fork')
+    found = on_two_ranks(_share, tmp_path, str(tmp_path))
+    assert found == pytest.approx([.65] * 2, abs=1e-12)
     assert json.loads((tmp_path / 'val.json').read_text()) == entries()
     assert not list(tmp_path.glob('.vis_results*'))
 

@@ -1,7 +1,6 @@
 """IDOL with MemCNP: what is trained, what moves the memory, what is found."""
 import pytest
 import torch
-import torch.distributed as dist
 from mmengine.config import Config
 
 from mmvis_memcnp.models.memcnp import ContrastiveTrackingLoss
@@ -9,6 +8,7 @@ from mmvis_memcnp.models.segmenters.deformable import MemCNPBoxBranch
 from tests.fakes.gradients import TRUNK, heads_of, parts_reached
 from tests.fakes.tiny_idol import CONFIGS, tiny_model
 from tests.fakes.tiny_sipmask import KEY, REF, batch, clip, losses, video
+from tests.fakes.two_ranks import on_two_ranks
 
 NAMES = {'loss_cls', 'loss_bbox', 'loss_giou', 'loss_mask', 'loss_dice'}
 CNP = {'loss_cnp', 'd0.loss_cnp'}
@@ -254,25 +254,14 @@ def test_all_is_overridable_below_the_key():
 
 
 # -- two ranks ------------------------------------------------------------
-def _rank(rank, folder):
-    dist.init_process_group(
-        'gloo', init_method=f'file://{folder}/store', rank=rank, world_size=2)
+def _step(rank):
     model = memcnp_model()
     # The second rank's clip has no object.
     step(model, clip() if rank == 0 else clip([], [], seed=1))
-    torch.save(items(model), f'{folder}/{rank}.pt')
-    dist.destroy_process_group()
+    return items(model)
 
 
 def test_ranks_hold_the_same_memory_after_a_step(tmp_path):
-    context = torch.multiprocessing.get_context('spawn')
-    ranks = [context.Process(target=_rank, args=(r, tmp_path)) for r in (0, 1)]
-    for process in ranks:
-        process.start()
-    for process in ranks:
-        process.join(300)
-        assert process.exitcode == 0
-    first, second = (
-        torch.load(tmp_path / f'{r}.pt', weights_only=True) for r in (0, 1))
+    first, second = on_two_ranks(_step, tmp_path)
     assert torch.equal(first, second)
     assert not torch.equal(first, items(memcnp_model()))

@@ -1,7 +1,6 @@
 """MemCNP in SeqFormer: what it adds to the losses, and when it writes."""
 import pytest
 import torch
-import torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
 from mmvis_memcnp.models.memcnp import MemoryBank
@@ -18,6 +17,7 @@ from tests.fakes.tiny_seqformer import (
     total,
 )
 from tests.fakes.tiny_sipmask import batch, losses, noise, video
+from tests.fakes.two_ranks import on_two_ranks
 
 MEMCNP = dict(type='MemCNP', num_items=8, rate=.5)
 HOST = {f'{layer}loss_{kind}' for layer in ('', 'd0.')
@@ -348,9 +348,7 @@ def test_absent_objects_are_not_written():
     assert not torch.equal(whole, start)
 
 
-def _rank(rank, folder):
-    dist.init_process_group(
-        'gloo', init_method=f'file://{folder}/store', rank=rank, world_size=2)
+def _train(rank):
     model = model_with()
     parallel = DistributedDataParallel(model)
     optimiser = torch.optim.AdamW(model.parameters(), lr=1e-3)
@@ -360,20 +358,11 @@ def _rank(rank, folder):
         total(parallel(*batch(model, own), mode='loss')).backward()
         optimiser.step()
         optimiser.zero_grad()
-    torch.save(model.state_dict(), f'{folder}/{rank}.pt')
-    dist.destroy_process_group()
+    return model.state_dict()
 
 
 def test_two_ranks_hold_one_memory(tmp_path):
-    context = torch.multiprocessing.get_context('spawn')
-    ranks = [context.Process(target=_rank, args=(r, tmp_path)) for r in (0, 1)]
-    for process in ranks:
-        process.start()
-    for process in ranks:
-        process.join(900)
-        assert process.exitcode == 0
-    first, second = (
-        torch.load(tmp_path / f'{r}.pt', weights_only=True) for r in (0, 1))
+    first, second = on_two_ranks(_train, tmp_path)
     key = 'memcnp.bank.items'
     assert not torch.equal(first[key], model_with().state_dict()[key])
     trained = {n for n, _ in model_with().named_parameters()}
