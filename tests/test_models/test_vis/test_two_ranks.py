@@ -1,0 +1,108 @@
+"""A training step on two ranks is that of one process with both clips."""
+import pytest
+import torch
+from mmengine.config import Config
+from torch.nn.parallel import DistributedDataParallel
+
+from tests.fakes import tiny_idol, tiny_seqformer, tiny_sipmask
+from tests.fakes import tiny_instanceformer as tiny_former
+from tests.fakes.tiny_sipmask import CONFIGS, batch
+from tests.fakes.two_ranks import on_two_ranks
+
+#: As tools/train.py wraps the model.
+UNUSED = Config.fromfile(
+    CONFIGS.parent / 'default_runtime.py').find_unused_parameters
+
+
+def idol(**options):
+    """One query an object, and every negative: what is divided by the number
+    of pairs of a device, and what is drawn, is the same for all ranks."""
+    return tiny_idol.tiny_model(
+        matcher=dict(topk=1), positive_topk=1, **options)
+
+
+# How a model is built, and the clip of each rank. Where losses are divided
+# by a number of this device, as the official code does, the clips have as
+# many objects; elsewhere the second rank has fewer.
+SYSTEMS = {
+    'sipmask': (lambda: tiny_sipmask.tiny_model('sipmask'),
+                lambda rank: tiny_sipmask.clip(seed=rank)),
+    'sipmask-memcnp': (tiny_sipmask.tiny_model,
+                       lambda rank: tiny_sipmask.clip(seed=rank)),
+    'idol': (lambda: idol(loss_embed=dict(negative_ratio=100)),
+             lambda rank: tiny_sipmask.clip(seed=rank)),
+    'idol-memcnp': (lambda: idol(file=tiny_idol.MEMCNP),
+                    lambda rank: tiny_sipmask.clip(seed=rank)),
+    'seqformer': (tiny_seqformer.tiny_model,
+                  lambda rank: tiny_seqformer.clip(
+                      [o[rank:] for o in tiny_seqformer.OBJECTS], seed=rank)),
+    'instanceformer': (tiny_former.tiny_model,
+                       lambda rank: tiny_former.clip(
+                           *[tiny_former.OBJECTS[rank:]] * 2, seed=rank)),
+}
+#: Compares the objects of a device with each other, or divides by their
+#: number: left out.
+CONTRAST = {'sipmask-memcnp': 'loss_match', 'idol-memcnp': 'loss_track',
+            'instanceformer': 'loss_contrast'}
+
+
+def step(name, ranks, parallel=False):
+    """Losses and gradients of a step, and what the model holds after it."""
+    build, clip = SYSTEMS[name]
+    model = build()
+    trained = DistributedDataParallel(
+        model, find_unused_parameters=UNUSED) if parallel else model
+    losses = trained(*batch(model, *map(clip, ranks)), mode='loss')
+    losses = {k: v * (k != CONTRAST.get(name)) for k, v in losses.items()
+              if 'loss' in k}
+    sum(losses.values()).backward()
+    return dict(
+        losses={k: v.detach() for k, v in losses.items()},
+        gradients={k: p.grad for k, p in model.named_parameters()
+                   if p.grad is not None},
+        state={k: v.detach() for k, v in model.state_dict().items()})
+
+
+def steps(rank):
+    return {name: step(name, [rank], parallel=True) for name in SYSTEMS}
+
+
+@pytest.fixture(scope='module')
+def ranks(tmp_path_factory):
+    return on_two_ranks(steps, tmp_path_factory.mktemp('ranks'))
+
+
+@pytest.mark.parametrize('name', SYSTEMS)
+def test_two_ranks_are_one_process(name, ranks):
+    one, two = (found[name] for found in ranks)
+    both = step(name, [0, 1])
+    for key, value in both['losses'].items():
+        mean = (one['losses'][key] + two['losses'][key]) / 2
+        torch.testing.assert_close(mean, value, rtol=1e-5, atol=1e-6, msg=key)
+    # DDP gives zeros to what no rank used.
+    gradients = both['gradients']
+    used = {k for k, v in gradients.items() if v.abs().sum() > 0}
+    assert used == {k for k, v in one['gradients'].items()
+                    if v.abs().sum() > 0}
+    # Rounding, as a share of the largest: a bias before a softmax has no
+    # gradient but this.
+    atol = 1e-6 * max(v.abs().max().item() for v in gradients.values())
+    for key in gradients:
+        torch.testing.assert_close(
+            one['gradients'][key], gradients[key], rtol=1e-4, atol=atol,
+            msg=key)
+        assert torch.equal(one['gradients'][key], two['gradients'][key]), key
+    assert all(torch.equal(v, two['state'][k])
+               for k, v in one['state'].items())
+    for key, value in both['state'].items():
+        torch.testing.assert_close(one['state'][key], value, msg=key)
+
+
+@pytest.mark.parametrize('name', [n for n in SYSTEMS if 'memcnp' in n])
+def test_the_memory_moved(name, ranks):
+    before = SYSTEMS[name][0]().state_dict()
+    key, = (k for k in before if k.endswith('bank.items'))
+    alone = step(name, [0])['state'][key]
+    after = ranks[0][name]['state'][key]
+    assert not torch.equal(after, before[key])
+    assert not torch.allclose(after, alone)  # the other rank's clip counts
