@@ -3,10 +3,15 @@ import os
 import signal
 from pathlib import Path
 
+import mmengine.config.config
 import pytest
 import torch
 
 import mmvis_memcnp  # noqa: F401  (installs the shims, registers all parts)
+
+# A run writes its config several times, and to lay that out for people takes
+# longer than a small training.
+mmengine.config.config.FormatCode = lambda text, **_: (text, False)
 
 # Several tests fork, and a fork of a process whose OpenMP threads have run may
 # hang; the tensors here are too small to gain from threads anyway.

@@ -7,9 +7,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
-#: A fork need not import torch again, but cannot follow a process that uses
-#: CUDA.
-_START = 'spawn' if torch.cuda.is_available() else 'fork'
+from tests.fakes.programs import START
 
 
 def on_two_ranks(work: Callable[..., Any], folder: Path, *args: Any) -> list:
@@ -25,7 +23,7 @@ def on_two_ranks(work: Callable[..., Any], folder: Path, *args: Any) -> list:
         list: What rank 0 and rank 1 returned.
     """
     torch.multiprocessing.start_processes(
-        _rank, (work, str(folder), args), nprocs=2, start_method=_START)
+        _rank, (work, str(folder), args), nprocs=2, start_method=START)
     return [torch.load(folder / f'{rank}.pt', weights_only=True)
             for rank in range(2)]
 

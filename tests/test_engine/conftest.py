@@ -1,6 +1,7 @@
 """Runs that begin in the same second must not share their log."""
 import pytest
-from toy_vis import forget_runs
+
+from tests.fakes.programs import forget_runs
 
 
 @pytest.fixture(autouse=True)

@@ -1,5 +1,4 @@
 """A killed and resumed run repeats the uninterrupted one to the last bit."""
-import multiprocessing
 import os
 import signal
 from pathlib import Path
@@ -15,6 +14,7 @@ import mmvis_memcnp  # noqa: F401
 from mmvis_memcnp.cli.preflight import last_checkpoint
 from mmvis_memcnp.compat.checkpoint import load_checkpoint_file
 from mmvis_memcnp.engine import AtomicCheckpointHook, AtomicLocalBackend
+from tests.fakes.programs import in_process
 
 
 def config(work_dir, by_epoch, kill_at=None, num_workers=2, **kwargs):
@@ -63,16 +63,6 @@ def config(work_dir, by_epoch, kill_at=None, num_workers=2, **kwargs):
 def train(cfg):
     torch.set_num_threads(1)
     Runner.from_cfg(cfg).train()
-
-
-def in_process(target, *args):
-    """Run in a process of its own; returns its exit code."""
-    process = multiprocessing.get_context('fork').Process(
-        target=target, args=args)
-    process.start()
-    process.join(60)
-    assert process.exitcode is not None, 'the training hangs'
-    return process.exitcode
 
 
 def losses(work_dir):

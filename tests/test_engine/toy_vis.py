@@ -17,10 +17,7 @@ from mmdet.structures import DetDataSample, TrackDataSample
 from mmdet.utils import register_all_modules
 from mmengine.evaluator import BaseMetric
 from mmengine.hooks import Hook
-from mmengine.logging import MessageHub, MMLogger
 from mmengine.model import BaseDataPreprocessor, BaseModel
-from mmengine.registry import DefaultScope
-from mmengine.visualization import Visualizer
 from torch import nn
 
 import mmvis_memcnp  # noqa: F401, I001  (installs the shims)
@@ -28,12 +25,6 @@ from mmvis_memcnp.models.layers import phase
 
 # Once here, not in each of the processes that the tests fork.
 register_all_modules(init_default_scope=False)
-
-
-def forget_runs():
-    """Drop mmengine's global objects, which it names by the second."""
-    for kind in (DefaultScope, MMLogger, MessageHub, Visualizer):
-        kind._instance_dict.clear()
 
 
 def clip(video_id, frame_ids, pixels):

@@ -19,6 +19,7 @@ import torch
 
 from mmvis_memcnp.results import encode_masks
 from mmvis_memcnp.results.masks import rle_to_json
+from tests.fakes.programs import forget_runs
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -88,7 +89,6 @@ def test_tool(tmp_path, monkeypatch, capfd):
     (tmp_path / 'bright.py').write_text(CONFIG)
     torch.save(dict(state_dict=dict(threshold=torch.tensor(128.))),
                tmp_path / 'bright.pth')
-    from toy_vis import forget_runs
     spec = importlib.util.spec_from_file_location(
         'test_tool', ROOT / 'tools' / 'test.py')
     module = importlib.util.module_from_spec(spec)

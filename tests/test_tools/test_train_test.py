@@ -12,6 +12,7 @@ import torch
 from mmengine.config import Config
 
 from mmvis_memcnp.compat.checkpoint import load_checkpoint_file
+from tests.fakes.programs import forget_runs
 
 ROOT = Path(__file__).resolve().parents[2]
 TOYS = ROOT / 'tests' / 'test_engine'
@@ -47,8 +48,6 @@ def tool(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv('MMVIS_TRACEBACK', raising=False)
     (tmp_path / 'toy.py').write_text(CONFIG)
-
-    from toy_vis import forget_runs
 
     def run(name, *args):
         forget_runs()
