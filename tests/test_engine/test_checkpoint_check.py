@@ -82,11 +82,11 @@ def test_initial_weights_may_be_a_part():
     part['other'] = torch.zeros(1)
     said = load(False, ToyVIS(), dict(state_dict=part), 1)
     assert said == [
-        '3 weights are not in the checkpoint and keep their initial values: '
-        'steps, head.weight, head.bias.',
+        '4 weights are not in the checkpoint and keep their initial values: '
+        'steps, memory, head.weight and 1 more.',
         '1 weights of the checkpoint are not used: other.',
     ]
-    with pytest.raises(UserError, match='3 weights are missing'):
+    with pytest.raises(UserError, match='4 weights are missing'):
         load(True, ToyVIS(), dict(state_dict=part), 1)
 
 

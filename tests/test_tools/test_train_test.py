@@ -270,7 +270,7 @@ def test_checkpoint_of_another_model(tool, tmp_path):
     torch.save(other, tmp_path / 'other.pth')
     code, err = tool('test', 'toy.py', 'other.pth')
     assert code == 1 and err.count('\n') == 1
-    assert 'does not belong to this ToyVIS: 5 weights are missing' in err
+    assert 'does not belong to this ToyVIS: 6 weights are missing' in err
     assert '30 weights are not of this model' in err
     assert 'saved while training Mask2FormerVIS' in err
     code, err = tool('train', 'toy.py', *options('load_from=other.pth'))

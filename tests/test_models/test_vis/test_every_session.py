@@ -1,0 +1,92 @@
+"""What a session of any system can do: be copied, be fed in any chunks."""
+import copy
+
+import pytest
+import torch
+
+from mmvis_memcnp.results import FileSink, MemorySink, decode_masks
+from tests.fakes.systems import SYSTEMS
+from tests.fakes.tiny_sipmask import batch, video
+
+LENGTH, AT = 6, 3
+
+
+@pytest.fixture(scope='module', params=SYSTEMS)
+def system(request):
+    """A model, frames and their metas."""
+    model = SYSTEMS[request.param][0]().eval()
+    inputs, (sample, ) = batch(model, video(LENGTH), training=False)
+    return model, inputs[0], [f.metainfo for f in sample.video_data_samples]
+
+
+def follow(session, frames, metas, chunk=1):
+    """Results of the frames."""
+    return [r for at in range(0, len(frames), chunk) for r in session.step(
+        frames[at:at + chunk], metas[at:at + chunk])]
+
+
+def answers(session):
+    return session.finish().to_ytvis(1, [1, 2, 3])
+
+
+def seen(results):
+    """What the user gets of each frame, to the last bit."""
+    return [(r.frame_id, r.instances_id.tolist(), r.labels.tolist(),
+             r.scores.tolist(), r.bboxes.tolist(), r.masks) for r in results]
+
+
+@pytest.mark.parametrize('sink', [MemorySink, FileSink])
+def test_a_copy_goes_on_from_the_middle_of_a_video(system, sink):
+    model, frames, metas = system
+    whole = model.session(sink=sink())
+    expected = seen(follow(whole, frames, metas) + whole.flush())
+    assert len(expected) == LENGTH and any(e[1] for e in expected)
+
+    session = model.session(sink=sink())
+    begun = follow(session, frames[:AT], metas[:AT])
+    other, astray = copy.deepcopy(session), copy.deepcopy(session)
+    assert other.model is session.model is model
+    # What one sees is nothing to the others.
+    follow(astray, frames[AT:].flip(0, 3), metas[AT:])
+    astray.finish()
+    for each in (session, other):
+        rest = follow(each, frames[AT:], metas[AT:]) + each.flush()
+        assert seen(begun + rest) == expected
+    assert answers(session) == answers(other) == answers(whole) != []
+    assert answers(astray) != answers(whole)
+
+
+def test_a_named_file_is_not_shared(system, tmp_path):
+    model, frames, metas = system
+    path = tmp_path / 'tracks'
+    session = model.session(sink=FileSink(str(path)))
+    follow(session, frames[:AT], metas[:AT])
+    with pytest.raises(ValueError, match=f'{path}.*FileSink.. without a path'):
+        copy.deepcopy(session)
+    follow(session, frames[AT:], metas[AT:])
+    other = model.session()
+    follow(other, frames, metas)
+    assert answers(session) == answers(other)
+
+
+@pytest.mark.parametrize('chunk', [2, LENGTH])
+def test_mixed_precision_in_chunks(system, chunk):
+    model, frames, metas = system
+    runs = []
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        for size in (1, chunk):
+            session = model.session()
+            runs.append(follow(session, frames, metas, size) +
+                        session.flush())
+    for one, other in zip(*runs, strict=True):
+        assert one.frame_id == other.frame_id
+        assert torch.equal(one.instances_id, other.instances_id)
+        assert one.scores.dtype == one.bboxes.dtype == torch.float32
+        assert torch.allclose(one.scores, other.scores, atol=1e-4)
+        assert torch.allclose(one.bboxes, other.bboxes, atol=1e-2)
+        differing = (decode_masks(one.masks, one.ori_shape) !=
+                     decode_masks(other.masks, other.ori_shape))
+        assert differing.sum((1, 2)).max(initial=0) <= 1
+    exact = model.session()
+    exact = follow(exact, frames, metas) + exact.flush()
+    assert seen(exact) != seen(runs[0])  # it was another precision
