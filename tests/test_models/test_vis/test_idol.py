@@ -99,20 +99,6 @@ def test_draws_follow_the_seed(trained):
             name != 'loss_embed_aux'), name
 
 
-def test_bfloat16(trained):
-    with torch.autocast('cpu', torch.bfloat16):
-        half = step(trained, clip())
-    full = step(trained, clip())
-    for name, value in half.items():
-        assert float(value) == pytest.approx(float(full[name]), rel=0.15)
-    trained.eval()
-    with torch.autocast('cpu', torch.bfloat16):
-        out = trained(*batch(trained, video(2), training=False),
-                      mode='predict')[0].pred_tracks
-    trained.train()
-    assert len(out.tracks) > 0
-
-
 def test_key_frames_alone():
     """Instances of images, as the first stage on COCO learns them."""
     model = tiny_model()

@@ -171,19 +171,6 @@ def test_every_loss_reaches_its_heads_and_the_trunk(trained):
         assert parts_reached(trained, value) == TRUNK | heads, name
 
 
-def test_bfloat16(trained):
-    with torch.autocast('cpu', torch.bfloat16):
-        out = step(trained, clip(), clip(size=(50, 70), seed=2))
-    assert all(v.isfinite() and v.dtype == torch.float32
-               for v in out.values())
-    trained.eval()
-    with torch.autocast('cpu', torch.bfloat16):
-        result = trained(*batch(trained, video(2), training=False),
-                         mode='predict')[0].pred_tracks
-    trained.train()
-    assert result.num_frames == 2
-
-
 def test_results_carry_sigma_and_one_frame_is_a_video():
     model = memcnp_model().eval()
     inputs, samples = batch(model, video(1), training=False)

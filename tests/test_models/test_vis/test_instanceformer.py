@@ -201,14 +201,6 @@ def test_frames_and_metas_must_be_as_many(model):
         model.session().step(torch.zeros(1, 3, 32, 32), [{}, {}])
 
 
-def test_predict_in_bfloat16(model):
-    model.eval()
-    inputs, samples = batch(model, video(4), training=False)
-    with torch.autocast('cpu', dtype=torch.bfloat16):
-        sample, = model(inputs, samples, mode='predict')
-    assert all(0 < t.score < 1 for t in sample.pred_tracks.tracks)
-
-
 def test_tensor_mode_gives_every_frame(model):
     frame = model.eval()(torch.zeros(2, 2, 3, 64, 64), mode='tensor')
     assert frame.decoded.boxes.shape == (2, 4, 12, 4)
@@ -340,17 +332,6 @@ def test_clips_of_different_lengths_are_named():
     del samples[1].video_data_samples[1:]
     with pytest.raises(ValueError, match='same number of frames'):
         model(inputs, samples, mode='loss')
-
-
-def test_bfloat16_is_close_to_float32(model):
-    exact = losses(model, clip())
-    with torch.autocast('cpu', dtype=torch.bfloat16):
-        rough = losses(model, clip())
-    assert all(v.dtype == torch.float32 for v in rough.values())
-    assert torch.allclose(rough['loss_cls'], exact['loss_cls'], rtol=.2)
-    sum(rough.values()).backward()
-    assert all(p.grad.isfinite().all() for p in model.parameters()
-               if p.grad is not None)
 
 
 def test_unused_channels_are_no_class():

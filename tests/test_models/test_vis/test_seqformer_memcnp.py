@@ -255,23 +255,6 @@ def test_sizes_of_a_batch_may_differ():
     assert all(g.isfinite().all() for g in gradients(model).values())
 
 
-def test_bfloat16_is_close_to_float32():
-    model = model_with()
-    start = items(model).detach().clone()
-    exact = losses(model, clip())
-    with torch.no_grad():
-        items(model).copy_(start)
-    with torch.autocast('cpu', dtype=torch.bfloat16):
-        rough = losses(model, clip())
-    for name in HOST | OWN:
-        assert rough[name].dtype == torch.float32, name
-    assert torch.allclose(rough['loss_cnp'], exact['loss_cnp'], rtol=.2,
-                          atol=.02)
-    assert items(model).dtype == torch.float32
-    total(rough).backward()
-    assert all(g.isfinite().all() for g in gradients(model).values())
-
-
 def test_every_loss_reaches_its_heads_and_the_trunk():
     """What reads the memory as a parameter trains it."""
     model = model_with()

@@ -222,14 +222,6 @@ def test_no_detection_above_an_unreachable_threshold(model):
     assert sample.pred_tracks.tracks == []
 
 
-def test_predict_in_bfloat16(model):
-    inputs, samples = batch(model, video(2), training=False)
-    with torch.autocast('cpu', dtype=torch.bfloat16):
-        sample, = model(inputs, samples, mode='predict')
-    for track in sample.pred_tracks.tracks:
-        assert 0 < track.score <= 1
-
-
 def test_tensor_mode_gives_every_frame(model):
     outs = model(torch.zeros(2, 3, 3, 64, 64), mode='tensor')
     assert [tuple(x.shape) for x in outs.cls_scores] == [

@@ -1,0 +1,40 @@
+"""The losses of every system, and their gradients, in bfloat16."""
+import pytest
+import torch
+
+from tests.fakes import tiny_instanceformer, tiny_seqformer, tiny_sipmask
+from tests.fakes.systems import SYSTEMS
+from tests.fakes.tiny_sipmask import batch
+
+#: Clips of two frames but for these.
+CLIPS = {'seqformer': tiny_seqformer.clip,
+         'seqformer-memcnp': tiny_seqformer.clip,
+         'instanceformer': tiny_instanceformer.clip}
+NAMES = [name for name in SYSTEMS if 'windows' not in name]
+
+
+def step(name, half):
+    """Losses of a fresh model, and all gradients in a row."""
+    model = SYSTEMS[name]().train()
+    torch.manual_seed(0)
+    clip = CLIPS.get(name, tiny_sipmask.clip)()
+    with torch.autocast('cpu', dtype=torch.bfloat16, enabled=half):
+        losses = model(*batch(model, clip), mode='loss')
+    losses = {k: v for k, v in losses.items() if 'loss' in k}
+    sum(losses.values()).backward()
+    return losses, torch.cat([p.grad.flatten() for p in model.parameters()
+                              if p.grad is not None])
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_losses_are_those_of_single_precision(name):
+    exact, gradient = step(name, half=False)
+    rough, other = step(name, half=True)
+    assert {v.dtype for v in rough.values()} == {torch.float32}
+    for key, value in exact.items():
+        # A number of bfloat16 has 8 bits, a logit some roundings.
+        assert rough[key].item() == pytest.approx(
+            value.item(), rel=.03), key
+    assert other.isfinite().all()
+    assert torch.cosine_similarity(gradient, other, dim=0) > .99
+    assert not torch.equal(gradient, other)  # it was another precision
