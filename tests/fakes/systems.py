@@ -7,6 +7,7 @@ from torch import nn
 from tests.fakes import (
     tiny_idol,
     tiny_instanceformer,
+    tiny_minvis,
     tiny_seqformer,
     tiny_sipmask,
 )
@@ -38,4 +39,5 @@ SYSTEMS: dict[str, tuple[Callable[[], Any], Callable[[], tuple]]] = {
         tiny_seqformer.clip),
     'instanceformer': (tiny_instanceformer.tiny_model,
                        tiny_instanceformer.clip),
+    'minvis': (tiny_minvis.tiny_model, tiny_sipmask.clip),
 }

@@ -31,7 +31,8 @@ SYSTEMS = {
                        lambda rank: tiny_sipmask.clip(seed=rank)),
     'idol': (lambda: idol(loss_embed=dict(negative_ratio=100)),
              lambda rank: tiny_sipmask.clip(seed=rank)),
-    'idol-memcnp': (lambda: idol(file=tiny_idol.MEMCNP),
+    'idol-memcnp': (lambda: idol(memcnp=dict(
+        type='MemCNP', num_items=8, rate=.9)),
                     lambda rank: tiny_sipmask.clip(seed=rank)),
     'seqformer': (tiny_seqformer.tiny_model,
                   lambda rank: tiny_seqformer.clip(
