@@ -1,9 +1,8 @@
-"""Every system, small, with a clip that trains it."""
+"""Every system, small enough for a test, with 3 classes."""
 from collections.abc import Callable
 from typing import Any
 
-from torch import nn
-
+from mmvis_memcnp.models.vis import VIS
 from tests.fakes import (
     tiny_idol,
     tiny_instanceformer,
@@ -14,6 +13,7 @@ from tests.fakes import (
 
 _WINDOW = dict(type='ClipMatching', length=3, stride=2)
 
+<<<<<<< HEAD
 
 def _idol_memcnp() -> nn.Module:
     model = tiny_idol.tiny_model(
@@ -40,4 +40,29 @@ SYSTEMS: dict[str, tuple[Callable[[], Any], Callable[[], tuple]]] = {
     'instanceformer': (tiny_instanceformer.tiny_model,
                        tiny_instanceformer.clip),
     'minvis': (tiny_minvis.tiny_model, tiny_sipmask.clip),
+=======
+#: Makes the model, in training mode, always with the same weights.
+SYSTEMS: dict[str, Callable[[], Any]] = {
+    'sipmask': lambda: tiny_sipmask.tiny_model('sipmask'),
+    'sipmask-memcnp': tiny_sipmask.tiny_model,
+    'idol': tiny_idol.tiny_model,
+    'idol-memcnp': lambda: tiny_idol.tiny_model(file=tiny_idol.MEMCNP),
+    'seqformer': tiny_seqformer.tiny_model,
+    'seqformer-memcnp': lambda: tiny_seqformer.tiny_model(
+        file=tiny_seqformer.MEMCNP),
+    'seqformer in windows': lambda: tiny_seqformer.tiny_model(window=_WINDOW),
+    'instanceformer': tiny_instanceformer.tiny_model,
+    'minvis': tiny_minvis.tiny_model,
+>>>>>>> main
 }
+
+
+def build(name: str) -> VIS:
+    """A system in eval mode."""
+    return SYSTEMS[name]().eval()
+
+
+def clip_of(name: str) -> tuple:
+    """A clip with its annotations that trains a system."""
+    fake = tiny_seqformer if name.startswith('seqformer') else tiny_sipmask
+    return fake.clip()

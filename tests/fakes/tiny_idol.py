@@ -10,16 +10,20 @@ from mmengine.registry import init_default_scope
 import mmvis_memcnp  # noqa: F401  before mmdet: it fixes its imports
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs/_base_/models'
+PLAIN = CONFIGS / 'idol_r18_small.py'
+#: With the memory, by whatever keys a config has it.
+MEMCNP = CONFIGS.parents[1] / 'idol/idol-memcnp_r18_movingshapes.py'
 
 
-def tiny_config(**options):
+def tiny_config(file=PLAIN, **options):
     """Config of a small model of 3 classes; the frozen statistics of its
     batch norm keep the images of a batch apart.
 
     Args:
+        file: the config that is scaled down.
         options: overrides of the model, merged.
     """
-    cfg = Config.fromfile(CONFIGS / 'idol_r18_small.py')
+    cfg = Config.fromfile(file)
     layers = dict(num_layers=2, embed_dims=32, num_heads=4,
                   feedforward_channels=32)
     cfg.merge_from_dict(

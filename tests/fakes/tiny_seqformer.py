@@ -19,11 +19,18 @@ CONFIGS = Path(__file__).resolve().parents[2] / 'configs/_base_/models'
 OBJECTS = [[(3, 0, 4, 6, 30, 40), (8, 2, 34, 10, 60, 50)],
            [(8, 2, 30, 12, 56, 52)],
            [(3, 0, 6, 6, 32, 40), (8, 2, 28, 12, 54, 52)]]
+#: With the memory, by whatever keys a config has it.
+MEMCNP = CONFIGS.parents[1] / 'seqformer/seqformer-memcnp_r18_movingshapes.py'
 
 
-def tiny_config(**model):
-    """Model config of 3 classes and 12 queries; settings are replaced."""
-    cfg = Config.fromfile(CONFIGS / 'seqformer_r18_small.py')
+def tiny_config(file=CONFIGS / 'seqformer_r18_small.py', **model):
+    """Model config of 3 classes and 12 queries; settings are replaced.
+
+    Args:
+        file: the config that is scaled down.
+        model: settings.
+    """
+    cfg = Config.fromfile(file)
     parts = dict(num_layers=2, embed_dims=32, num_heads=4,
                  feedforward_channels=48, dropout=0.)
     cfg.merge_from_dict(

@@ -3,14 +3,14 @@ import pytest
 import torch
 
 from mmvis_memcnp.results import decode_masks
-from tests.fakes.systems import SYSTEMS
+from tests.fakes.systems import SYSTEMS, clip_of
 from tests.fakes.tiny_mask2former import tiny_segmenter
 from tests.fakes.tiny_sipmask import batch, noise, total, video
 
 
 @pytest.fixture(params=SYSTEMS)
 def system(request):
-    return SYSTEMS[request.param]
+    return SYSTEMS[request.param], lambda: clip_of(request.param)
 
 
 def step(system, device, dtype=None):
