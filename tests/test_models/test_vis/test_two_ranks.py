@@ -4,19 +4,20 @@ import torch
 from mmengine.config import Config
 from torch.nn.parallel import DistributedDataParallel
 
-from tests.fakes import tiny_idol, tiny_seqformer, tiny_sipmask
+from tests.fakes import tiny_idol, tiny_minvis, tiny_seqformer, tiny_sipmask
 from tests.fakes import tiny_instanceformer as tiny_former
 from tests.fakes.tiny_sipmask import CONFIGS, batch
 from tests.fakes.two_ranks import on_two_ranks
 
+RAND = torch.rand
 #: As tools/train.py wraps the model.
 UNUSED = Config.fromfile(
     CONFIGS.parent / 'default_runtime.py').find_unused_parameters
 
 
 def idol(**options):
-    """One query an object, and every negative: what is divided by the number
-    of pairs of a device, and what is drawn, is the same for all ranks."""
+    """One query an object: what is divided by the number of pairs of a
+    device is divided by the same on all ranks."""
     return tiny_idol.tiny_model(
         matcher=dict(topk=1), positive_topk=1, **options)
 
@@ -29,9 +30,9 @@ SYSTEMS = {
                 lambda rank: tiny_sipmask.clip(seed=rank)),
     'sipmask-memcnp': (tiny_sipmask.tiny_model,
                        lambda rank: tiny_sipmask.clip(seed=rank)),
-    'idol': (lambda: idol(loss_embed=dict(negative_ratio=100)),
-             lambda rank: tiny_sipmask.clip(seed=rank)),
-    'idol-memcnp': (lambda: idol(file=tiny_idol.MEMCNP),
+    'idol': (idol, lambda rank: tiny_sipmask.clip(seed=rank)),
+    'idol-memcnp': (lambda: idol(memcnp=dict(
+        type='MemCNP', num_items=8, rate=.9)),
                     lambda rank: tiny_sipmask.clip(seed=rank)),
     'seqformer': (tiny_seqformer.tiny_model,
                   lambda rank: tiny_seqformer.clip(
@@ -39,11 +40,20 @@ SYSTEMS = {
     'instanceformer': (tiny_former.tiny_model,
                        lambda rank: tiny_former.clip(
                            *[tiny_former.OBJECTS[rank:]] * 2, seed=rank)),
+    'minvis': (tiny_minvis.tiny_model,
+               lambda rank: tiny_sipmask.clip(seed=rank)),
 }
 #: Compares the objects of a device with each other, or divides by their
 #: number: left out.
 CONTRAST = {'sipmask-memcnp': 'loss_match', 'idol-memcnp': 'loss_track',
             'instanceformer': 'loss_contrast'}
+
+
+def same_draws(*shape, **options):
+    """Stands for torch.rand: the same for each row of the batch."""
+    first, *rest = shape if isinstance(shape[0], int) else shape[0]
+    row = RAND(rest, generator=torch.Generator().manual_seed(0))
+    return row.expand(first, *rest).clone()
 
 
 def step(name, ranks, parallel=False):
@@ -52,7 +62,10 @@ def step(name, ranks, parallel=False):
     model = build()
     trained = DistributedDataParallel(
         model, find_unused_parameters=UNUSED) if parallel else model
-    losses = trained(*batch(model, *map(clip, ranks)), mode='loss')
+    clips = batch(model, *map(clip, ranks))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch, 'rand', same_draws)
+        losses = trained(*clips, mode='loss')
     losses = {k: v * (k != CONTRAST.get(name)) for k, v in losses.items()
               if 'loss' in k}
     sum(losses.values()).backward()
