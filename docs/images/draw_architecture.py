@@ -155,11 +155,13 @@ def classes() -> str:
 
     page.box(40, 182, 220, 62, 'OnlineVIS', (
         'detections, then a tracker',), BLUE)
-    page.box(390, 182, 220, 62, 'InstanceFormer', (
-        'queries are passed to the next frame',), BLUE)
+    page.box(290, 182, 190, 62, 'InstanceFormer', (
+        'queries are passed on',), BLUE)
+    page.box(500, 182, 180, 62, 'MinVIS', (
+        'rows of queries, a tracker',), BLUE)
     page.box(700, 182, 240, 62, 'ClipVIS', (
         'several frames: decode',), BLUE)
-    for x, end in ((150, 430), (500, 500), (820, 570)):
+    for x, end in ((150, 430), (385, 475), (590, 525), (820, 570)):
         page.arrow((x, 182), (x, 152), (end, 152), (end, 122), tip='open')
     page.box(40, 284, 100, 40, 'SipMaskVIS', (), BLUE)
     page.box(160, 284, 100, 40, 'IDOL', (), BLUE)
@@ -170,10 +172,12 @@ def classes() -> str:
 
     page.box(300, 284, 200, 62, 'DetectionTracker', (
         'CueTracker, GreedyTracker',), SAND)
-    page.arrow((260, 213), (320, 213), (320, 284))
-    page.text(326, 262, 'tracker', 11, colour=GREY, anchor='start')
+    page.arrow((240, 244), (240, 264), (320, 264), (320, 284))
+    page.text(326, 278, 'tracker', 11, colour=GREY, anchor='start')
     page.box(530, 284, 200, 62, 'RowTracker', (
         'N queries stay N queries',), SAND)
+    page.arrow((610, 244), (610, 284))
+    page.text(616, 262, 'tracker', 11, colour=GREY, anchor='start')
     page.box(300, 392, 200, 62, 'Association', (
         'CueAssociation, Bi-softmax ...',), SAND)
     page.box(530, 392, 200, 62, 'Memory', (
