@@ -5,9 +5,13 @@ import pytest
 import torch
 from mmdet.registry import MODELS
 from mmengine.config import Config
+from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
+from torch import nn
 
 from mmvis_memcnp.datasets.class_counts import sync_classes
+
+from .trees import build, config_of
 
 MODELS_DIR = Path(__file__).resolve().parents[2] / 'configs/_base_/models'
 
@@ -49,3 +53,27 @@ def test_classes_follow_the_data():
                  train_dataloader=dict(dataset=dict(type='OVIS')))
     assert len(sync_classes(whole)) == 25
     assert cfg.model.segmenter.decoder.num_classes == 25
+
+
+@pytest.mark.parametrize('name', ['r50_8xb4', 'swin-l_16xb2'])
+def test_who_decays_and_how_fast_each_learns(name):
+    """Norms, embeddings and Swin's position biases do not decay; the backbone
+    learns at a tenth."""
+    name = f'minvis/minvis_{name}-6k_youtubevis2019'
+    model, cfg = build(name), config_of(name).optim_wrapper
+    groups = build_optim_wrapper(model, cfg).optimizer.param_groups
+    rates = {id(p): (g['lr'], g['weight_decay'])
+             for g in groups for p in g['params']}
+    still = {id(p) for module in model.modules() for p in module.parameters(
+        recurse=False) if isinstance(module, (
+            nn.LayerNorm, nn.GroupNorm, nn.Embedding))}
+    seen = set()
+    for key, parameter in model.named_parameters():
+        if not parameter.requires_grad:
+            continue
+        rate = 1e-5 if key.startswith('segmenter.backbone.') else 1e-4
+        fixed = id(parameter) in still or key.endswith('_bias_table')
+        assert rates[id(parameter)] == pytest.approx(
+            (rate, 0. if fixed else .05)), key
+        seen.add((rate, fixed))
+    assert len(seen) == (3 if 'r50' in name else 4)
