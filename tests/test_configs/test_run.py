@@ -209,7 +209,8 @@ def test_trains_and_predicts(name):
     sum(terms.values()).backward()
     parts = model.parts()
     reader = parts.get('neck') or parts['pixel_decoder']
-    assert next(reader.parameters()).grad.abs().sum() > 0
+    assert any(p.grad is not None and p.grad.any()
+               for p in reader.parameters())
     readouts = memory_of(model)
     assert bool(readouts) == memcnp
     assert all(p.grad.abs().sum() > 0 for p in readouts.values())
