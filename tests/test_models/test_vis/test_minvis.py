@@ -167,6 +167,17 @@ def test_odd_sizes(model, size):
     assert len(session.finish().tracks) > 0
 
 
+def test_two_videos_of_different_sizes(model):
+    """A batch of them is padded to one size; masks have the size of each."""
+    sizes = [(64, 64), (41, 90)]
+    found = model(*batch(model, *(video(2, size) for size in sizes),
+                         training=False), mode='predict')
+    for sample, size in zip(found, sizes, strict=True):
+        codes = [s for t in sample.pred_tracks.tracks
+                 for s in t.segmentations if s is not None]
+        assert codes and all(c['size'] == list(size) for c in codes)
+
+
 def test_empty_masks_are_no_results_but_count():
     """Nobody is seen in the second frame, and all are ranked there."""
     generator = torch.Generator().manual_seed(0)
