@@ -44,7 +44,7 @@ def done(request, tmp_path_factory):
     cfg.model = model_of(request.param)
     cfg.custom_imports.imports = ['mmvis_memcnp']
     cfg.dump(str(folder / 'config.py'))
-    torch.save(dict(state_dict=SYSTEMS[request.param][0]().state_dict(),
+    torch.save(dict(state_dict=SYSTEMS[request.param]().state_dict(),
                     meta=dict(dataset_meta=dict(classes=CLASSES))),
                folder / 'weights.pth')
     (folder / 'clip').mkdir()
