@@ -1,7 +1,7 @@
 """What a system says about one frame, and what of it leaves a session."""
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ from mmengine.structures import InstanceData
 from torch import Tensor
 
 from .masks import RLE, encode_masks
-from .pixels import MaskSource
+from .pixels import FrameMeta, MaskSource
 
 
 @dataclass
@@ -40,7 +40,7 @@ class FrameInstances:
     """
     ids: Tensor
     masks: MaskSource
-    meta: Mapping[str, Any]
+    meta: FrameMeta
     class_scores: Tensor | None = None
     logits: Tensor | None = None
     scores: Tensor | None = None

@@ -13,6 +13,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+#: Sizes of a frame by mmdet's names: ``img_shape``, ``ori_shape``,
+#: ``batch_input_shape``, ``scale_factor`` (x, y); and its ``frame_id``.
+FrameMeta = Mapping[str, Any]
+
 #: Masks at a time, which bounds the memory of full-size values.
 CHUNK = 32
 
@@ -35,7 +39,7 @@ class Canvas:
     stride: float
 
     @classmethod
-    def of(cls, meta: Mapping[str, Any], stride: float) -> Canvas:
+    def of(cls, meta: FrameMeta, stride: float) -> Canvas:
         """The canvas of a frame.
 
         Args:
@@ -140,7 +144,7 @@ class MaskSource:
             masks smaller. Defaults to 0.
     """
     values: Tensor | Callable[[Tensor], Tensor]
-    meta: Mapping[str, Any]
+    meta: FrameMeta
     way: str
     stride: float
     threshold: float = 0.

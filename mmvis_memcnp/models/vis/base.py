@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from ...results.filters import TrackFilter
 from ...results.frame import FrameInstances
+from ...results.pixels import FrameMeta
 from ...results.ranking import Ranking
 from ...results.sinks import Sink
 from .session import Session
@@ -68,7 +69,7 @@ class VIS(BaseModel):
         raise NotImplementedError
 
     def admit(self, state: Any, input_hw: tuple[int, int],
-              metas: Sequence[Mapping[str, Any]]) -> None:
+              metas: Sequence[FrameMeta]) -> None:
         """Refuse frames that the system cannot take, before any work.
 
         Args:
@@ -80,7 +81,7 @@ class VIS(BaseModel):
             ValueError: If they do not suit.
         """
 
-    def encode(self, frames: Tensor, metas: Sequence[Mapping[str, Any]]
+    def encode(self, frames: Tensor, metas: Sequence[FrameMeta]
                ) -> Sequence[Any]:
         """Everything that needs no other frame.
 
@@ -96,7 +97,7 @@ class VIS(BaseModel):
         raise NotImplementedError
 
     def advance(self, state: Any, item: Any,
-                meta: Mapping[str, Any]) -> list[FrameInstances]:
+                meta: FrameMeta) -> list[FrameInstances]:
         """Take the next frame.
 
         Args:

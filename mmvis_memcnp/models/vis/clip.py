@@ -10,7 +10,7 @@ from mmdet.registry import MODELS
 from mmengine.structures import InstanceData
 
 from ...results.frame import FrameInstances
-from ...results.pixels import MaskSource
+from ...results.pixels import FrameMeta, MaskSource
 from ..trackers.clip_matching import ClipMatching, ClipState
 from .base import VIS
 
@@ -18,7 +18,7 @@ from .base import VIS
 class _Held(NamedTuple):
     """A frame that is not settled."""
     encoded: Any
-    meta: Mapping[str, Any]
+    meta: FrameMeta
 
 
 @dataclass
@@ -80,7 +80,7 @@ class ClipVIS(VIS):
         self.max_bytes = max_bytes
 
     def decode(self, encoded: list[Any],
-               metas: list[Mapping[str, Any]]) -> InstanceData:
+               metas: list[FrameMeta]) -> InstanceData:
         """The instances of a run of frames.
 
         Args:
@@ -109,7 +109,7 @@ class ClipVIS(VIS):
                            int(video_meta.get('video_length', 0)))
 
     def admit(self, state: WindowState, input_hw: tuple[int, int],
-              metas: Sequence[Mapping[str, Any]]) -> None:
+              metas: Sequence[FrameMeta]) -> None:
         """See :meth:`VIS.admit`: one size, and not too long as a whole.
 
         A whole video whose length is known is refused at its first frame.
@@ -137,7 +137,7 @@ class ClipVIS(VIS):
                 'model.max_bytes.')
 
     def advance(self, state: WindowState, item: Any,
-                meta: Mapping[str, Any]) -> list[FrameInstances]:
+                meta: FrameMeta) -> list[FrameInstances]:
         """See :meth:`VIS.advance`: runs the window that is complete now."""
         state.held.append(_Held(item, meta))
         stop = state.next + self._matching.length
@@ -183,7 +183,7 @@ class ClipVIS(VIS):
         return settled
 
     def instances(self, tracked: InstanceData,
-                  meta: Mapping[str, Any]) -> FrameInstances:
+                  meta: FrameMeta) -> FrameInstances:
         """The value of a frame.
 
         Every identity that a window over this frame has is in it, also with

@@ -1,7 +1,7 @@
 """IDOL: queries of single frames, told apart by contrastive embeddings."""
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -12,7 +12,7 @@ from mmengine.structures import InstanceData
 from torch import Tensor
 
 from ...results.frame import FrameInstances
-from ...results.pixels import MaskSource
+from ...results.pixels import FrameMeta, MaskSource
 from ..layers.greedy_nms import class_nms, mask_nms
 from ..matching import Queries
 from ..memcnp import merge_settings
@@ -156,7 +156,7 @@ class IDOL(OnlineVIS):
                 decoded.boxes[-1], self.segmenter.mask_features(encoded))
 
     # -- inference --------------------------------------------------------
-    def encode(self, frames: Tensor, metas: Sequence[Mapping[str, Any]]
+    def encode(self, frames: Tensor, metas: Sequence[FrameMeta]
                ) -> list[InstanceData]:
         """Detections of each frame, best first.
 
@@ -213,7 +213,7 @@ class IDOL(OnlineVIS):
         return chosen[class_nms(corners, labels[chosen], self.box_nms_iou)]
 
     def detections(self, found: InstanceData,
-                   meta: Mapping[str, Any]) -> InstanceData:
+                   meta: FrameMeta) -> InstanceData:
         """What is left of candidates after NMS of their masks.
 
         Args:
@@ -238,7 +238,7 @@ class IDOL(OnlineVIS):
         return found
 
     def instances(self, tracked: InstanceData,
-                  meta: Mapping[str, Any]) -> FrameInstances:
+                  meta: FrameMeta) -> FrameInstances:
         """See :meth:`OnlineVIS.instances`."""
         return FrameInstances(
             tracked.instances_id,

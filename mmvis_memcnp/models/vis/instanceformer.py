@@ -13,7 +13,7 @@ from mmdet.utils import reduce_mean
 from torch import Tensor
 
 from ...results.frame import FrameInstances
-from ...results.pixels import WAYS_BACK, MaskSource
+from ...results.pixels import WAYS_BACK, FrameMeta, MaskSource
 from ..matching import Queries
 from ..segmenters.deformable import (
     ClassHistory,
@@ -70,7 +70,7 @@ class WaitingFrame(NamedTuple):
     features: Tensor
     queries: Tensor
     points: Tensor
-    meta: Mapping[str, Any]
+    meta: FrameMeta
 
 
 @dataclass
@@ -352,13 +352,13 @@ class InstanceFormer(VIS):
         """See :meth:`VIS.begin`."""
         return VideoState()
 
-    def encode(self, frames: Tensor, metas: Sequence[Mapping[str, Any]]
+    def encode(self, frames: Tensor, metas: Sequence[FrameMeta]
                ) -> list[tuple[EncodedFrames, Tensor]]:
         """See :meth:`VIS.encode`."""
         return self.segmenter.items(frames, metas)
 
     def advance(self, state: VideoState, item: tuple[EncodedFrames, Tensor],
-                meta: Mapping[str, Any]) -> list[FrameInstances]:
+                meta: FrameMeta) -> list[FrameInstances]:
         """See :meth:`VIS.advance`.
 
         The first frames are held back until the instances are chosen.

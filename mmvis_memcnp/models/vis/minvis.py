@@ -13,7 +13,7 @@ from mmdet.structures import TrackDataSample
 from torch import Tensor
 
 from ...results.frame import FrameInstances
-from ...results.pixels import MaskSource
+from ...results.pixels import FrameMeta, MaskSource
 from ..matching import Queries
 from ..segmenters.mask2former import FrameQueries
 from ..trackers import RowState, reorder
@@ -108,14 +108,14 @@ class MinVIS(VIS):
         """See :meth:`VIS.begin`."""
         return MinVISState(self.tracker.start())
 
-    def encode(self, frames: Tensor, metas: Sequence[Mapping[str, Any]]
+    def encode(self, frames: Tensor, metas: Sequence[FrameMeta]
                ) -> list[FrameQueries]:
         """See :meth:`VIS.encode`."""
         found = self.segmenter(frames)
         return [found.frames(slice(t, t + 1)) for t in range(len(frames))]
 
     def advance(self, state: MinVISState, item: FrameQueries,
-                meta: Mapping[str, Any]) -> list[FrameInstances]:
+                meta: FrameMeta) -> list[FrameInstances]:
         """See :meth:`VIS.advance`: every frame is settled at once."""
         order, state.rows = self.tracker.step(state.rows, item.queries[-1])
         embeds = reorder(item.mask_embeds[-1], order)[0]

@@ -10,6 +10,7 @@ from mmengine.structures import InstanceData
 from torch import Tensor
 
 from ...results.frame import FrameInstances
+from ...results.pixels import FrameMeta
 from .base import VIS
 
 
@@ -39,7 +40,7 @@ class OnlineVIS(VIS):
         super().__init__(**kwargs)
         self.tracker = MODELS.build(tracker) if tracker else None
 
-    def encode(self, frames: Tensor, metas: Sequence[Mapping[str, Any]]
+    def encode(self, frames: Tensor, metas: Sequence[FrameMeta]
                ) -> list[InstanceData]:
         """Detections of each frame, best first.
 
@@ -55,7 +56,7 @@ class OnlineVIS(VIS):
         raise NotImplementedError
 
     def instances(self, tracked: InstanceData,
-                  meta: Mapping[str, Any]) -> FrameInstances:
+                  meta: FrameMeta) -> FrameInstances:
         """The value of a frame.
 
         Args:
@@ -72,7 +73,7 @@ class OnlineVIS(VIS):
         return OnlineState(self.tracker.start())
 
     def advance(self, state: OnlineState, item: InstanceData,
-                meta: Mapping[str, Any]) -> list[FrameInstances]:
+                meta: FrameMeta) -> list[FrameInstances]:
         """See :meth:`VIS.advance`: every frame is settled at once."""
         return [self.instances(self.associate(state, item), meta)]
 

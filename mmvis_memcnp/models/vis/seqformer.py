@@ -5,7 +5,7 @@ Wu et al., ECCV 2022.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -16,6 +16,7 @@ from mmdet.utils import reduce_mean
 from mmengine.structures import InstanceData
 from torch import Tensor
 
+from ...results.pixels import FrameMeta
 from ..matching import Queries
 from ..memcnp.hosts.queries import ClipRules, frame_truth, query_key
 from ..segmenters.deformable import DecodedClips, EncodedFrames, input_hw
@@ -159,13 +160,13 @@ class SeqFormer(ClipVIS):
                 frames, device=clip.device))
 
     # -- inference ------------------------------------------------------
-    def encode(self, frames: Tensor, metas: Sequence[Mapping[str, Any]]
+    def encode(self, frames: Tensor, metas: Sequence[FrameMeta]
                ) -> list[Any]:
         """See :meth:`VIS.encode`."""
         return self.segmenter.items(frames, metas)
 
     def decode(self, encoded: list[Any],
-               metas: list[Mapping[str, Any]]) -> InstanceData:
+               metas: list[FrameMeta]) -> InstanceData:
         """See :meth:`ClipVIS.decode`; the best queries, best first."""
         parts, features = zip(*encoded, strict=True)
         decoded = self.decode_clips(join_frames(parts), 1)

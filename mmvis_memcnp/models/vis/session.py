@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ...results.filters import TrackFilter
 from ...results.frame import FrameInstances
+from ...results.pixels import FrameMeta
 from ...results.ranking import Ranking
 from ...results.sinks import Sink
 from ...results.store import TrackStore, VideoResult
@@ -26,15 +27,15 @@ class System(Protocol):
         """The state of a video."""
 
     def admit(self, state: Any, input_hw: tuple[int, int],
-              metas: Sequence[Mapping[str, Any]]) -> None:
+              metas: Sequence[FrameMeta]) -> None:
         """Refuse what the system cannot take."""
 
-    def encode(self, frames: Tensor, metas: Sequence[Mapping[str, Any]]
+    def encode(self, frames: Tensor, metas: Sequence[FrameMeta]
                ) -> Sequence[Any]:
         """An item a frame."""
 
     def advance(self, state: Any, item: Any,
-                meta: Mapping[str, Any]) -> list[FrameInstances]:
+                meta: FrameMeta) -> list[FrameInstances]:
         """Frames that are settled by the next one."""
 
     def drain(self, state: Any) -> list[FrameInstances]:
@@ -83,7 +84,7 @@ class Session:
 
     @torch.no_grad()
     def step(self, frames: Tensor,
-             metas: Sequence[Mapping[str, Any]]) -> list[InstanceData]:
+             metas: Sequence[FrameMeta]) -> list[InstanceData]:
         """Take the next frames.
 
         Args:
@@ -126,7 +127,7 @@ class Session:
         return results
 
     @torch.no_grad()
-    def take(self, item: Any, meta: Mapping[str, Any]) -> list[InstanceData]:
+    def take(self, item: Any, meta: FrameMeta) -> list[InstanceData]:
         """Take the next frame, encoded already.
 
         Args:

@@ -1,7 +1,7 @@
 """SipMask-VIS, and SipMask with MemCNP: the head decides which."""
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -11,7 +11,7 @@ from mmengine.structures import InstanceData
 from torch import Tensor
 
 from ...results.frame import FrameInstances
-from ...results.pixels import MaskSource
+from ...results.pixels import FrameMeta, MaskSource
 from ..truth.ground_truth import clip_frames, collect_ground_truth
 from .online import OnlineVIS
 
@@ -75,13 +75,13 @@ class SipMaskVIS(OnlineVIS):
             collect_ground_truth(key_frames, inputs.device),
             collect_ground_truth(ref_frames, inputs.device, with_masks=False))
 
-    def encode(self, frames: Tensor, metas: Sequence[Mapping[str, Any]]
+    def encode(self, frames: Tensor, metas: Sequence[FrameMeta]
                ) -> list[InstanceData]:
         """See :meth:`OnlineVIS.encode`."""
         return self.bbox_head.predict(self.extract_feat(frames), metas)
 
     def instances(self, tracked: InstanceData,
-                  meta: Mapping[str, Any]) -> FrameInstances:
+                  meta: FrameMeta) -> FrameInstances:
         """See :meth:`OnlineVIS.instances`."""
         return FrameInstances(
             tracked.instances_id,
