@@ -5,11 +5,7 @@ import pytest
 import torch
 
 from mmvis_memcnp.results import FileSink, MemorySink, decode_masks
-<<<<<<< HEAD
-from tests.fakes.systems import SYSTEMS
-=======
 from tests.fakes.systems import SYSTEMS, build
->>>>>>> main
 from tests.fakes.tiny_sipmask import batch, video
 
 LENGTH, AT = 6, 3
@@ -18,11 +14,7 @@ LENGTH, AT = 6, 3
 @pytest.fixture(scope='module', params=SYSTEMS)
 def system(request):
     """A model, frames and their metas."""
-<<<<<<< HEAD
-    model = SYSTEMS[request.param][0]().eval()
-=======
     model = build(request.param)
->>>>>>> main
     inputs, (sample, ) = batch(model, video(LENGTH), training=False)
     return model, inputs[0], [f.metainfo for f in sample.video_data_samples]
 

@@ -25,11 +25,7 @@ def clip(step):
 SYSTEMS = {
     'a parameter': (tiny_sipmask.tiny_model, clip),
     'a buffer': (lambda: tiny_idol.tiny_model(
-<<<<<<< HEAD
-        memcnp=dict(type='MemCNP', num_items=8, rate=.5)), clip),
-=======
         file=tiny_idol.MEMCNP, memcnp=dict(rate=.5)), clip),
->>>>>>> main
     'a full reference set': (lambda: cnp(num_items=3), clip),
     'a reference set to fill': (lambda: cnp(num_items=300), clip),
 }
