@@ -22,18 +22,18 @@ from tests.fakes.tiny_sipmask import noise
 DEMO = tiny_sipmask.CONFIGS.parents[2] / 'demo/video_demo.py'
 LENGTH, SIZE = 7, (48, 64)
 #: Of the last two, results come later than frames.
-NAMES = ['idol', 'idol-memcnp', 'seqformer-memcnp', 'instanceformer']
+NAMES = ['idol', 'idol-memcnp', 'seqformer in windows', 'instanceformer']
 
 
 def model_of(name):
     """Config of a system of the fakes."""
-    memcnp = dict(memcnp=dict(type='MemCNP', num_items=8))
-    if name == 'seqformer-memcnp':
+    if name == 'seqformer in windows':
         return tiny_seqformer.tiny_config(
-            window=dict(type='ClipMatching', length=3, stride=2), **memcnp)
+            window=dict(type='ClipMatching', length=3, stride=2))
     if name == 'instanceformer':
         return tiny_instanceformer.tiny_config().model
-    return tiny_idol.tiny_config(**(memcnp if 'memcnp' in name else {})).model
+    file = tiny_idol.MEMCNP if 'memcnp' in name else tiny_idol.PLAIN
+    return tiny_idol.tiny_config(file).model
 
 
 @pytest.fixture(scope='module', params=NAMES)

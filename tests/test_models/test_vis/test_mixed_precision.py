@@ -2,31 +2,23 @@
 import pytest
 import torch
 
-from tests.fakes import tiny_instanceformer, tiny_seqformer, tiny_sipmask
-from tests.fakes.systems import SYSTEMS
+from tests.fakes.systems import SYSTEMS, clip_of
 from tests.fakes.tiny_sipmask import batch
-
-#: Clips of two frames but for these.
-CLIPS = {'seqformer': tiny_seqformer.clip,
-         'seqformer-memcnp': tiny_seqformer.clip,
-         'instanceformer': tiny_instanceformer.clip}
-NAMES = [name for name in SYSTEMS if 'windows' not in name]
 
 
 def step(name, half):
     """Losses of a fresh model, and all gradients in a row."""
     model = SYSTEMS[name]().train()
     torch.manual_seed(0)
-    clip = CLIPS.get(name, tiny_sipmask.clip)()
     with torch.autocast('cpu', dtype=torch.bfloat16, enabled=half):
-        losses = model(*batch(model, clip), mode='loss')
+        losses = model(*batch(model, clip_of(name)), mode='loss')
     losses = {k: v for k, v in losses.items() if 'loss' in k}
     sum(losses.values()).backward()
     return losses, torch.cat([p.grad.flatten() for p in model.parameters()
                               if p.grad is not None])
 
 
-@pytest.mark.parametrize('name', NAMES)
+@pytest.mark.parametrize('name', SYSTEMS)
 def test_losses_are_those_of_single_precision(name):
     exact, gradient = step(name, half=False)
     rough, other = step(name, half=True)

@@ -31,8 +31,7 @@ SYSTEMS = {
     'sipmask-memcnp': (tiny_sipmask.tiny_model,
                        lambda rank: tiny_sipmask.clip(seed=rank)),
     'idol': (idol, lambda rank: tiny_sipmask.clip(seed=rank)),
-    'idol-memcnp': (lambda: idol(memcnp=dict(
-        type='MemCNP', num_items=8, rate=.9)),
+    'idol-memcnp': (lambda: idol(file=tiny_idol.MEMCNP),
                     lambda rank: tiny_sipmask.clip(seed=rank)),
     'seqformer': (tiny_seqformer.tiny_model,
                   lambda rank: tiny_seqformer.clip(
