@@ -223,7 +223,7 @@ class VISInferencer:
 
     def _load(self, path: str, weights: dict[str, torch.Tensor]) -> None:
         """Load weights strictly."""
-        check_converted(weights)
+        check_converted(weights, self.model.state_dict())
         report = compare_keys(weights, self.model.state_dict())
         if report.missing or report.unexpected or report.reshaped:
             raise ValueError(

@@ -31,13 +31,18 @@ def guess_system(names: Iterable[str]) -> str | None:
                  if key_map.marker in names), None)
 
 
-def check_converted(names: Iterable[str]) -> None:
-    """Insist that tensors have no names that a key map knows.
+def check_converted(names: Iterable[str], own: Iterable[str]) -> None:
+    """Insist that tensors have no names that only a key map knows.
+
+    Args:
+        names: Of the tensors of a checkpoint.
+        own: Of the tensors of the model. A name that both have says nothing:
+            some of our names are those of the official code.
 
     Raises:
         UserError: naming the command that gives them those of today.
     """
-    system = guess_system(names)
+    system = guess_system(set(names) - set(own))
     if system is not None:
         raise UserError(
             f'The tensors of the checkpoint have the names of {system!r}, not '

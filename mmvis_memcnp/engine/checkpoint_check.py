@@ -182,9 +182,9 @@ class CheckpointCheckHook(Hook):
                 'The checkpoint given to --resume holds weights alone, not '
                 'the state of a training: start a new one from them with '
                 '--cfg-options load_from=CHECKPOINT.')
-        check_converted(checkpoint['state_dict'])
         model = runner.model
         model = model.module if is_model_wrapper(model) else model
+        check_converted(checkpoint['state_dict'], model.state_dict())
         name = type(model).__name__
         if not self.strict:
             for prefix, module in model.named_modules():
