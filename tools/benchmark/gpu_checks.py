@@ -91,7 +91,8 @@ class _Counter:
         """Called by pytest for each phase of each test."""
         if report.failed:
             error = str(report.longrepr).strip().splitlines()
-            self.failed[report.nodeid.split('::')[-1]] = error[-1][:200]
+            self.failed[report.nodeid.split('::')[-1]] = '\n'.join(
+                error[-15:])[-1000:]
         self.passed += report.when == 'call' and report.passed
 
 
@@ -262,10 +263,11 @@ def main() -> None:
     for item in args.items:
         note(begin=item)
         begin = time.perf_counter()
-        if device.type == 'cuda':
-            torch.cuda.empty_cache()
-            torch.cuda.reset_peak_memory_stats(device)
         try:
+            if device.type == 'cuda':
+                torch.cuda.init()  # there are no statistics before
+                torch.cuda.empty_cache()
+                torch.cuda.reset_peak_memory_stats(device)
             row = run(item, device, args.tiny)
         except Exception as error:  # whatever a check raises: it failed
             said = f'{type(error).__name__}: {error}'

@@ -142,8 +142,13 @@ def same_at_inference(segmenter: Mask2FormerSegmenter, frames: Tensor,
     """The last layer alone, as a session asks for it, is the same."""
     found = segmenter.eval()(frames)
     for ours, all_layers in zip(found[:-1], expected[:-1], strict=True):
-        if ours is not None and not torch.equal(ours, all_layers[-1:]):
-            raise AssertionError('training and inference differ')
+        if ours is None:
+            continue
+        # On a GPU a product of fewer rows may be summed in another order.
+        scale = float(all_layers[-1:].abs().max())
+        torch.testing.assert_close(
+            ours, all_layers[-1:], rtol=0,
+            atol=1e-5 * scale if ours.is_cuda else 0)
 
 
 def losses(fixture: Fixture, part: str) -> dict[str, np.ndarray]:
