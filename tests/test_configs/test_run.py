@@ -209,8 +209,8 @@ def test_trains_and_predicts(name):
     sum(terms.values()).backward()
     parts = model.parts()
     reader = parts.get('neck') or parts['pixel_decoder']
-    assert any(p.grad is not None and p.grad.any()
-               for p in reader.parameters())
+    first = next(p for p in reader.parameters() if p.dim() == 4)
+    assert first.grad.abs().sum() > 0
     readouts = memory_of(model)
     assert bool(readouts) == memcnp
     assert all(p.grad.abs().sum() > 0 for p in readouts.values())

@@ -2,11 +2,8 @@
 import contextlib
 import io
 import json
-import os
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +16,7 @@ from pycocotools import mask as coco_mask
 
 from mmvis_memcnp.datasets.class_counts import class_counts, sync_classes
 from mmvis_memcnp.datasets.moving_shapes.generate import generate
-from tests.fakes.programs import run_program
+from tests.fakes.programs import forget_runs, run_program
 
 from .pages import PAGES, ROOT, blocks
 
@@ -121,24 +118,8 @@ def check_config(text: str, folder: Path) -> None:
 
 
 def run_block(language: str, text: str, folder: Path) -> str:
-    """Run a block as a reader would in the root of the repository.
-
-    Returns:
-        str: What it prints.
-    """
-    command = [sys.executable, '-c', text] if language == 'python' else [
-        'bash', '-euc', shrink(text)]
-    path = f'{Path(sys.executable).parent}{os.pathsep}{os.environ["PATH"]}'
-    env = dict(os.environ, PATH=path, OMP_NUM_THREADS='1',
-               PYTHONPATH=str(ROOT))
-    done = subprocess.run(
-        command, cwd=folder, env=env, capture_output=True, text=True)
-    assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
-    return done.stdout
-
-
-def run_here(language: str, text: str, folder: Path) -> str:
-    """The same in this process, which saves the imports.
+    """Run a block as a reader would in the root of the repository, but in
+    this process, which saves the imports.
 
     Returns:
         str: What it prints.
@@ -150,8 +131,11 @@ def run_here(language: str, text: str, folder: Path) -> str:
         return printed.getvalue()
     printed = io.StringIO()
     for line in shrink(text).replace('\\\n', ' ').splitlines():
+        line = re.sub(r'\$\(cat (\S+)\)',
+                      lambda found: (folder / found[1]).read_text(), line)
         python, tool, *args = shlex.split(line)
         assert python == 'python'
+        forget_runs()
         done = run_program(folder / tool, *args, cwd=folder)
         assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
         printed.write(done.stdout)
@@ -168,12 +152,11 @@ def test_recipes(page: str, tmp_path: Path) -> None:
         make_own_data(tmp_path)
     if 'GT.json' in texts or 'calibration.py' in texts:
         make_shapes(tmp_path)
-    run = run_block if page == 'README.md' else run_here
     for language, text in blocks(page):
         if language == 'python' and text.startswith('_base_ = '):
             check_config(text, tmp_path)
             continue
-        printed = run(language, text, tmp_path)
+        printed = run_block(language, text, tmp_path)
         if 'video_demo' in text:
             out, = re.findall(r'--out-dir (\S+)', text)
             assert list((tmp_path / out).glob('*.mp4'))

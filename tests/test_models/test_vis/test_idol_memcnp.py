@@ -193,21 +193,6 @@ def test_matching_on_the_scale_of_training(trained):
     assert trained.tracker.memory.normalize
 
 
-def test_memory_does_not_grow_with_the_video():
-    model = memcnp_model().eval()
-    sizes = []
-    for frames in (40, 160):
-        torch.manual_seed(0)
-        session, shape = model.session(), (32, 32)
-        for t in range(frames):
-            session.step(torch.randn(1, 3, *shape), [
-                dict(img_shape=shape, ori_shape=shape, frame_id=t)])
-        assert len(session.state.tracks) <= 12 * 10
-        assert len(session.filter._doubtful) <= 12 * 3
-        sizes.append(session.state.tracks.memory.recent.shape[2:])
-    assert sizes[0] == sizes[1]
-
-
 def test_the_key_replaces_the_contrast_of_the_host(trained):
     """One key over a config that has the host's own."""
     assert tiny_model().loss_embed is not None
