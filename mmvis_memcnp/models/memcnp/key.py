@@ -79,4 +79,8 @@ def split_key(memcnp: Mapping[str, Any], **defaults: dict) -> MemCNPKey:
                                          default['type']) == default['type']:
             rule = {**default, **rule}
         training[name] = rule
+    # The loss measures in the unit that the results are read in.
+    if training.get('loss') and 'box_unit' in module:
+        training['loss'] = {**training['loss'],
+                            'box_unit': module['box_unit']}
     return MemCNPKey(module, training, tracker)

@@ -188,7 +188,9 @@ class IDOL(OnlineVIS):
                 mask_logits=self.mask_logits(features, decoded, image_wh,
                                              where))
             if decoded.sigmas is not None:
-                found.box_sigmas = decoded.sigmas[-1, t, query]
+                found.box_sigmas = self.memcnp.frame_sigmas(
+                    decoded.sigmas[-1, t, query],
+                    bbox_cxcywh_to_xyxy(found.boxes))
             results.append(self.detections(found, meta))
         return results
 
