@@ -99,6 +99,7 @@ class MemoryBank(nn.Module):
             the similarity or readout unknown.
     """
     items: Tensor
+    usage: Tensor | None
 
     def __init__(self,
                  num_items: int = 128,
@@ -137,10 +138,9 @@ class MemoryBank(nn.Module):
             self.items = nn.Parameter(items)
         else:
             self.register_buffer('items', items)
-        self.usage: Tensor | None = None
-        if revive:
-            # Share of the points that an item wins, in moving average.
-            self.register_buffer('usage', torch.zeros(num_items))
+        # Share of the points that an item wins, in moving average.
+        self.register_buffer(
+            'usage', torch.zeros(num_items) if revive else None)
         self.mlp = None
         if readout == 'mlp':
             self.out_dims = hidden_dims or feat_dims
