@@ -9,32 +9,40 @@ from .bank import BOX_DIMS, ContextMLP
 class ReferenceSet(nn.Module):
     """Fixed reference entries whose encodings are averaged (Table 7, CNP).
 
-    The entries are pairs [z; y] taken from the first valid training points,
-    spread evenly over those of a write, and never change afterwards. They and
-    their number are buffers, so that a checkpoint holds all there is to
-    resume from. In a distributed run all ranks hold the first rank's entries.
+    The entries are pairs [z; y] of valid training points, spread evenly over
+    those of a write. They are taken anew as long as the network has only begun
+    to learn, and never change afterwards. They and their number are buffers,
+    so that a checkpoint holds all there is to resume from. In a distributed
+    run all ranks hold the first rank's entries.
 
     Args:
         num_items (int): Number of entries. Defaults to 128.
         feat_dims (int): Channels of z. Defaults to 256.
         hidden_dims (int, optional): Width of the encoder. Defaults to
             ``feat_dims``.
+        settle (int): Writes after which the entries are fixed; a dense head
+            writes once a level and iteration. With 0 they are features of an
+            untrained network. Defaults to 1000.
     """
 
     entries: Tensor
     filled: Tensor
+    writes: Tensor
 
     def __init__(self,
                  num_items: int = 128,
                  feat_dims: int = 256,
-                 hidden_dims: int | None = None) -> None:
+                 hidden_dims: int | None = None,
+                 settle: int = 1000) -> None:
         super().__init__()
         self.num_items = num_items
+        self.settle = settle
         self.feat_dims = feat_dims
         self.out_dims = hidden_dims or feat_dims
         item_dims = feat_dims + BOX_DIMS
         self.register_buffer('entries', torch.zeros(num_items, item_dims))
         self.register_buffer('filled', torch.zeros((), dtype=torch.long))
+        self.register_buffer('writes', torch.zeros((), dtype=torch.long))
         self.mlp = ContextMLP(item_dims, self.out_dims)
 
     def read(self, z: Tensor, scores: Tensor | None = None) -> Tensor:
@@ -68,6 +76,8 @@ class ReferenceSet(nn.Module):
         """
         if len(z):
             count = valid.sum()
+            again = (self.writes < self.settle) & (count > 0)
+            self.filled.mul_(~again)
             taken = torch.minimum(self.num_items - self.filled, count)
             # The slot that takes the i-th of the new entries, and the valid
             # point that it takes.
@@ -80,5 +90,6 @@ class ReferenceSet(nn.Module):
                 torch.where(((new >= 0) & (new < taken))[:, None],
                             pairs.to(self.entries.dtype), self.entries))
             self.filled += taken
+        self.writes += 1
         broadcast(self.entries)
         broadcast(self.filled)
