@@ -16,7 +16,7 @@ from ...results.pixels import FrameMeta, MaskSource
 from ..layers.greedy_nms import class_nms, mask_nms
 from ..matching import Queries
 from ..memcnp import merge_settings
-from ..memcnp.hosts.queries import FrameRules, query_key
+from ..memcnp.hosts.keys import query_key
 from ..segmenters.deformable import (
     DecodedQueries,
     EncodedFrames,
@@ -81,8 +81,9 @@ class IDOL(OnlineVIS):
                  mask_nms_iou: float = 0.5,
                  **kwargs) -> None:
         key = query_key(memcnp) if memcnp else None
-        rules = FrameRules(**key.training) if key else None
-        if key and rules:
+        rules = None
+        if key:
+            rules = MODELS.build(dict(type='FrameRules', **key.training))
             kwargs['tracker'] = merge_settings(
                 kwargs.get('tracker') or {}, rules.tracker(), key.tracker)
         super().__init__(**kwargs)

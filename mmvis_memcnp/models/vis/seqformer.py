@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ...results.pixels import FrameMeta
 from ..matching import Queries
-from ..memcnp.hosts.queries import ClipRules, frame_truth, query_key
+from ..memcnp.hosts.keys import query_key
 from ..segmenters.deformable import DecodedClips, EncodedFrames, input_hw
 from ..truth.clip_truth import collect_clips
 from ..truth.matches import Matches
@@ -58,13 +58,14 @@ class SeqFormer(ClipVIS):
         dims = self.segmenter.dims
         key = query_key(memcnp) if memcnp else None
         self.memcnp: Any = None
+        self.memcnp_training: Any = None
         if key:
             self.memcnp = key.build(feat_dims=dims)
             self.segmenter.use_memory(self.memcnp)
+            self.memcnp_training = MODELS.build(
+                dict(type='ClipRules', **key.training, embed_dims=dims))
         self.matcher: Any = TASK_UTILS.build(matcher) if matcher else None
         self.clip_loss = MODELS.build(loss or dict(type='SeqFormerLoss'))
-        self.memcnp_training: Any = (
-            ClipRules(**key.training, embed_dims=dims) if key else None)
         self.top_k = top_k
 
     def decode_clips(self, encoded: EncodedFrames,
@@ -90,7 +91,7 @@ class SeqFormer(ClipVIS):
 
         Returns:
             dict[str, Tensor]: See :meth:`SeqFormerLoss.forward` and, with
-            MemCNP, :class:`ClipRules`.
+            MemCNP, ``ClipRules``.
         """
         if self.matcher is None:
             raise ValueError('Training needs a matcher: set matcher in the '
@@ -121,7 +122,7 @@ class SeqFormer(ClipVIS):
                                      matches.best[-1], truth))
         # After all that reads the memory, on every rank.
         self.memcnp.write(decoded.box_queries[-1], decoded.references[-1],
-                          *frame_truth(truth))
+                          *truth.by_frame())
         return losses
 
     def queries(self, decoded: DecodedClips) -> Queries:

@@ -9,7 +9,8 @@ from ...layers import FeatureAlign
 from ...layers.masks import prototype_logits, vectors_at
 from ...losses.sipmask import MaskLoss
 from ...memcnp import distances_to_boxes, split_distribution
-from ...memcnp.hosts.sipmask import point_cnp_loss, point_key
+from ...memcnp.hosts.keys import point_key
+from ...memcnp.hosts.sipmask import point_cnp_loss
 from ...truth.ground_truth import GroundTruth
 from .base import DenseHead, DenseOutputs, flatten_level
 from .memcnp_losses import (
