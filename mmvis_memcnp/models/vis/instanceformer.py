@@ -23,6 +23,7 @@ from ..segmenters.deformable import (
     ReferencePrior,
     input_hw,
 )
+from ..trackers.proposals import ProposalState, QueryProposals
 from ..truth.clip_truth import ClipTruth, collect_clips
 from ..truth.matches import Matches
 from .base import VIS
@@ -79,29 +80,11 @@ class VideoState:
 
     Attributes:
         propagated: what the next frame gets; None before the first.
-        chosen: (n,) int64, the queries that are instances, best first; None
-            until the frames that they are chosen from are there.
-        waiting: these frames.
+        proposals: the instances, and the frames before they are chosen.
     """
     propagated: PropagatedState | None = None
-    chosen: Tensor | None = None
-    waiting: list[WaitingFrame] = field(default_factory=list)
-
-
-def choose_queries(scores: Tensor, num_proposals: int) -> Tensor:
-    """Queries of the best (frame, query, class) scores.
-
-    Args:
-        scores (Tensor): Shape (T, Q, K).
-        num_proposals (int): Scores that are taken.
-
-    Returns:
-        Tensor: Shape (n,) int64, n <= ``num_proposals``, best first.
-    """
-    best = scores.flatten().topk(min(num_proposals, scores.numel())).indices
-    query = best // scores.shape[2] % scores.shape[1]
-    same = query[:, None] == query[None]
-    return query[~(same & torch.ones_like(same).tril(-1)).any(1)]
+    proposals: ProposalState[WaitingFrame] = field(
+        default_factory=ProposalState)
 
 
 @MODELS.register_module()
@@ -122,12 +105,10 @@ class InstanceFormer(VIS):
         matcher: a :class:`StickyMatcher`; only training needs it.
         frame_loss: a :class:`QueryLoss`.
         contrast: a :class:`TemporalContrastiveLoss`, or None.
-        num_proposals: (frame, query, class) scores of the first frames that
-            make their queries instances of the video; a higher number gives
-            more tracks of low scores. The identity of an instance is the
-            number of its query.
-        proposal_frames: frames they are taken from; results of these come
-            with the last of them.
+        num_proposals: see :class:`QueryProposals`. The identity of an
+            instance is the number of its query.
+        proposal_frames: the same; results of these frames come with the last
+            of them.
         mask_way: how masks go back to pixels: ``'resample'``, or
             ``'stretch'`` as released; see ``results/pixels.py``.
         kwargs: see :class:`VIS`.
@@ -153,15 +134,10 @@ class InstanceFormer(VIS):
                  mask_way: str = 'resample',
                  **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        for name, value in (('num_proposals', num_proposals),
-                            ('proposal_frames', proposal_frames)):
-            if value < 1:
-                raise ValueError(f'{name} must be at least 1, got {value}.')
+        self.proposals = QueryProposals(num_proposals, proposal_frames)
         if mask_way not in WAYS_BACK:
             raise ValueError(f'mask_way must be one of {sorted(WAYS_BACK)}, '
                              f'got {mask_way!r}.')
-        self.num_proposals = num_proposals
-        self.proposal_frames = proposal_frames
         self.mask_way = mask_way
         if contrast is not None and memory is None:
             raise ValueError('The temporal contrast compares the tokens of '
@@ -367,24 +343,21 @@ class InstanceFormer(VIS):
         frame = self.decode(encoded, state.propagated)
         state.propagated = self.propagate(frame, state.propagated)
         scores = self.segmenter.of_classes(frame.logits[-1, 0]).sigmoid()
-        state.waiting.append(WaitingFrame(
-            scores, bbox_cxcywh_to_xyxy(frame.decoded.boxes[-1, 0]),
-            features, frame.decoded.queries[-1, 0],
-            frame.decoded.references[-1][0, :, :2], meta))
-        if state.chosen is None and \
-                len(state.waiting) < self.proposal_frames:
-            return []
-        return self.drain(state)
+        return self._settle(state, self.proposals.step(
+            state.proposals, scores, WaitingFrame(
+                scores, bbox_cxcywh_to_xyxy(frame.decoded.boxes[-1, 0]),
+                features, frame.decoded.queries[-1, 0],
+                frame.decoded.references[-1][0, :, :2], meta)))
 
     def drain(self, state: VideoState) -> list[FrameInstances]:
         """See :meth:`VIS.drain`."""
-        if state.chosen is None and state.waiting:
-            state.chosen = choose_queries(
-                torch.stack([frame.scores for frame in state.waiting]),
-                self.num_proposals)
-        waiting, state.waiting = state.waiting, []
-        return [self._instances(frame, state.chosen) for frame in waiting
-                if state.chosen is not None]
+        return self._settle(state, self.proposals.flush(state.proposals))
+
+    def _settle(self, state: VideoState,
+                frames: list[WaitingFrame]) -> list[FrameInstances]:
+        """What frames say, now that the instances are chosen."""
+        return [self._instances(frame, state.proposals.chosen)
+                for frame in frames if state.proposals.chosen is not None]
 
     def lazy_masks(self, frame: WaitingFrame, query: Tensor) -> Tensor:
         """Mask logits (n, 2h, 2w) of queries (n,) of a frame."""
