@@ -1,9 +1,9 @@
 """InstanceFormer: queries that carry instances from frame to frame."""
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple, Unpack
 
 import torch
 from mmdet.registry import MODELS, TASK_UTILS
@@ -18,6 +18,7 @@ from ..matching import Queries
 from ..segmenters.deformable import (
     ClassHistory,
     DecodedFrames,
+    DeformableSegmenter,
     EncodedFrames,
     MemoryTokens,
     ReferencePrior,
@@ -26,7 +27,8 @@ from ..segmenters.deformable import (
 from ..trackers.proposals import ProposalState, QueryProposals
 from ..truth.clip_truth import ClipTruth, collect_clips
 from ..truth.matches import Matches
-from .base import VIS
+from .base import VIS, VISOptions
+from .session import VideoMeta
 
 
 class PropagatedState(NamedTuple):
@@ -88,7 +90,7 @@ class VideoState:
 
 
 @MODELS.register_module()
-class InstanceFormer(VIS):
+class InstanceFormer(VIS[VideoState, tuple[EncodedFrames, Tensor]]):
     """Online VIS by propagated priors and a memory (Koner et al., 2022).
 
     A query is an instance for the whole video: its representation, its
@@ -132,7 +134,7 @@ class InstanceFormer(VIS):
                  num_proposals: int = 50,
                  proposal_frames: int = 3,
                  mask_way: str = 'resample',
-                 **kwargs: Any) -> None:
+                 **kwargs: Unpack[VISOptions]) -> None:
         super().__init__(**kwargs)
         self.proposals = QueryProposals(num_proposals, proposal_frames)
         if mask_way not in WAYS_BACK:
@@ -143,8 +145,9 @@ class InstanceFormer(VIS):
             raise ValueError('The temporal contrast compares the tokens of '
                              'the memory: give the model a memory or set '
                              'contrast=None.')
-        self.segmenter: Any = MODELS.build(dict(segmenter, decoder=dict(
-            segmenter['decoder'], with_memory=memory is not None)))
+        self.segmenter: DeformableSegmenter = MODELS.build(
+            dict(segmenter, decoder=dict(
+                segmenter['decoder'], with_memory=memory is not None)))
         channels = self.segmenter.class_channels
         self.reference_prior = ReferencePrior(**(reference_prior or {}))
         self.class_prior = None if class_prior is None else MODELS.build(
@@ -153,7 +156,7 @@ class InstanceFormer(VIS):
         self.memory = None if memory is None else MODELS.build(
             dict(memory, num_classes=channels,
                  embed_dims=self.segmenter.dims))
-        self.matcher: Any = TASK_UTILS.build(matcher) if matcher else None
+        self.matcher = TASK_UTILS.build(matcher) if matcher else None
         self.frame_loss = MODELS.build(frame_loss or dict(type='QueryLoss'))
         self.contrast = None if contrast is None else MODELS.build(contrast)
 
@@ -264,6 +267,7 @@ class InstanceFormer(VIS):
             truth: of the clips.
         """
         batch, _, length = truth.present.shape
+        assert self.matcher is not None
         taught, held = self.matcher.taught(truth), None
         # The mean over the ranks, as in DETR.
         count = reduce_mean(truth.valid.sum().float()).clamp(min=1)
@@ -324,7 +328,7 @@ class InstanceFormer(VIS):
                     loss_mask=mask, loss_dice=dice)
 
     # -- inference --------------------------------------------------------
-    def begin(self, video_meta: Mapping[str, Any]) -> VideoState:
+    def begin(self, video_meta: VideoMeta) -> VideoState:
         """See :meth:`VIS.begin`."""
         return VideoState()
 

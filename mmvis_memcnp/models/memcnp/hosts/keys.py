@@ -1,15 +1,12 @@
 """The config key of each kind of host: MemCNP's rules of training there."""
-from collections.abc import Mapping
-from typing import Any
-
-from ..key import MemCNPKey, split_key
+from ..key import MemCNPKey, Settings, split_key
 
 
-def point_key(memcnp: Mapping[str, Any]) -> MemCNPKey:
+def point_key(memcnp: Settings) -> MemCNPKey:
     """The config key of a dense head, with its rules as defaults.
 
     Args:
-        memcnp (Mapping): See :func:`split_key`.
+        memcnp (Settings): See :func:`split_key`.
 
     Returns:
         MemCNPKey: USS among the points, the mixture's likelihood with alpha
@@ -22,11 +19,11 @@ def point_key(memcnp: Mapping[str, Any]) -> MemCNPKey:
         contrast=dict(type='ContrastiveTrackingLoss'))
 
 
-def query_key(memcnp: Mapping[str, Any]) -> MemCNPKey:
+def query_key(memcnp: Settings) -> MemCNPKey:
     """The config key of a host with queries, with their rules as defaults.
 
     Args:
-        memcnp (Mapping): See :func:`split_key`.
+        memcnp (Settings): See :func:`split_key`.
 
     Returns:
         MemCNPKey: USS among the queries, the mixture's likelihood with alpha
