@@ -13,6 +13,7 @@ from ..results.json_rules import (
     parse_json,
     read_masks,
 )
+from ..results.rle import RLE
 from .classes import name_of_list
 
 
@@ -185,7 +186,7 @@ def parse_videos(videos: list[dict], path: str) -> list[dict]:
 
 
 def parse_track(annotation: dict, video: dict,
-                path: str) -> list[tuple[dict, list[float]] | None]:
+                path: str) -> list[tuple[RLE, list[float]] | None]:
     """Masks and boxes of one track.
 
     A frame counts as visible when it has a mask of at least one pixel and a
@@ -209,7 +210,7 @@ def parse_track(annotation: dict, video: dict,
         for frame, rle in enumerate(read_masks(annotation, video, path))
         if rle is not None
     }
-    track: list[tuple[dict, list[float]] | None] = [None] * video['length']
+    track: list[tuple[RLE, list[float]] | None] = [None] * video['length']
     if not rles:
         return track
     masks = list(rles.values())
