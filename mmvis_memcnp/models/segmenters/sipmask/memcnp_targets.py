@@ -58,15 +58,3 @@ def selected_points(picked: Matches, cls_logits: Tensor,
     return SelectedPoints(
         image, point, own, labels, boxes[image, point], gt.boxes[image, own],
         cls_logits.detach()[image, point, labels].sigmoid())
-
-
-def centres(boxes: Tensor) -> Tensor:
-    """Centres (P, 2) of boxes (P, 4), without gradient."""
-    return (boxes[:, :2] + boxes[:, 2:]).detach() / 2
-
-
-def flatten_objects(boxes: Tensor) -> tuple[Tensor, Tensor]:
-    """Centres (B * G, 2) and clips (B * G,) of padded boxes (B, G, 4)."""
-    clip = torch.arange(len(boxes), device=boxes.device)
-    return centres(boxes.flatten(0, 1)), clip.repeat_interleave(
-        boxes.shape[1])
