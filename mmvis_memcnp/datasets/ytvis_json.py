@@ -51,6 +51,22 @@ FLAVOUR_FIXES = {
 }
 
 
+def parse_ytvis_json(path: str | Path) -> dict:
+    """Content of a YouTube-VIS style json, as it stands there.
+
+    Raises:
+        ValueError: If it cannot be read, is not json, of another flavour, or
+            against a rule that all readers keep
+            (:mod:`mmvis_memcnp.results.json_rules`).
+    """
+    data = parse_json(path)
+    kind = flavour(data)
+    if kind != 'ytvis':
+        raise ValueError(f'{path} {FLAVOUR_FIXES[kind]}.')
+    check_faults(data, str(path))
+    return data
+
+
 def read_ytvis_json(path: str | Path) -> dict:
     """Load a YouTube-VIS style json and check that it is one.
 
@@ -64,19 +80,14 @@ def read_ytvis_json(path: str | Path) -> dict:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is not json, of another flavour, or against a rule
-            that all readers keep (:mod:`mmvis_memcnp.results.json_rules`).
+        ValueError: As for :func:`parse_ytvis_json`.
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(
             f'The annotation file {path} does not exist; set data_root and '
             'ann_file of the data set.')
-    data = parse_json(path)
-    kind = flavour(data)
-    if kind != 'ytvis':
-        raise ValueError(f'{path} {FLAVOUR_FIXES[kind]}.')
-    check_faults(data, str(path))
+    data = parse_ytvis_json(path)
     annotations = data.get('annotations')
     return dict(
         videos=data['videos'] or [],
