@@ -4,9 +4,8 @@ memcnp_queries = dict(
     type='MemCNP',
     num_items=128,
     rate=0.999,
-    learnable=False,
     training=dict(
         assigner=dict(type='QueryUSSAssigner', topk=5, lambda_tau=0.5),
         loss=dict(
-            type='MemCNPLoss', rule='gmm', sigma_weight=1.0, alpha='points'),
+            type='MemCNPLoss', rule='gmm', sigma_weight=1.0, alpha='support'),
         contrast=dict(type='ContrastiveTrackingLoss', temperature=0.1)))

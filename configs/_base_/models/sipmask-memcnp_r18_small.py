@@ -12,7 +12,7 @@ model = dict(
         num_classes=6,
         in_channels=48,
         feat_channels=48,
-        stacked_convs=2,
+        stacked_convs=3,
         strides=(8, 16, 32),
         loss_cls=dict(loss_weight=2.0),
         norm_cfg=dict(type='GN', num_groups=16),

@@ -20,8 +20,8 @@ class QueryUSSAssigner:
     decoder layer, and a layer plays the part that a pyramid level plays in
     :class:`USSAssigner`. A query is a candidate of the smallest box that its
     point lies in. It scores ``tau = -lambda_tau * sigma + (1 - lambda_tau) *
-    c``, with sigma the mean of its four standard deviations, at most 1, and c
-    its centreness; the ``topk`` best candidates of an object are positives,
+    c``, with sigma the mean of its four standard deviations and c its
+    centreness; the ``topk`` best candidates of an object are positives,
     the other queries with tau < 0 negatives.
 
     In a clip the queries follow their objects, so the choice is made once for
@@ -93,7 +93,7 @@ class QueryUSSAssigner:
         frames, queries = references.shape[-3:-1]
         num = boxes.shape[-2]
         points = references[..., :2].float().reshape(-1, frames, queries, 2)
-        sigma = sigmas.float().mean(-1).clamp(max=1).view(points.shape[:-1])
+        sigma = sigmas.float().mean(-1).view(points.shape[:-1])
         boxes = boxes.float().expand(*lead, frames, num, 4).reshape(
             -1, frames, num, 4)
         visible = visible.expand(*lead, frames, num).reshape(

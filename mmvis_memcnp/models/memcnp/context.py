@@ -6,7 +6,7 @@ from torch import Tensor
 
 from ..matching.points.geometry import SmallestBoxTarget
 from .bank import MemoryBank, memory_target
-from .distribution import at_least_float32
+from .distribution import SIGMA_UNITS, at_least_float32
 from .reference_set import ReferenceSet
 
 
@@ -19,6 +19,9 @@ class ContextModule(BaseModule):
 
     Args:
         bank (MemoryBank | ReferenceSet): What is read and written.
+        box_unit (str): What the host's standard deviations are measured in:
+            'object' = half the sides of the box, 'image' = the sides of the
+            image. See :class:`MemCNPLoss`, which has to be of the same.
 
     Attributes:
         out_dims (int): Channels of a context.
@@ -26,11 +29,32 @@ class ContextModule(BaseModule):
             smallest that contains it.
     """
 
-    def __init__(self, bank: MemoryBank | ReferenceSet) -> None:
+    def __init__(self, bank: MemoryBank | ReferenceSet,
+                 box_unit: str = 'object') -> None:
         super().__init__()
+        if box_unit not in SIGMA_UNITS:
+            raise ValueError(f'box_unit must be one of {SIGMA_UNITS}, got '
+                             f'{box_unit!r}.')
+        self.box_unit = box_unit
         self.bank = bank
         self.out_dims = bank.out_dims
         self.point_targets = SmallestBoxTarget()
+
+    def frame_sigmas(self, sigmas: Tensor, boxes: Tensor) -> Tensor:
+        """Standard deviations as fractions of the image.
+
+        Args:
+            sigmas (Tensor): Shape (..., 4), what the host predicts.
+            boxes (Tensor): Shape (..., 4), the boxes that it predicts with
+                them, xyxy as fractions of the image.
+
+        Returns:
+            Tensor: Shape (..., 4), of x1, y1, x2 and y2.
+        """
+        if self.box_unit == 'image':
+            return sigmas
+        half = (boxes[..., 2:] - boxes[..., :2]).clamp(min=0) / 2
+        return sigmas * torch.cat((half, half), dim=-1)
 
     def read(self, query: Tensor, scores: Tensor | None = None) -> Tensor:
         """Context of every query (eqs 6, 7).
@@ -91,12 +115,13 @@ class MemCNP(ContextModule):
     """Memory-based conditional neural process: contexts from a memory bank.
 
     Args:
+        box_unit (str): See :class:`ContextModule`.
         kwargs: Of :class:`MemoryBank`.
     """
     bank: MemoryBank
 
-    def __init__(self, **kwargs) -> None:
-        super().__init__(MemoryBank(**kwargs))
+    def __init__(self, box_unit: str = 'object', **kwargs) -> None:
+        super().__init__(MemoryBank(**kwargs), box_unit)
 
 
 @MODELS.register_module()
@@ -106,9 +131,10 @@ class CNP(ContextModule):
     The counterpart of :class:`MemCNP` in the paper's Table 7.
 
     Args:
+        box_unit (str): See :class:`ContextModule`.
         kwargs: Of :class:`ReferenceSet`.
     """
     bank: ReferenceSet
 
-    def __init__(self, **kwargs) -> None:
-        super().__init__(ReferenceSet(**kwargs))
+    def __init__(self, box_unit: str = 'object', **kwargs) -> None:
+        super().__init__(ReferenceSet(**kwargs), box_unit)

@@ -7,6 +7,8 @@ from torch import Tensor
 
 SIGMA_MIN = 0.1
 SIGMA_SCALE = 0.9
+#: What standard deviations may be measured in.
+SIGMA_UNITS = ('object', 'image')
 
 
 def split_distribution(raw: Tensor) -> tuple[Tensor, Tensor]:

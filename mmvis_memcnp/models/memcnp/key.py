@@ -81,4 +81,8 @@ def split_key(memcnp: Settings, **defaults: dict) -> MemCNPKey:
                                          default['type']) == default['type']:
             rule = {**default, **rule}
         training[name] = rule
+    # The loss measures in the unit that the results are read in.
+    loss = training.get('loss')
+    if loss and 'box_unit' in module:
+        training['loss'] = {**loss, 'box_unit': module['box_unit']}
     return MemCNPKey(module, training, tracker)

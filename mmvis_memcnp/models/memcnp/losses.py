@@ -10,6 +10,8 @@ from ..layers.segments import segment_count, segment_logsumexp, segment_mean
 from .distribution import at_least_float32, log_prob
 
 PHI_EPS = 1e-9
+#: Half a side of an object is at least this, as a fraction of the image.
+SIDE_EPS = 1e-4
 
 
 class Support(NamedTuple):
@@ -20,7 +22,8 @@ class Support(NamedTuple):
     Attributes:
         mu: (P, 4), predicted boxes, xyxy as fractions of the padded network
             input (SipMask) or of the frame without padding (query systems).
-        sigma: (P, 4), standard deviations of the edges in the same units.
+        sigma: (P, 4), standard deviations of the edges, in the loss'
+            ``box_unit``.
         phi: (P,), centreness of a sample in its ground truth: the mixing
             weight before normalisation.
         gt_index: (P,) int64, ground truth of each sample.
@@ -37,6 +40,36 @@ class Support(NamedTuple):
     def at_least_float32(self) -> 'Support':
         """The same without half precision."""
         return Support(*(at_least_float32(field) for field in self))
+
+
+class Candidates(NamedTuple):
+    """Samples whose standard deviations are regularised (eq 12).
+
+    Attributes:
+        sigma: (M, 4).
+        gt_index: (M,) int64, ground truth of each sample.
+        uncertainty: (M,), :func:`target_uncertainty`.
+    """
+    sigma: Tensor
+    gt_index: Tensor
+    uncertainty: Tensor
+
+
+def in_object_unit(boxes: Tensor, objects: Tensor) -> Tensor:
+    """Boxes in coordinates in which an object's own box is [-1, 1]^2.
+
+    Args:
+        boxes (Tensor): Shape (..., 4), xyxy.
+        objects (Tensor): Shape (..., 4), xyxy in the same unit.
+
+    Returns:
+        Tensor: Shape (..., 4).
+    """
+    start, end = objects.split(2, dim=-1)
+    half = ((end - start) / 2).clamp(min=SIDE_EPS)
+    centre = (start + end) / 2
+    return (boxes - torch.cat((centre, centre), -1)) / torch.cat(
+        (half, half), -1)
 
 
 def target_uncertainty(prob: Tensor, iou: Tensor) -> Tensor:
@@ -114,50 +147,82 @@ class MemCNPLoss(nn.Module):
     r"""Loss of the box distribution, ``alpha * L_nll + R_sigma`` (eqs 8-14).
 
     For each ground truth: the rule's score of its supporting samples times
-    alpha, plus the smooth-L1 distance of their sigmas to the target
-    uncertainty (eq 12), averaged over samples and box edges. Then the mean
-    over the ground truths that have support.
+    alpha, plus the distance of the sigmas of its candidates to their target
+    uncertainty (eq 12). Then the mean over the ground truths that have
+    support.
 
     alpha keeps the log-probability in range; by its purpose it scales the
-    score only, not R_sigma.
+    score only, not R_sigma. docs/uncertainty.md shows what each term does to
+    mu and sigma.
 
     Args:
         rule (str): 'gmm' (eqs 9, 10), 'nll' (eq 8) or 'energy'. Defaults to
             'gmm'.
-        sigma_weight (float): Weight of R_sigma; 0 switches it off. Defaults
-            to 1.0.
+        sigma_weight (float): Weight of R_sigma; with a higher one sigma keeps
+            closer to its target. 0 switches it off. Defaults to 1.0.
         alpha (str): What the paper's "supporting samples" are counted over:
-            'points' = all locations of the image, as the released code
-            does; 'support' = the samples of the ground truth, where L_nll
-            outweighs R_sigma and sigma falls to its floor. Defaults to
-            'support'.
+            'support' = the samples of the ground truth (the I of eq 9);
+            'points' = all locations of the image, as the released code does,
+            where L_nll trains next to nothing. Defaults to 'support'.
+        box_unit (str): The "normalised coordinate format" of eq 8, which
+            sigma is measured in as well. 'object': the object's own box is
+            [-1, 1]^2, so that sigma's floor is a twentieth of a side and its
+            targets, in [0, 2], are within reach of what boxes miss by.
+            'image': fractions of the image, as in the released code.
+            Defaults to 'object'.
+        sigma_samples (str): The candidates of eq 12: 'inside' = all points or
+            queries inside the box (section 3.3's candidate set), so that
+            sigma is trained wherever a detection may come from;
+            'positives' = the selected ones, as in the released code.
+            Defaults to 'inside'.
+        sigma_norm (str): The norm of eq 12: 'l1' = the 1-norm over the four
+            edges; 'smooth_l1' = the mean smooth L1 distance, as in the
+            released code. Defaults to 'l1'.
         reduction (str): 'gt_mean' = mean over ground truths with support
             (eq 10); 'image_sum' = sum over the ground truths of an image,
             mean over the images that have any, as the released code does.
             Defaults to 'gt_mean'.
+
+    Raises:
+        ValueError: For an unknown option.
     """
-    rules = ('gmm', 'nll', 'energy')
+    #: What each option may be, the default first.
+    choices = dict(
+        rule=('gmm', 'nll', 'energy'),
+        alpha=('support', 'points'),
+        box_unit=('object', 'image'),
+        sigma_samples=('inside', 'positives'),
+        sigma_norm=('l1', 'smooth_l1'),
+        reduction=('gt_mean', 'image_sum'))
 
     def __init__(self,
                  rule: str = 'gmm',
                  sigma_weight: float = 1.0,
                  alpha: str = 'support',
+                 box_unit: str = 'object',
+                 sigma_samples: str = 'inside',
+                 sigma_norm: str = 'l1',
                  reduction: str = 'gt_mean') -> None:
         super().__init__()
-        for name, value, allowed in (('rule', rule, self.rules),
-                                     ('alpha', alpha, ('support', 'points')),
-                                     ('reduction', reduction,
-                                      ('gt_mean', 'image_sum'))):
-            if value not in allowed:
-                raise ValueError(
-                    f'{name} must be one of {allowed}, got {value!r}.')
+        given = dict(
+            rule=rule, alpha=alpha, box_unit=box_unit,
+            sigma_samples=sigma_samples, sigma_norm=sigma_norm,
+            reduction=reduction)
+        for name, value in given.items():
+            if value not in self.choices[name]:
+                raise ValueError(f'{name} must be one of '
+                                 f'{self.choices[name]}, got {value!r}.')
         self.rule = rule
         self.sigma_weight = sigma_weight
         self.alpha = alpha
+        self.box_unit = box_unit
+        self.sigma_samples = sigma_samples
+        self.sigma_norm = sigma_norm
         self.reduction = reduction
 
     def forward(self,
                 support: Support,
+                candidates: Candidates | None = None,
                 num_points: int | None = None,
                 num_images: Tensor | int | None = None,
                 samples: Tensor | None = None) -> Tensor:
@@ -165,6 +230,8 @@ class MemCNPLoss(nn.Module):
 
         Args:
             support (Support): Of all ground truths.
+            candidates (Candidates, optional): For ``sigma_samples='inside'``.
+                Defaults to None: the supporting samples.
             num_points (int, optional): Locations of an image, for
                 ``alpha='points'``.
             num_images (Tensor | int, optional): Images that have a ground
@@ -177,7 +244,8 @@ class MemCNPLoss(nn.Module):
         Raises:
             ValueError: If the number that an option asks for is missing.
         """
-        loss, supported = self.per_box(support, num_points, samples)
+        loss, supported = self.per_box(support, candidates, num_points,
+                                       samples)
         total = loss.sum()
         if self.reduction == 'gt_mean':
             return total / supported.sum().clamp(min=1)
@@ -187,18 +255,19 @@ class MemCNPLoss(nn.Module):
 
     def per_box(self,
                 support: Support,
+                candidates: Candidates | None = None,
                 num_points: int | None = None,
                 samples: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Loss of each ground truth, for a host that averages by itself.
 
         Args:
-            support, num_points, samples: As in :meth:`forward`.
+            support, candidates, num_points, samples: As in :meth:`forward`.
 
         Returns:
             tuple[Tensor, Tensor]: ``alpha * L_nll + R_sigma`` (G,), zero
             without support, and whether there is any, (G,) bool.
         """
-        score, regulariser = self.terms(support, samples)
+        score, regulariser = self.terms(support, candidates, samples)
         supports = segment_count(support.gt_index, len(support.gt_boxes),
                                  score.dtype)
         if self.alpha == 'support':
@@ -207,28 +276,45 @@ class MemCNPLoss(nn.Module):
             if num_points is None:
                 raise ValueError("alpha='points' needs num_points.")
             score = score / num_points
-        return score + self.sigma_weight * regulariser, supports > 0
+        loss = score + self.sigma_weight * regulariser
+        return loss * (supports > 0), supports > 0
 
-    def terms(self, support: Support,
+    def terms(self,
+              support: Support,
+              candidates: Candidates | None = None,
               samples: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Score and regulariser of each ground truth, before alpha.
 
         Args:
-            support, samples: As in :meth:`forward`.
+            support, candidates, samples: As in :meth:`forward`.
 
         Returns:
-            tuple[Tensor, Tensor]: Both of shape (G,), zero without support.
+            tuple[Tensor, Tensor]: Both of shape (G,), zero without samples.
         """
         support = support.at_least_float32()
+        if candidates is None:
+            candidates = Candidates(support.sigma, support.gt_index,
+                                    support.uncertainty)
+        if self.box_unit == 'object':
+            own = support.gt_boxes
+            support = support._replace(
+                mu=in_object_unit(support.mu, own[support.gt_index]),
+                gt_boxes=in_object_unit(own, own))
         if self.rule == 'gmm':
             score = mixture_nll(support)
         elif self.rule == 'nll':
             score = plain_nll(support)
         else:
             score = energy_score(support, samples)
-        distance = F.smooth_l1_loss(
-            support.sigma,
-            support.uncertainty[:, None].expand_as(support.sigma),
-            reduction='none').mean(dim=1)
-        return score, segment_mean(distance, support.gt_index,
-                                   len(support.gt_boxes))
+        return score, self._regulariser(candidates, len(support.gt_boxes))
+
+    def _regulariser(self, candidates: Candidates, num: int) -> Tensor:
+        """R_sigma of each of ``num`` ground truths (eq 12)."""
+        sigma = at_least_float32(candidates.sigma)
+        target = at_least_float32(candidates.uncertainty)[:, None]
+        if self.sigma_norm == 'l1':
+            distance = (sigma - target).abs().sum(1)
+        else:
+            distance = F.smooth_l1_loss(
+                sigma, target.expand_as(sigma), reduction='none').mean(1)
+        return segment_mean(distance, candidates.gt_index, num)

@@ -190,8 +190,10 @@ class IDOL(OnlineVIS):
                     decoded.hidden[-1, t, query]).float(),
                 mask_logits=self.mask_logits(features, decoded, image_wh,
                                              where))
-            if decoded.sigmas is not None:
-                found.box_sigmas = decoded.sigmas[-1, t, query]
+            if decoded.sigmas is not None and self.memcnp is not None:
+                found.box_sigmas = self.memcnp.frame_sigmas(
+                    decoded.sigmas[-1, t, query],
+                    bbox_cxcywh_to_xyxy(found.boxes))
             results.append(self.detections(found, meta))
         return results
 

@@ -195,8 +195,10 @@ class SeqFormer(ClipVIS[tuple[EncodedFrames, Tensor]]):
             class_scores=scores[best],
             mask_logits=torch.stack(masks, dim=1),
             bboxes=torch.stack(boxes, dim=1))
-        if decoded.sigmas[-1] is not None:
-            found.box_sigmas = decoded.sigmas[-1][0, :, best].transpose(0, 1)
+        if decoded.sigmas[-1] is not None and self.memcnp is not None:
+            corners = bbox_cxcywh_to_xyxy(decoded.boxes[-1][0, :, best])
+            found.box_sigmas = self.memcnp.frame_sigmas(
+                decoded.sigmas[-1][0, :, best], corners).transpose(0, 1)
         return found
 
     def bytes_per_frame(self, input_hw: tuple[int, int]) -> int:

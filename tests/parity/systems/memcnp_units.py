@@ -58,6 +58,10 @@ def _memory(fixture: Fixture, arrays: Dict) -> Dict[str, Any]:
             feat_dims=feat_dims,
             hidden_dims=run['arch']['memory']['mlp'][1],
             rate=rate,
+            temperature=1.0,
+            normalize=True,
+            revive=0.,
+            learnable=True,
             decay_unused=run['train']['memory_decays_unused'])
         memory.load_state_dict(state, strict=True)
         return memory
@@ -112,6 +116,9 @@ def _rules(fixture: Fixture, arrays: Dict) -> Dict[str, Any]:
             criterion = MemCNPLoss(
                 'gmm' if rule == 'GMM' else 'nll',
                 alpha='points',
+                box_unit='image',
+                sigma_samples='positives',
+                sigma_norm='smooth_l1',
                 reduction='image_sum')
             if rule == 'ES':
                 _, regulariser = criterion.terms(support)

@@ -1,4 +1,6 @@
 """Uncertainty sample selection (eq 15)."""
+import math
+
 import torch
 from mmdet.registry import TASK_UTILS
 from torch import Tensor
@@ -36,8 +38,7 @@ class USSAssigner(PointAssigner):
     """Uncertainty sample selection: confident positives, trusted negatives.
 
     Scores every point by ``tau = -lambda_tau * sigma + (1 - lambda_tau) * c``
-    with sigma the mean of its four standard deviations, at most 1 (the whole
-    input), and c its centreness. Positives are the ``topk`` best candidates
+    with sigma the mean of its four standard deviations and c its centreness. Positives are the ``topk`` best candidates
     of each ground truth on each level; negatives are the other points with
     tau < 0; the rest is ignored.
 
@@ -48,18 +49,23 @@ class USSAssigner(PointAssigner):
             that contains it. 'nearest', as in the released code: of the box
             with the nearest centre, even from outside, and what is chosen is
             positive if it lies in any box. Defaults to 'inside'.
+        sigma_limit (float): Sigma counts as at most this; with a low one
+            uncertain points do not differ. The released code has 1. Defaults
+            to infinity.
     """
 
     def __init__(self,
                  topk: int = 5,
                  lambda_tau: float = 0.5,
-                 candidates: str = 'inside') -> None:
+                 candidates: str = 'inside',
+                 sigma_limit: float = math.inf) -> None:
         if candidates not in ('inside', 'nearest'):
             raise ValueError("candidates must be 'inside' or 'nearest', got "
                              f'{candidates!r}.')
         self.topk = topk
         self.lambda_tau = lambda_tau
         self.candidates = candidates
+        self.sigma_limit = sigma_limit
 
     def select(self, batch: PointBatch) -> tuple[Tensor, Tensor, Tensor]:
         """See :class:`PointAssigner`."""
@@ -86,5 +92,6 @@ class USSAssigner(PointAssigner):
         if centre is None:
             centre = centreness(
                 edge_distances(batch.points, batch.boxes, batch.smallest))
-        sigma = batch.sigmas.to(centre.dtype).mean(-1).clamp(max=1)
+        sigma = batch.sigmas.to(centre.dtype).mean(-1).clamp(
+            max=self.sigma_limit)
         return -self.lambda_tau * sigma + (1 - self.lambda_tau) * centre

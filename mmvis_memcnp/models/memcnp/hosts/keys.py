@@ -9,13 +9,13 @@ def point_key(memcnp: Settings) -> MemCNPKey:
         memcnp (Settings): See :func:`split_key`.
 
     Returns:
-        MemCNPKey: USS among the points, the mixture's likelihood with alpha
-        counted over all points, and the contrast of eq 16.
+        MemCNPKey: USS among the points, the mixture's likelihood and the
+        contrast of eq 16.
     """
     return split_key(
         memcnp,
         assigner=dict(type='USSAssigner'),
-        loss=dict(type='MemCNPLoss', alpha='points'),
+        loss=dict(type='MemCNPLoss'),
         contrast=dict(type='ContrastiveTrackingLoss'))
 
 
@@ -26,10 +26,9 @@ def query_key(memcnp: Settings) -> MemCNPKey:
         memcnp (Settings): See :func:`split_key`.
 
     Returns:
-        MemCNPKey: USS among the queries, the mixture's likelihood with alpha
-        counted over all queries, and the contrast of eq 16. Each branch of a
-        decoder encodes what it reads by itself unless ``readout`` says
-        otherwise.
+        MemCNPKey: USS among the queries, the mixture's likelihood and the
+        contrast of eq 16. Each branch of a decoder encodes what it reads by
+        itself unless ``readout`` says otherwise.
 
     Raises:
         ValueError: For another type than MemCNP.
@@ -41,6 +40,6 @@ def query_key(memcnp: Settings) -> MemCNPKey:
     key = split_key(
         memcnp,
         assigner=dict(type='QueryUSSAssigner'),
-        loss=dict(type='MemCNPLoss', alpha='points'),
+        loss=dict(type='MemCNPLoss'),
         contrast=dict(type='ContrastiveTrackingLoss'))
     return key._replace(module={'readout': 'raw', **key.module})

@@ -14,9 +14,10 @@ from torch import Tensor, nn
 from ...layers import aligned_iou
 from ...losses.by_layer import name_by_layer
 from ...matching import Queries, QueryUSSAssigner
+from ...matching.points.geometry import inside_boxes, smallest_of
 from ...truth import ClipTruth, GroundTruth, Matches
 from ..contrast import ContrastiveTrackingLoss
-from ..losses import MemCNPLoss, Support, target_uncertainty
+from ..losses import Candidates, MemCNPLoss, Support, target_uncertainty
 
 
 class QueryRules(nn.Module):
@@ -41,7 +42,8 @@ class QueryRules(nn.Module):
         """Losses of the box distributions of all layers (eqs 8-14).
 
         Args:
-            queries (Queries): Fields (L, B, Q, ...), with ``sigmas``.
+            queries (Queries): Fields (L, B, Q, ...), with ``references`` and
+                ``sigmas``.
             picked (Matches): Of ``select``.
             truth (GroundTruth | ClipTruth): Of the B frames or clips.
 
@@ -50,20 +52,27 @@ class QueryRules(nn.Module):
             ``d<layer>.loss_cnp`` of the others.
         """
         mu, sigmas, phi = queries.boxes, queries.sigmas, picked.centreness
+        points = queries.references
         assert mu is not None and sigmas is not None and phi is not None
+        assert points is not None
         if mu.dim() == 4:  # a frame is a clip of one
-            mu, sigmas = mu[..., None, :], sigmas[..., None, :]
+            mu, sigmas, points = (
+                x[..., None, :] for x in (mu, sigmas, points))
             picked = replace(picked, centreness=phi[..., None, :])
         boxes, visible = truth.by_frame()
         layers = len(mu)
+        boxes = boxes.repeat(layers, 1, 1, 1)
+        visible = visible.repeat(layers, 1, 1)
+        points = points[..., :2].transpose(2, 3).flatten(0, 1)
         return name_by_layer('loss_cnp', clip_cnp_loss(
             self.loss,
             bbox_cxcywh_to_xyxy(mu).transpose(2, 3).flatten(0, 1),
             sigmas.transpose(2, 3).flatten(0, 1),
             queries.logits.float().sigmoid().flatten(0, 1),
             picked.map(lambda x: x.flatten(0, 1)),
-            boxes.repeat(layers, 1, 1, 1), truth.labels.repeat(layers, 1),
-            visible.repeat(layers, 1, 1), layers))
+            boxes, truth.labels.repeat(layers, 1), visible,
+            frame_owners(points, boxes, visible)
+            if self.loss.sigma_samples == 'inside' else None, layers))
 
 
 @MODELS.register_module()
@@ -182,6 +191,7 @@ class ClipRules(QueryRules):
 def clip_cnp_loss(criterion: MemCNPLoss, boxes: Tensor, sigmas: Tensor,
                   probs: Tensor, assigned: Matches, gt_boxes: Tensor,
                   labels: Tensor, visible: Tensor,
+                  candidates: Tensor | None = None,
                   layers: int = 1) -> Tensor:
     """Loss of the box distributions of clips (eqs 8-14).
 
@@ -198,6 +208,9 @@ def clip_cnp_loss(criterion: MemCNPLoss, boxes: Tensor, sigmas: Tensor,
         labels (Tensor): Shape (B, G) int64.
         visible (Tensor): Shape (B, T, G) bool, False where an object is
             absent or padded.
+        candidates (Tensor, optional): Shape (B, T, Q) int64, object whose
+            uncertainty a query's sigma is drawn to (eq 12), -1 for none.
+            Defaults to None: the supporting samples alone are.
         layers (int): Of which B is a multiple. Defaults to 1.
 
     Returns:
@@ -215,25 +228,51 @@ def clip_cnp_loss(criterion: MemCNPLoss, boxes: Tensor, sigmas: Tensor,
     frames, num = visible.shape[1:]
     if num == 0:  # an index into no object at all is not defined
         return ((boxes.sum() + sigmas.sum()) * 0).expand(layers)
-    owner = assigned.gt_index.clamp(min=0)[:, None].expand(-1, frames, -1)
-    present = visible.gather(2, owner) & assigned.pos[:, None]
-    clip, frame, query = present.nonzero(as_tuple=True)
-    gt = assigned.gt_index[clip, query]
-    mu, target = boxes[clip, frame, query], gt_boxes[clip, frame, gt]
-    prob = probs.detach()[clip, query, labels[clip, gt]]
+
+    def of(owner: Tensor) -> tuple[tuple[Tensor, ...], Candidates]:
+        """Samples that have an object, (B, T, Q) with -1 for none."""
+        at = clip, frame, query = (owner >= 0).nonzero(as_tuple=True)
+        gt = owner[at]
+        prob = probs.detach()[clip, query, labels[clip, gt]]
+        iou = aligned_iou(boxes.detach()[at], gt_boxes[clip, frame, gt])
+        return at, Candidates(
+            sigmas[at], (clip * frames + frame) * num + gt,
+            target_uncertainty(prob, iou))
+
+    owner = assigned.gt_index[:, None].expand(-1, frames, -1)
+    seen = visible.gather(2, owner.clamp(min=0))
+    at, chosen = of(owner.masked_fill(~seen, -1))
     loss, supported = criterion.per_box(
         Support(
-            mu=mu,
-            sigma=sigmas[clip, frame, query],
-            phi=assigned.centreness[clip, frame, query],
-            gt_index=(clip * frames + frame) * num + gt,
+            mu=boxes[at],
+            phi=assigned.centreness[at],
             gt_boxes=gt_boxes.flatten(0, 2),
-            uncertainty=target_uncertainty(prob, aligned_iou(mu, target))),
+            **chosen._asdict()),
+        None if candidates is None else of(candidates)[1],
         num_points=boxes.shape[2])
     times = supported.view(-1, frames, num).sum(1)
     mean = loss.view(-1, frames, num).sum(1) / times.clamp(min=1)
     objects = (times > 0).view(layers, -1).sum(1)
     return mean.view(layers, -1).sum(1) / objects.clamp(min=1)
+
+
+def frame_owners(points: Tensor, boxes: Tensor, visible: Tensor) -> Tensor:
+    """The smallest box that each query stands in, frame by frame.
+
+    Args:
+        points (Tensor): Shape (B, T, Q, 2), reference points.
+        boxes (Tensor): Shape (B, T, G, 4).
+        visible (Tensor): Shape (B, T, G) bool.
+
+    Returns:
+        Tensor: Shape (B, T, Q) int64, -1 outside all boxes.
+    """
+    if not boxes.shape[2]:
+        return torch.full_like(points[..., 0], -1, dtype=torch.long)
+    flat = boxes.flatten(0, 1)
+    contains = inside_boxes(points.flatten(0, 1).float(), flat, True)
+    contains = contains & visible.flatten(0, 1)[:, None]
+    return smallest_of(contains, flat).view(points.shape[:-1])
 
 
 def frame_contrast(criterion: ContrastiveTrackingLoss, key_embeds: Tensor,

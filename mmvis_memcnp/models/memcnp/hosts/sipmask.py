@@ -8,7 +8,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 from ...layers import aligned_iou
-from ..losses import MemCNPLoss, Support, target_uncertainty
+from ..losses import Candidates, MemCNPLoss, Support, target_uncertainty
 
 
 class SelectedPoints(NamedTuple):
@@ -33,15 +33,17 @@ class SelectedPoints(NamedTuple):
 
 
 def point_cnp_loss(criterion: MemCNPLoss, found: SelectedPoints,
-                   sigmas: Tensor, centreness: Tensor, gt_boxes: Tensor,
-                   unit: Tensor, num_images: Tensor) -> Tensor:
+                   inside: SelectedPoints, sigmas: Tensor, phi: Tensor,
+                   gt_boxes: Tensor, unit: Tensor,
+                   num_images: Tensor) -> Tensor:
     """Loss of the box distributions of points (eqs 8-14).
 
     Args:
         criterion (MemCNPLoss): ``alpha='points'`` counts the N points.
         found (SelectedPoints): The supporting samples.
-        sigmas (Tensor): Shape (B, N, 4), fractions of the padded input.
-        centreness (Tensor): Shape (B, N).
+        inside (SelectedPoints): The points whose sigmas are regularised.
+        sigmas (Tensor): Shape (B, N, 4), in the criterion's ``box_unit``.
+        phi (Tensor): Shape (P,), centreness of the supporting samples.
         gt_boxes (Tensor): Shape (B, G, 4), pixels.
         unit (Tensor): Shape (4,), width and height of the padded input
             twice.
@@ -50,15 +52,21 @@ def point_cnp_loss(criterion: MemCNPLoss, found: SelectedPoints,
     Returns:
         Tensor: Scalar.
     """
-    at = found.image, found.point
-    iou = aligned_iou(found.boxes.detach(), found.targets, offset=1)
+    num = gt_boxes.shape[1]
+
+    def of(points: SelectedPoints) -> Candidates:
+        iou = aligned_iou(points.boxes.detach(), points.targets, offset=1)
+        return Candidates(
+            sigmas[points.image, points.point],
+            points.image * num + points.gt,
+            target_uncertainty(points.probs, iou))
+
     return criterion(
         Support(
             mu=found.boxes / unit,
-            sigma=sigmas[at],
-            phi=centreness[at],
-            gt_index=found.image * gt_boxes.shape[1] + found.gt,
+            phi=phi,
             gt_boxes=(gt_boxes / unit).flatten(0, 1),
-            uncertainty=target_uncertainty(found.probs, iou)),
+            **of(found)._asdict()),
+        of(inside),
         num_points=sigmas.shape[1],
         num_images=num_images)

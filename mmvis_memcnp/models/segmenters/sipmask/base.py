@@ -186,6 +186,15 @@ class DenseHead(BaseModule):
         return (torch.cat([torch.cat(points), torch.cat(strides)], 1),
                 torch.cat(levels))
 
+    def image_sigmas(self, sigmas: Tensor, boxes: Tensor) -> Tensor:
+        """Standard deviations of boxes as fractions of the padded input.
+
+        Args:
+            sigmas: (n, 4), what the head predicts.
+            boxes: (n, 4), xyxy in those fractions.
+        """
+        return sigmas
+
     def mask_probabilities(self, outs: DenseOutputs, image: int,
                            boxes: Tensor, coefficients: Tensor) -> Tensor:
         """Masks of the detections of one image.
@@ -287,8 +296,10 @@ class DenseHead(BaseModule):
                                                    coefficients))
             if picked.sigmas is not None:
                 inside_h, inside_w = meta['img_shape'][:2]
-                result.box_sigmas = picked.sigmas[b, keep] * boxes.new_tensor(
-                    [width / inside_w, height / inside_h] * 2)
+                whole = boxes.new_tensor([width, height] * 2)
+                result.box_sigmas = self.image_sigmas(
+                    picked.sigmas[b, keep], boxes / whole) * (
+                        whole / whole.new_tensor([inside_w, inside_h] * 2))
             results.append(result)
         return results
 

@@ -18,7 +18,7 @@ from .memcnp_losses import (
     class_loss,
     track_losses,
 )
-from .memcnp_targets import centreness_targets, selected_points
+from .memcnp_targets import centreness_targets, owners, selected_points
 
 
 @MODELS.register_module()
@@ -43,7 +43,10 @@ class MemCNPSipMaskHead(DenseHead):
         track_anchors: where the key frame's track vectors are taken for the
             contrast: ``'candidates'`` (centres of the selected boxes, as
             the paper says) or ``'ground_truth'`` (centres of the objects).
-        centreness_level: see :func:`centreness_targets`.
+        centreness_level: see :func:`centreness_targets`. ``'finest'`` also
+            lets USS and the mixing weights use the largest centre-ness in
+            any box, as in the released code, in place of that in the point's
+            own (eqs 9, 15).
         kwargs: see :class:`DenseHead`.
 
     Raises:
@@ -193,6 +196,11 @@ class MemCNPSipMaskHead(DenseHead):
             cls_scores, boxes, ctrs, basis, self._track_map(feats),
             sigmas=sigmas or None)
 
+    def image_sigmas(self, sigmas: Tensor, boxes: Tensor) -> Tensor:
+        """See :meth:`DenseHead.image_sigmas`."""
+        assert self.memcnp is not None
+        return self.memcnp.frame_sigmas(sigmas, boxes)
+
     def mask_logits(self, basis: Tensor, boxes: Tensor, coefficients: Tensor,
                     image_index: Tensor) -> Tensor:
         """See :meth:`DenseHead.mask_logits`."""
@@ -230,8 +238,10 @@ class MemCNPSipMaskHead(DenseHead):
             key_gt.boxes,
             key_gt.valid,
             sigmas=None if sigmas is None else sigmas.detach(),
-            centreness_map=ctr_target)
-        found = selected_points(picked, cls, boxes, key_gt)
+            # By default that of a point in its own box.
+            centreness_map=ctr_target
+            if self.centreness_level == 'finest' else None)
+        found = selected_points(picked.gt_index, cls, boxes, key_gt)
         with_gt = key_gt.valid.any(1)
         frames = with_gt.sum().clamp(min=1)
 
@@ -240,9 +250,15 @@ class MemCNPSipMaskHead(DenseHead):
             loss_bbox=box_loss(self.loss_bbox, picked, found, with_gt),
             loss_centerness=centreness_loss(ctr, ctr_target, inside))
         if self.loss_cnp is not None and sigmas is not None:
+            assert picked.centreness is not None
+            inside_own = found
+            if self.loss_cnp.sigma_samples == 'inside':
+                inside_own = selected_points(
+                    owners(torch.cat(levels), key_gt), cls, boxes, key_gt)
             losses['loss_cnp'] = point_cnp_loss(
-                self.loss_cnp, found, sigmas, ctr_target, key_gt.boxes, unit,
-                frames)
+                self.loss_cnp, found, inside_own, sigmas,
+                picked.centreness[found.image, found.point], key_gt.boxes,
+                unit, frames)
         vectors = vectors_at(outs.track_map, centres(found.boxes),
                              found.image, self.strides[0])
         losses['loss_seg'] = self.loss_mask(

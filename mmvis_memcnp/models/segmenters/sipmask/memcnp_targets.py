@@ -4,9 +4,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ...layers import centreness, distances_to_sides
+from ...matching.points.geometry import inside_boxes, smallest_of
 from ...memcnp.hosts.sipmask import SelectedPoints
 from ...truth.ground_truth import GroundTruth
-from ...truth.matches import Matches
 
 
 def centreness_targets(points: Tensor, sizes: list[tuple[int, int]],
@@ -39,12 +39,13 @@ def centreness_targets(points: Tensor, sizes: list[tuple[int, int]],
     ], 1)
 
 
-def selected_points(picked: Matches, cls_logits: Tensor,
+def selected_points(gt_index: Tensor, cls_logits: Tensor,
                     boxes: Tensor, gt: GroundTruth) -> SelectedPoints:
-    """The positives of B frames and what they have to do with.
+    """Points of B frames that have an object, and what it is.
 
     Args:
-        picked (Matches): Of B x N points.
+        gt_index (Tensor): Shape (B, N) int64, object of each point, -1 for
+            none, such as ``Matches.gt_index``.
         cls_logits (Tensor): Shape (B, N, num_classes).
         boxes (Tensor): Shape (B, N, 4), predictions in pixels.
         gt (GroundTruth): Objects of the B frames.
@@ -52,9 +53,20 @@ def selected_points(picked: Matches, cls_logits: Tensor,
     Returns:
         SelectedPoints: In the order of frames and points.
     """
-    image, point = picked.pos.nonzero(as_tuple=True)
-    own = picked.gt_index[image, point]
+    image, point = (gt_index >= 0).nonzero(as_tuple=True)
+    own = gt_index[image, point]
     labels = gt.labels[image, own]
     return SelectedPoints(
         image, point, own, labels, boxes[image, point], gt.boxes[image, own],
         cls_logits.detach()[image, point, labels].sigmoid())
+
+
+def owners(points: Tensor, gt: GroundTruth) -> Tensor:
+    """The smallest box that each point lies in, (B, N) int64, -1 for none.
+
+    Args:
+        points (Tensor): Shape (N, 2), pixels.
+        gt (GroundTruth): Objects of B frames.
+    """
+    contains = inside_boxes(points[None], gt.boxes, True) & gt.valid[:, None]
+    return smallest_of(contains, gt.boxes)
