@@ -26,6 +26,7 @@ from __future__ import annotations
 import argparse
 import copy
 import json
+import statistics
 from collections import defaultdict
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -237,7 +238,9 @@ def report(model: Any, loader: Any, batches: int
     return dict(
         memory=found,
         gradients={n: round(v, 6) for n, v in mean.items()},
-        nll_to_giou_on_mu=mean['nll_on_mu'] / max(mean['giou_on_mu'], 1e-12),
+        nll_to_giou_on_mu=statistics.median(
+            nll / max(giou, 1e-12) for nll, giou in zip(
+                norms['nll_on_mu'], norms['giou_on_mu'], strict=True)),
         sigma=dict(
             box_unit=parts.loss.box_unit, median=float(sigma.median()),
             at_floor=float((sigma < FLOOR).float().mean())),

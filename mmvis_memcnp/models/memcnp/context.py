@@ -6,7 +6,7 @@ from torch import Tensor
 
 from ..matching.points.geometry import SmallestBoxTarget
 from .bank import MemoryBank, memory_target
-from .distribution import SIGMA_UNITS, at_least_float32
+from .distribution import SIGMA_UNITS, at_least_float32, half_sides
 from .reference_set import ReferenceSet
 
 
@@ -53,8 +53,7 @@ class ContextModule(BaseModule):
         """
         if self.box_unit == 'image':
             return sigmas
-        half = (boxes[..., 2:] - boxes[..., :2]).clamp(min=0) / 2
-        return sigmas * torch.cat((half, half), dim=-1)
+        return sigmas * half_sides(boxes)
 
     def read(self, query: Tensor, scores: Tensor | None = None) -> Tensor:
         """Context of every query (eqs 6, 7).

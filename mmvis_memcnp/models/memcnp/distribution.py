@@ -9,6 +9,9 @@ SIGMA_MIN = 0.1
 SIGMA_SCALE = 0.9
 #: What standard deviations may be measured in.
 SIGMA_UNITS = ('object', 'image')
+#: Half a side of an object counts as at least this fraction of the image: the
+#: likelihood of a box that is cut off to a line would outweigh all others.
+MIN_HALF_SIDE = 0.02
 
 
 def split_distribution(raw: Tensor) -> tuple[Tensor, Tensor]:
@@ -47,6 +50,33 @@ def distances_to_boxes(points: Tensor, ltrb: Tensor) -> Tensor:
     left_top, right_bottom = ltrb.split(2, dim=-1)
     boxes = torch.cat((points - left_top, points + right_bottom), dim=-1)
     return boxes.clamp(min=0, max=1)
+
+
+def half_sides(boxes: Tensor) -> Tensor:
+    """Half the width and height of boxes, twice: the object's unit.
+
+    Args:
+        boxes (Tensor): Shape (..., 4), xyxy as fractions of the image.
+
+    Returns:
+        Tensor: Shape (..., 4), at least ``MIN_HALF_SIDE``.
+    """
+    half = (boxes[..., 2:] - boxes[..., :2]) / 2
+    return torch.cat((half, half), dim=-1).clamp(min=MIN_HALF_SIDE)
+
+
+def in_object_unit(boxes: Tensor, objects: Tensor) -> Tensor:
+    """Boxes in coordinates in which an object's own box is [-1, 1]^2.
+
+    Args:
+        boxes (Tensor): Shape (..., 4), xyxy as fractions of the image.
+        objects (Tensor): Shape (..., 4), the same.
+
+    Returns:
+        Tensor: Shape (..., 4).
+    """
+    centre = (objects[..., :2] + objects[..., 2:]) / 2
+    return (boxes - torch.cat((centre, centre), -1)) / half_sides(objects)
 
 
 def log_prob(boxes: Tensor, mu: Tensor, sigma: Tensor) -> Tensor:

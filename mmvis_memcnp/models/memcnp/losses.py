@@ -7,11 +7,9 @@ from mmdet.registry import MODELS
 from torch import Tensor, nn
 
 from ..layers.segments import segment_count, segment_logsumexp, segment_mean
-from .distribution import at_least_float32, log_prob
+from .distribution import at_least_float32, in_object_unit, log_prob
 
 PHI_EPS = 1e-9
-#: Half a side of an object is at least this, as a fraction of the image.
-SIDE_EPS = 1e-4
 
 
 class Support(NamedTuple):
@@ -53,23 +51,6 @@ class Candidates(NamedTuple):
     sigma: Tensor
     gt_index: Tensor
     uncertainty: Tensor
-
-
-def in_object_unit(boxes: Tensor, objects: Tensor) -> Tensor:
-    """Boxes in coordinates in which an object's own box is [-1, 1]^2.
-
-    Args:
-        boxes (Tensor): Shape (..., 4), xyxy.
-        objects (Tensor): Shape (..., 4), xyxy in the same unit.
-
-    Returns:
-        Tensor: Shape (..., 4).
-    """
-    start, end = objects.split(2, dim=-1)
-    half = ((end - start) / 2).clamp(min=SIDE_EPS)
-    centre = (start + end) / 2
-    return (boxes - torch.cat((centre, centre), -1)) / torch.cat(
-        (half, half), -1)
 
 
 def target_uncertainty(prob: Tensor, iou: Tensor) -> Tensor:
