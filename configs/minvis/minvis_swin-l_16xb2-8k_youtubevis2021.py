@@ -1,17 +1,10 @@
 _base_ = [
-    '../_base_/models/mask2former_swin-l.py', '../_base_/models/minvis.py',
-    '../_base_/datasets/youtube_vis_2021.py',
-    '../_base_/datasets/minvis_pipelines.py',
-    '../_base_/schedules/mask2former_8k.py', '../_base_/default_runtime.py'
+    './minvis_r50_8xb4-8k_youtubevis2021.py',
+    '../_base_/models/mask2former_swin-l.py'
 ]
 
-# The checkpoint brings the backbone.
-model = dict(
-    _base_.minvis, segmenter=dict(backbone=dict(init_cfg=None)))
-# Mask2Former on COCO, converted; its class layer starts anew.
+model = dict(segmenter=_base_.mask2former_swin_l)
 load_from = 'checkpoints/mask2former_swin-l_coco.pth'
-train_dataloader = dict(batch_size=2, dataset=_base_.minvis_frames)
+train_dataloader = dict(batch_size=2)
 val_dataloader = dict(dataset=dict(pipeline=_base_.test_pipeline_480))
 test_dataloader = val_dataloader
-default_hooks = dict(checkpoint=dict(by_epoch=False, interval=1000))
-log_processor = dict(by_epoch=False)

@@ -1,5 +1,4 @@
 """Still images as clips, for training before or beside video data."""
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,7 @@ import numpy as np
 from mmdet.registry import DATASETS
 from pycocotools import mask as mask_utils
 
+from ..results.json_rules import parse_json
 from ..results.rle import to_rle
 from .coco_classes import CLASS_MAPS, TARGET_CLASSES
 from .vis_dataset import VISDataset
@@ -145,7 +145,7 @@ class CocoPseudoVideo(VISDataset):
             raise FileNotFoundError(
                 f'The annotation file {path} does not exist; set data_root '
                 'and ann_file of the data set.')
-        data = json.loads(path.read_text(encoding='utf-8'))
+        data = parse_json(path)
         kind = flavour(data)
         if kind != 'coco':
             why = ('is a YouTube-VIS style json; its data set type reads it'

@@ -173,7 +173,7 @@ def _read_masks(masks: list, video: dict
     return rles, problems
 
 
-def _of_box(box: Any, rle: RLE | None, video: dict) -> Iterator[str]:
+def _of_box(box: object, rle: RLE | None, video: dict) -> Iterator[str]:
     if not (isinstance(box, list) and len(box) == 4
             and all(map(is_number, box))):
         return  # a fault, reported as such
@@ -192,11 +192,12 @@ def _of_box(box: Any, rle: RLE | None, video: dict) -> Iterator[str]:
                    f'{[mx, my, mw, mh]}')
 
 
-def _of_area(area: Any, has_mask: bool, pixels: int | None) -> str | None:
-    if area is not None and not is_number(area):
+def _of_area(area: object, has_mask: bool,
+             pixels: int | None) -> str | None:
+    if area is None:
+        return f'its area is {area}, but it has a mask' if has_mask else None
+    if not is_number(area):
         return None  # a fault, reported as such
-    if has_mask and area is None:
-        return f'its area is {area}, but it has a mask'
     if not has_mask and area:
         return f'its area is {area}, but it has no mask'
     if pixels and abs(area - pixels) > max(2., _AREA_TOLERANCE * pixels):

@@ -13,6 +13,7 @@ from ..results.json_rules import (
     parse_json,
     read_masks,
 )
+from ..results.rle import RLE
 from .classes import name_of_list
 
 
@@ -50,6 +51,22 @@ FLAVOUR_FIXES = {
 }
 
 
+def parse_ytvis_json(path: str | Path) -> dict:
+    """Content of a YouTube-VIS style json, as it stands there.
+
+    Raises:
+        ValueError: If it cannot be read, is not json, of another flavour, or
+            against a rule that all readers keep
+            (:mod:`mmvis_memcnp.results.json_rules`).
+    """
+    data = parse_json(path)
+    kind = flavour(data)
+    if kind != 'ytvis':
+        raise ValueError(f'{path} {FLAVOUR_FIXES[kind]}.')
+    check_faults(data, str(path))
+    return data
+
+
 def read_ytvis_json(path: str | Path) -> dict:
     """Load a YouTube-VIS style json and check that it is one.
 
@@ -63,19 +80,14 @@ def read_ytvis_json(path: str | Path) -> dict:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is not json, of another flavour, or against a rule
-            that all readers keep (:mod:`mmvis_memcnp.results.json_rules`).
+        ValueError: As for :func:`parse_ytvis_json`.
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(
             f'The annotation file {path} does not exist; set data_root and '
             'ann_file of the data set.')
-    data = parse_json(path)
-    kind = flavour(data)
-    if kind != 'ytvis':
-        raise ValueError(f'{path} {FLAVOUR_FIXES[kind]}.')
-    check_faults(data, str(path))
+    data = parse_ytvis_json(path)
     annotations = data.get('annotations')
     return dict(
         videos=data['videos'] or [],
@@ -185,7 +197,7 @@ def parse_videos(videos: list[dict], path: str) -> list[dict]:
 
 
 def parse_track(annotation: dict, video: dict,
-                path: str) -> list[tuple[dict, list[float]] | None]:
+                path: str) -> list[tuple[RLE, list[float]] | None]:
     """Masks and boxes of one track.
 
     A frame counts as visible when it has a mask of at least one pixel and a
@@ -209,7 +221,7 @@ def parse_track(annotation: dict, video: dict,
         for frame, rle in enumerate(read_masks(annotation, video, path))
         if rle is not None
     }
-    track: list[tuple[dict, list[float]] | None] = [None] * video['length']
+    track: list[tuple[RLE, list[float]] | None] = [None] * video['length']
     if not rles:
         return track
     masks = list(rles.values())

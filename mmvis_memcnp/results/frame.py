@@ -20,7 +20,7 @@ class FrameInstances:
     Attributes:
         ids (Tensor): Shape (n,) int64, identities, each at most once.
         masks (MaskSource): How their masks are made.
-        meta (Mapping): ``ori_shape`` and ``frame_id`` of the frame.
+        meta (FrameMeta): ``ori_shape`` and ``frame_id`` of the frame.
         class_scores (Tensor, optional): Shape (n, K), in [0, 1].
         logits (Tensor, optional): Shape (n, K + 1), class logits with "no
             object" last, for rankings that average them.
@@ -80,9 +80,10 @@ class FrameInstances:
             rows, masks = rows[filled], masks[filled]
         assert self.scores is not None and self.labels is not None
         boxes = mask_boxes(masks) if self.boxes is None else self.boxes[rows]
+        height, width = self.meta['ori_shape'][:2]
         return frame_result(
             self.ids[rows], boxes, self.scores[rows], self.labels[rows],
-            encode_masks(masks), ori_shape=self.meta['ori_shape'][:2],
+            encode_masks(masks), ori_shape=(height, width),
             frame_id=int(self.meta.get('frame_id', 0)),
             box_sigmas=None if self.sigmas is None else self.sigmas[rows])
 

@@ -39,15 +39,17 @@ def parse_json(path: str | Path) -> Any:
             'not be utf-8: fetch or export it again.') from error
 
 
-def is_id(value: Any) -> TypeGuard[int]:
+def is_id(value: object) -> TypeGuard[int]:
     """Whether a value can be an id: a whole number of 64 bits."""
-    return type(value) is int and abs(value) < 1 << 63
+    return (isinstance(value, int) and type(value) is int
+            and abs(value) < 1 << 63)
 
 
-def is_number(value: Any) -> bool:
+def is_number(value: object) -> TypeGuard[float]:
     """Whether a value is a finite number (true and false are none)."""
-    return type(value) in (int, float) and abs(value) < math.inf and (
-        type(value) is float or abs(value) < 1 << 63)
+    if isinstance(value, float):
+        return type(value) is float and abs(value) < math.inf
+    return is_id(value)
 
 
 def num_frames(video: Mapping) -> int:
@@ -69,7 +71,7 @@ def length_note(video: Mapping) -> str | None:
             f'has {len(names)}')
 
 
-def name_record(kind: str, record: Any, index: int) -> str:
+def name_record(kind: str, record: object, index: int) -> str:
     """How messages call a record: by its id, else by its position."""
     if isinstance(record, dict) and is_id(record.get('id')):
         return f'{kind} {record["id"]}'

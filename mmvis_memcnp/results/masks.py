@@ -54,7 +54,7 @@ def decode_masks(rles: Sequence[RLE], size: tuple[int, int]) -> np.ndarray:
 
 def rle_to_json(rle: RLE) -> dict:
     """The same code with ``counts`` as a str, as results.json wants it."""
-    counts = rle['counts']
-    if isinstance(counts, bytes):
+    counts: bytes | str = rle['counts']
+    if isinstance(counts, bytes):  # else of a json
         counts = counts.decode('utf-8')
     return dict(size=[int(side) for side in rle['size']], counts=counts)

@@ -5,20 +5,34 @@ a system names its own and everything behind it is shared.
 """
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TypedDict
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-#: Sizes of a frame by mmdet's names: ``img_shape``, ``ori_shape``,
-#: ``batch_input_shape``, ``scale_factor`` (x, y); and its ``frame_id``.
-FrameMeta = Mapping[str, Any]
-
 #: Masks at a time, which bounds the memory of full-size values.
 CHUNK = 32
+
+
+class FrameMeta(TypedDict, total=False):
+    """What is known of a frame, by mmdet's names.
+
+    Attributes:
+        img_shape: height and width in the network input, first.
+        ori_shape: height and width of the original frame, first.
+        batch_input_shape: height and width of the padded network input.
+        scale_factor: width and height in the input over the original; 1
+            where it is missing.
+        frame_id: number of the frame in its video.
+    """
+    img_shape: tuple[int, ...]
+    ori_shape: tuple[int, ...]
+    batch_input_shape: tuple[int, ...]
+    scale_factor: tuple[float, float]
+    frame_id: int
 
 
 @dataclass(frozen=True)
@@ -43,17 +57,17 @@ class Canvas:
         """The canvas of a frame.
 
         Args:
-            meta (Mapping): ``batch_input_shape``, ``img_shape``,
+            meta (FrameMeta): ``batch_input_shape``, ``img_shape``,
                 ``ori_shape`` and, for :func:`paste`, ``scale_factor``
                 (x, y).
             stride (float): Input pixels a mask value.
         """
+        scale = meta.get('scale_factor', (1., 1.))
         return cls(_pair(meta['batch_input_shape']), _pair(meta['img_shape']),
-                   _pair(meta['ori_shape']),
-                   tuple(meta.get('scale_factor', (1., 1.)))[:2], stride)
+                   _pair(meta['ori_shape']), (scale[0], scale[1]), stride)
 
 
-def _pair(shape: Any) -> tuple[int, int]:
+def _pair(shape: Sequence[int]) -> tuple[int, int]:
     return int(shape[0]), int(shape[1])
 
 
@@ -136,7 +150,7 @@ class MaskSource:
     Args:
         values (Tensor | Callable): Shape (n, h, w), logits or probabilities;
             or a function that takes row numbers (k,) and gives (k, h, w).
-        meta (Mapping): Sizes of the frame; see :meth:`Canvas.of`.
+        meta (FrameMeta): Sizes of the frame; see :meth:`Canvas.of`.
         way (str): One of :data:`WAYS_BACK`.
         stride (float): Input pixels a value.
         threshold (float): A pixel belongs to the mask if its value exceeds

@@ -7,13 +7,10 @@ a file passes through :func:`to_rles` before pycocotools sees it.
 """
 import reprlib
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 from pycocotools import mask as mask_utils
-
-#: COCO's run-length code, ``dict(size=[H, W], counts=...)``.
-RLE = dict[str, Any]
 
 # Below this number of pixels every run, and every difference of two, fits
 # into six 5-bit groups: as far as the integers of pycocotools go.
@@ -24,6 +21,17 @@ _BATCH = 1 << 16
 # Pixels of outline that a polygon may have: as many as the frame has, but at
 # least the first and at most the second number (some 300 MB).
 _OUTLINE = (100_000, 1 << 22)
+
+
+class RLE(TypedDict):
+    """COCO's run-length code of a mask.
+
+    Attributes:
+        size: height and width.
+        counts: compressed runs.
+    """
+    size: list[int]
+    counts: bytes
 
 
 class MaskError(ValueError):
@@ -40,11 +48,11 @@ class MaskError(ValueError):
         self.frame = frame
 
 
-def to_rle(segmentation: Any, height: int, width: int) -> RLE | None:
+def to_rle(segmentation: object, height: int, width: int) -> RLE | None:
     """Bring one frame's segmentation to COCO's compressed RLE.
 
     Args:
-        segmentation (Any): As for :func:`to_rles`.
+        segmentation (object): As for :func:`to_rles`.
         height (int): Height of the frame in pixels.
         width (int): Width of the frame in pixels.
 
@@ -54,7 +62,7 @@ def to_rle(segmentation: Any, height: int, width: int) -> RLE | None:
     return to_rles([segmentation], (height, width))[0]
 
 
-def to_rles(segmentations: Sequence[Any],
+def to_rles(segmentations: Sequence[object],
             size: tuple[int, int] | None) -> list[RLE | None]:
     """Bring the segmentations of a track to COCO's compressed RLE.
 
@@ -86,12 +94,12 @@ def to_rles(segmentations: Sequence[Any],
             elif isinstance(segmentation, list):
                 found.append(_from_polygons(segmentation, size))
             else:
-                rle = _parts(segmentation, size)
-                if isinstance(rle['counts'], list):
-                    rle = _from_runs(rle['counts'], rle['size'])
+                known, counts = _parts(segmentation, size)
+                if isinstance(counts, list):
+                    found.append(_from_runs(counts, known))
                 else:
-                    strings[frame] = rle
-                found.append(rle)
+                    strings[frame] = RLE(size=known, counts=counts)
+                    found.append(strings[frame])
         except MaskError as error:
             error.frame = frame
             raise
@@ -102,13 +110,14 @@ def to_rles(segmentations: Sequence[Any],
     return found
 
 
-def short(value: Any) -> str:
+def short(value: object) -> str:
     """Text of a value of a file, cut to what fits into a sentence."""
     return reprlib.repr(value)
 
 
-def _parts(segmentation: Any, size: tuple[int, int] | None) -> RLE:
-    """Size and counts of a code, ``counts`` list or bytes.
+def _parts(segmentation: object, size: tuple[int, int] | None
+           ) -> tuple[list[int], bytes | list]:
+    """Size and counts of a code.
 
     Raises:
         MaskError: If it is no code, or of another size.
@@ -139,7 +148,7 @@ def _parts(segmentation: Any, size: tuple[int, int] | None) -> RLE:
     if isinstance(counts, bytes) and counts[:2] in (b"b'", b'b"'):
         raise MaskError("has counts that are the text of Python's bytes "
                         "(b'...'); write counts.decode() to the json")
-    return dict(size=given, counts=counts)
+    return given, counts
 
 
 def _wrong_sum(pixels: int, size: Sequence[int]) -> MaskError:

@@ -165,7 +165,7 @@ class FileSink:
         (_, frame, track_id, label, score, *numbers, height, width,
          length) = self._header.unpack(self._file.read(self._header.size))
         bbox, known, sigmas = numbers[:4], numbers[4], numbers[5:]
-        rle = dict(size=[height, width], counts=self._file.read(length))
+        rle = RLE(size=[height, width], counts=self._file.read(length))
         record = Record(frame, track_id, label, score, tuple(bbox),
                         tuple(sigmas) if known else None, rle)
         return record, position + self._header.size + length

@@ -58,7 +58,8 @@ def tiny_config(kind='memcnp', **head):
 
 def tiny_model(kind='memcnp', salt=0, **head):
     """The model, in training mode, with weights that depend on the names
-    alone (a fresh head would find no box of any size)."""
+    alone. A fresh head would find no box of any size; these boxes are large
+    enough for masks."""
     init_default_scope('mmdet')
     model = MODELS.build(tiny_config(kind, **head).model)
     state = {
@@ -69,6 +70,10 @@ def tiny_model(kind='memcnp', salt=0, **head):
         for name, value in model.state_dict().items()
     }
     state['bbox_head.fcos_reg.bias'] += 1.5 if kind == 'sipmask' else -0.5
+    if kind == 'sipmask':  # as in a fresh head
+        for name, value in state.items():
+            if '.scales.' in name:
+                value.fill_(1.)
     model.load_state_dict(state)
     return model.train()
 

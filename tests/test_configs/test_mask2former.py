@@ -40,8 +40,8 @@ def test_resnet_50():
 
 def test_swin_l():
     """DVIS-DAQ: 20.508 M between backbone and tracker, 200 queries."""
-    cfg = Config.fromfile(
-        MODELS_DIR / 'mask2former_swin-l.py').model.segmenter
+    cfg = config_of(
+        'minvis/minvis_swin-l_16xb2-6k_youtubevis2019').model.segmenter
     backbone, *others = sizes(cfg)
     assert backbone == 195_201_204
     assert round(sum(others) / 1e6, 3) == 20.508

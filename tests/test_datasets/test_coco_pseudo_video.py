@@ -196,6 +196,13 @@ def test_a_bad_mask_is_named(coco):
         coco()[1]
 
 
+def test_a_broken_json_is_named(coco, tmp_path):
+    coco()
+    (tmp_path / 'coco.json').write_text('{"images": [')
+    with pytest.raises(ValueError, match='coco.json is not a readable json'):
+        DATASETS.build(joint(coco)['datasets'][0])
+
+
 # -- with videos ----------------------------------------------------------
 def joint(coco, images=1, videos=1):
     """COCO beside a copy of itself under the same classes."""

@@ -12,12 +12,12 @@ from mmvis_memcnp.models.memcnp import (
     MemCNP,
     MemCNPLoss,
 )
+from mmvis_memcnp.models.memcnp.hosts.keys import query_key
 from mmvis_memcnp.models.memcnp.hosts.queries import (
     FrameRules,
     clip_cnp_loss,
     clip_contrast,
     frame_contrast,
-    query_key,
 )
 from mmvis_memcnp.models.segmenters.deformable import (
     build_box_branches,

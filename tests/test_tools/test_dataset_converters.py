@@ -257,6 +257,27 @@ def test_split_leaves_no_side_empty(run, tmp_path):
     assert not (tmp_path / 'dev.json').exists()
 
 
+@pytest.mark.parametrize('text, sentence', [
+    ('{"videos": [', 'a.json is not a readable json'),
+    ('{"images": []}', 'is a COCO json of still images'),
+    ('{"videos": [{"id": 1}]}', 'video 1: its height is None'),
+    (None, 'a.json cannot be read: No such file'),
+])
+@pytest.mark.parametrize('tool, options', [
+    ('dataset_converters/split_ytvis.py',
+     ('--train', 't.json', '--dev', 'd.json', '--num-dev', 1)),
+    ('analysis_tools/colour_baseline.py', ('images', '--out', 'out.json')),
+])
+def test_tools_say_what_is_wrong_with_a_json(run, tmp_path, tool, options,
+                                             text, sentence):
+    if text is not None:
+        (tmp_path / 'a.json').write_text(text)
+    status, _, err = run(tool, tmp_path / 'a.json', *(
+        tmp_path / o if str(o).endswith('.json') else o for o in options))
+    assert status == 1 and sentence in err and len(err.splitlines()) == 1
+    assert not list(tmp_path.glob('[tdo]*.json'))
+
+
 # -- davis2ytvis.py ---------------------------------------------------------
 def davis_folder(tmp_path, name='seq', frames=3):
     images, masks = tmp_path / 'img' / name, tmp_path / 'mask' / name

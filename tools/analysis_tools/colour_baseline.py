@@ -28,6 +28,7 @@ from tqdm import tqdm
 
 from mmvis_memcnp.cli.output_options import add_overwrite_option
 from mmvis_memcnp.cli.run import run_tool
+from mmvis_memcnp.datasets.ytvis_json import parse_ytvis_json
 from mmvis_memcnp.images import read_image
 from mmvis_memcnp.results.ownership import check_file, new_file
 
@@ -179,7 +180,7 @@ def main() -> None:
     args = parse_args()
     check_file(args.out, '--out', args.overwrite, [args.json])
     try:
-        data = json.loads(args.json.read_text(encoding='utf-8'))
+        data = parse_ytvis_json(args.json)
         results = [
             entry for video in tqdm(data['videos'], unit='video')
             for entry in run_video(video, args.images)

@@ -36,6 +36,7 @@ from mmvis_memcnp.images import (
     list_images,
     open_upright,
 )
+from mmvis_memcnp.results.json_rules import parse_json
 from mmvis_memcnp.results.ownership import check_file, new_file
 
 VOID = 255
@@ -297,8 +298,8 @@ def main() -> None:
     check_file(args.out, 'OUT', args.overwrite,
                [args.categories] if args.categories else [])
     try:
-        categories = ({} if args.categories is None else json.loads(
-            args.categories.read_text(encoding='utf-8')))
+        categories = ({} if args.categories is None else
+                      parse_json(args.categories))
         data = convert(args.frames, args.masks, categories)
     except (OSError, ValueError) as error:
         sys.exit(str(error))

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from mmvis_memcnp.cli.output_options import add_overwrite_option
 from mmvis_memcnp.cli.run import run_tool
-from mmvis_memcnp.datasets.ytvis_json import FLAVOUR_FIXES, flavour
+from mmvis_memcnp.datasets.ytvis_json import parse_ytvis_json
 from mmvis_memcnp.results.ownership import check_file, new_file
 
 
@@ -82,15 +82,11 @@ def main() -> None:
     for path, option in ((args.train, '--train'), (args.dev, '--dev')):
         check_file(path, option, args.overwrite, [args.json])
     try:
-        data = json.loads(args.json.read_text(encoding='utf-8'))
-        if flavour(data) != 'ytvis':
-            raise ValueError(f'it {FLAVOUR_FIXES[flavour(data)]}')
+        data = parse_ytvis_json(args.json)
         ids = [video['id'] for video in data['videos']]
-        if len(set(ids)) < len(ids):
-            raise ValueError('two of its videos have the same id')
         dev = choose_dev(ids, args.num_dev, args.seed)
-    except (OSError, ValueError) as error:
-        sys.exit(f'{args.json} cannot be split: {error}')
+    except ValueError as error:
+        sys.exit(str(error))
     digest = hash_ids(dev)
     if args.expect_hash is not None and digest != args.expect_hash.lower():
         sys.exit(f'The dev split has the hash {digest}, but '

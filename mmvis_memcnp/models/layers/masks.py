@@ -49,6 +49,11 @@ def half_resolution(masks: Tensor, size: tuple[int, int]) -> Tensor:
     return (small > 0.5).view(*lead, *size)
 
 
+def centres(boxes: Tensor) -> Tensor:
+    """Centres (..., 2) of boxes (..., 4), without gradient."""
+    return (boxes[..., :2] + boxes[..., 2:]).detach() / 2
+
+
 def vectors_at(feature: Tensor,
                centres: Tensor,
                image_index: Tensor,
@@ -73,3 +78,20 @@ def vectors_at(feature: Tensor,
     x = cell[:, 0].long().clamp(0, feature.shape[3] - 1)
     y = cell[:, 1].long().clamp(0, feature.shape[2] - 1)
     return feature[image_index, :, y, x]
+
+
+def object_vectors(feature: Tensor, boxes: Tensor, stride: int) -> Tensor:
+    """Feature vectors of the cells that hold the centres of padded boxes.
+
+    Args:
+        feature: (B, C, H, W).
+        boxes: (B, G, 4) x1, y1, x2, y2 in pixels of the network input.
+        stride: pixels a cell.
+
+    Returns:
+        (B, G, C).
+    """
+    batch, num = boxes.shape[:2]
+    image = torch.arange(batch, device=boxes.device).repeat_interleave(num)
+    return vectors_at(feature, centres(boxes).flatten(0, 1), image,
+                      stride).unflatten(0, (batch, num))

@@ -6,6 +6,9 @@ from mmdet.registry import MODELS
 
 from .context import ContextModule
 
+#: Options of a part by name, and those of its parts.
+Settings = Mapping[str, Any]
+
 
 class MemCNPKey(NamedTuple):
     """What ``memcnp`` of a host says, completed by the host's defaults.
@@ -16,11 +19,11 @@ class MemCNPKey(NamedTuple):
             switched off.
         tracker: Settings of the tracker that differ from the host's.
     """
-    module: dict[str, Any]
-    training: dict[str, Any]
-    tracker: dict[str, Any]
+    module: Settings
+    training: Mapping[str, dict | None]
+    tracker: Settings
 
-    def build(self, **defaults: Any) -> ContextModule:
+    def build(self, **defaults: int) -> ContextModule:
         """The module.
 
         Args:
@@ -29,8 +32,7 @@ class MemCNPKey(NamedTuple):
         return MODELS.build({**defaults, **self.module})
 
 
-def merge_settings(base: Mapping[str, Any],
-                   *changes: Mapping[str, Any]) -> dict[str, Any]:
+def merge_settings(base: Settings, *changes: Settings) -> dict:
     """A nested config with the values of others put over it, in turn."""
     out = dict(base)
     for change in changes:
@@ -41,7 +43,7 @@ def merge_settings(base: Mapping[str, Any],
     return out
 
 
-def split_key(memcnp: Mapping[str, Any], **defaults: dict) -> MemCNPKey:
+def split_key(memcnp: Settings, **defaults: dict) -> MemCNPKey:
     """Take the key of a host apart.
 
     Beside the options of its module the key may hold ``training=dict(...)``,
@@ -68,7 +70,7 @@ def split_key(memcnp: Mapping[str, Any], **defaults: dict) -> MemCNPKey:
     if unknown:
         raise ValueError(f'memcnp.training has no {unknown[0]!r}: it may hold '
                          f'{", ".join(defaults)}.')
-    training: dict[str, Any] = {}
+    training: dict[str, dict | None] = {}
     for name, default in defaults.items():
         rule = given.get(name, {})
         if rule is None and name != 'contrast':
@@ -80,7 +82,7 @@ def split_key(memcnp: Mapping[str, Any], **defaults: dict) -> MemCNPKey:
             rule = {**default, **rule}
         training[name] = rule
     # The loss measures in the unit that the results are read in.
-    if training.get('loss') and 'box_unit' in module:
-        training['loss'] = {**training['loss'],
-                            'box_unit': module['box_unit']}
+    loss = training.get('loss')
+    if loss and 'box_unit' in module:
+        training['loss'] = {**loss, 'box_unit': module['box_unit']}
     return MemCNPKey(module, training, tracker)

@@ -19,13 +19,14 @@ from .memories import (
     WindowMemory,
     WindowState,
 )
+from .proposals import ProposalState, QueryProposals
 from .rows import RowState, RowTracker, reorder
 
 __all__ = [
     'BiSoftmaxAssociation', 'ClipMatching', 'ClipState', 'CueAssociation',
     'CueState', 'CueTracker', 'DetectionTracker', 'GreedyTracker',
     'HungarianAssociation', 'LatestMemory', 'Memory', 'MemoryState',
-    'MomentumMemory', 'OccupancyMemory', 'RowState', 'RowTracker',
-    'SimilarityMemory', 'SimilarityState', 'TrackResult', 'TrackState',
-    'WindowMemory', 'WindowState', 'reorder'
+    'MomentumMemory', 'OccupancyMemory', 'ProposalState', 'QueryProposals',
+    'RowState', 'RowTracker', 'SimilarityMemory', 'SimilarityState',
+    'TrackResult', 'TrackState', 'WindowMemory', 'WindowState', 'reorder'
 ]

@@ -20,7 +20,7 @@ which belong together) and a memory (:class:`~.memories.base.Memory`).
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 import torch
 from mmdet.registry import TASK_UTILS
@@ -68,7 +68,10 @@ class TrackState:
         return len(self.ids)
 
 
-class DetectionTracker(nn.Module):
+State = TypeVar('State', bound=TrackState)
+
+
+class DetectionTracker(nn.Module, Generic[State]):
     """Base of trackers that give identities to detections.
 
     A step compares on the device, takes the scores to the CPU, decides
@@ -104,12 +107,12 @@ class DetectionTracker(nn.Module):
         self.max_gap = max_gap
         self.max_tracks = max_tracks
 
-    def start(self) -> Any:
+    def start(self) -> State:
         """The state of a video before its first frame."""
-        return TrackState(self.memory.start())
+        raise NotImplementedError
 
-    def step(self, state: Any,
-             detections: InstanceData) -> tuple[TrackResult, Any]:
+    def step(self, state: State,
+             detections: InstanceData) -> tuple[TrackResult, State]:
         """Identify the detections of the next frame.
 
         Args:
@@ -138,11 +141,11 @@ class DetectionTracker(nn.Module):
         return (TrackResult(ids.to(scores.device), scores),
                 self.forget(state))
 
-    def compare(self, state: Any, detections: InstanceData) -> Tensor:
+    def compare(self, state: State, detections: InstanceData) -> Tensor:
         """Association scores, float32, columns as :meth:`decide` wants."""
         raise NotImplementedError
 
-    def decide(self, state: Any, scores: Tensor,
+    def decide(self, state: State, scores: Tensor,
                confidence: Tensor) -> Tensor:
         """Which object each detection belongs to.
 
@@ -158,8 +161,8 @@ class DetectionTracker(nn.Module):
         """
         raise NotImplementedError
 
-    def remember(self, state: Any, detections: InstanceData, rows: Tensor,
-                 started: int) -> Any:
+    def remember(self, state: State, detections: InstanceData, rows: Tensor,
+                 started: int) -> State:
         """The state after the frame, before it forgets.
 
         Args:
@@ -185,7 +188,7 @@ class DetectionTracker(nn.Module):
             state, memory=memory, ids=torch.cat((state.ids, ids)), **held,
             next_id=state.next_id + started, frame=state.frame + 1)
 
-    def forget(self, state: Any) -> Any:
+    def forget(self, state: State) -> State:
         """The state without objects that are too old or too many."""
         kept = torch.arange(len(state))
         if self.max_gap is not None:
@@ -196,7 +199,7 @@ class DetectionTracker(nn.Module):
             kept = kept[latest[:self.max_tracks].sort()[0]]
         return state if len(kept) == len(state) else self.select(state, kept)
 
-    def select(self, state: Any, kept: Tensor) -> Any:
+    def select(self, state: State, kept: Tensor) -> State:
         """The state of some objects.
 
         Args:

@@ -25,7 +25,7 @@ class CueState(TrackState):
 
 
 @MODELS.register_module()
-class CueTracker(DetectionTracker):
+class CueTracker(DetectionTracker[CueState]):
     """Each detection chooses the object it scores best for, or a new one.
 
     An object goes to the detection with the largest score among those that
@@ -49,7 +49,7 @@ class CueTracker(DetectionTracker):
     MIN_SCORE = -100.
 
     def start(self) -> CueState:
-        """The state of a video before its first frame."""
+        """See :meth:`DetectionTracker.start`."""
         return CueState(self.memory.start())
 
     def compare(self, state: CueState, detections: InstanceData) -> Tensor:

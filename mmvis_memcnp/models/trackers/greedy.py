@@ -11,7 +11,7 @@ from .base import DetectionTracker, TrackState
 
 
 @MODELS.register_module()
-class GreedyTracker(DetectionTracker):
+class GreedyTracker(DetectionTracker[TrackState]):
     """The best detection chooses first; an object is given away once.
 
     A detection takes the free object with the largest association score if
@@ -52,6 +52,10 @@ class GreedyTracker(DetectionTracker):
         self.init_score_thr = init_score_thr
         self.new_score_thr = new_score_thr
         self.frame_weight = frame_weight
+
+    def start(self) -> TrackState:
+        """See :meth:`DetectionTracker.start`."""
+        return TrackState(self.memory.start())
 
     def compare(self, state: TrackState, detections: InstanceData) -> Tensor:
         """Association scores (n, M)."""

@@ -40,6 +40,11 @@ class ClipTruth(NamedTuple):
             self.masks[:, :, t], self.present[:, :, t], self.valid,
             self.sizes[:, t])
 
+    def by_frame(self) -> tuple[Tensor, Tensor]:
+        """Boxes (B, T, G, 4), xyxy, and (B, T, G) bool, in which frames the
+        objects are seen."""
+        return self.xyxy.transpose(1, 2), self.present.transpose(1, 2)
+
 
 def collect_clips(samples: Sequence[TrackDataSample],
                   device: torch.device,

@@ -45,6 +45,11 @@ class GroundTruth(NamedTuple):
                              'with masks.')
         return self.masks
 
+    def by_frame(self) -> tuple[Tensor, Tensor]:
+        """Boxes (B, 1, G, 4), xyxy as fractions, and (B, 1, G) bool, which
+        are there: frames as clips of one."""
+        return self.xyxy[:, None], self.valid[:, None]
+
     @classmethod
     def of(cls, boxes: Tensor, image_wh: Tensor, labels: Tensor, ids: Tensor,
            valid: Tensor, masks: Tensor | None = None) -> 'GroundTruth':

@@ -1,8 +1,7 @@
 """What every video instance segmentation system is: four calls and a loss."""
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypedDict
 
 import torch
 from mmdet.registry import TASK_UTILS
@@ -11,14 +10,20 @@ from mmengine.model import BaseModel
 from torch import Tensor, nn
 
 from ...results.filters import TrackFilter
-from ...results.frame import FrameInstances
-from ...results.pixels import FrameMeta
 from ...results.ranking import Ranking
 from ...results.sinks import Sink
-from .session import Session
+from .session import Item, Session, State, System, VideoMeta
 
 
-class VIS(BaseModel):
+class VISOptions(TypedDict, total=False):
+    """Arguments that every system takes; see :class:`VIS`."""
+    ranking: dict | None
+    track_filter: dict | None
+    data_preprocessor: dict | None
+    init_cfg: dict | None
+
+
+class VIS(BaseModel, System[State, Item]):
     """Base of all systems.
 
     The module holds nothing of a video: :meth:`begin` gives a state, a value
@@ -42,7 +47,7 @@ class VIS(BaseModel):
     """
 
     #: The ranking of the system where the config names none.
-    default_ranking: Mapping[str, Any] = dict(type='MajorityLabel')
+    default_ranking: dict = dict(type='MajorityLabel')
 
     def __init__(self,
                  *,
@@ -59,69 +64,6 @@ class VIS(BaseModel):
         self.new_filter()
 
     # -- a video ------------------------------------------------------------
-    def begin(self, video_meta: Mapping[str, Any]) -> Any:
-        """The state of a video before its first frame.
-
-        Args:
-            video_meta (Mapping): What is known of the video, maybe nothing;
-                ``video_length``, the number of frames.
-        """
-        raise NotImplementedError
-
-    def admit(self, state: Any, input_hw: tuple[int, int],
-              metas: Sequence[FrameMeta]) -> None:
-        """Refuse frames that the system cannot take, before any work.
-
-        Args:
-            state (Any): Of the video; not changed.
-            input_hw (tuple[int, int]): Size of the padded input.
-            metas (Sequence[Mapping]): Of the next frames, at least one.
-
-        Raises:
-            ValueError: If they do not suit.
-        """
-
-    def encode(self, frames: Tensor, metas: Sequence[FrameMeta]
-               ) -> Sequence[Any]:
-        """Everything that needs no other frame.
-
-        Args:
-            frames (Tensor): Shape (T, 3, H, W), normalised and padded.
-            metas (Sequence[Mapping]): ``img_shape``, ``ori_shape``,
-                ``batch_input_shape``, ``frame_id`` and, where frames were
-                resized, ``scale_factor`` of each.
-
-        Returns:
-            Sequence: An item a frame, for :meth:`advance`.
-        """
-        raise NotImplementedError
-
-    def advance(self, state: Any, item: Any,
-                meta: FrameMeta) -> list[FrameInstances]:
-        """Take the next frame.
-
-        Args:
-            state (Any): Of the video; moved on.
-            item (Any): Of :meth:`encode`.
-            meta (Mapping): Of the frame.
-
-        Returns:
-            list[FrameInstances]: The frames that are settled by it, in order:
-            one, none or several.
-        """
-        raise NotImplementedError
-
-    def drain(self, state: Any) -> list[FrameInstances]:
-        """The video has ended.
-
-        Args:
-            state (Any): Of the video; moved on.
-
-        Returns:
-            list[FrameInstances]: The frames that were not settled yet.
-        """
-        return []
-
     def new_ranking(self) -> Ranking:
         """A ranking for one video."""
         return TASK_UTILS.build(self.ranking)
@@ -132,12 +74,12 @@ class VIS(BaseModel):
             if self.track_filter else None
 
     def session(self,
-                video_meta: Mapping[str, Any] | None = None,
-                sink: Sink | None = None) -> Session:
+                video_meta: VideoMeta | None = None,
+                sink: Sink | None = None) -> Session[State, Item]:
         """Begin a video.
 
         Args:
-            video_meta (Mapping, optional): See :meth:`begin`.
+            video_meta (VideoMeta, optional): See :meth:`begin`.
             sink (Sink, optional): Keeps the masks; in memory by default.
         """
         return Session(self, video_meta, sink)

@@ -2,9 +2,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Generic, NamedTuple, Unpack
 
 from mmdet.registry import MODELS
 from mmengine.structures import InstanceData
@@ -12,17 +12,18 @@ from mmengine.structures import InstanceData
 from ...results.frame import FrameInstances
 from ...results.pixels import FrameMeta, MaskSource
 from ..trackers.clip_matching import ClipMatching, ClipState
-from .base import VIS
+from .base import VIS, VISOptions
+from .session import Item, VideoMeta
 
 
-class _Held(NamedTuple):
+class _Held(NamedTuple, Generic[Item]):
     """A frame that is not settled."""
-    encoded: Any
+    encoded: Item
     meta: FrameMeta
 
 
 @dataclass
-class WindowState:
+class WindowState(Generic[Item]):
     """A video that goes through a :class:`ClipVIS`.
 
     Attributes:
@@ -35,7 +36,7 @@ class WindowState:
     """
     matching: ClipState
     video_length: int = 0
-    held: deque[_Held] = field(default_factory=deque)
+    held: deque[_Held[Item]] = field(default_factory=deque)
     first: int = 0
     next: int = 0
     covered: int = 0
@@ -45,7 +46,13 @@ class WindowState:
         return self.first + len(self.held)
 
 
-class ClipVIS(VIS):
+class ClipOptions(VISOptions, total=False):
+    """Arguments that every such system takes; see :class:`ClipVIS`."""
+    window: dict | None
+    max_bytes: int
+
+
+class ClipVIS(VIS[WindowState[Item], Item]):
     """Base of systems that see several frames at once.
 
     A subclass says how single frames are encoded (:meth:`encode`) and how
@@ -74,18 +81,18 @@ class ClipVIS(VIS):
                  *,
                  window: dict | None = None,
                  max_bytes: int = 4 * 2**30,
-                 **kwargs: Any) -> None:
+                 **kwargs: Unpack[VISOptions]) -> None:
         super().__init__(**kwargs)
         self.window = MODELS.build(window) if window else None
         self.max_bytes = max_bytes
 
-    def decode(self, encoded: list[Any],
+    def decode(self, encoded: list[Item],
                metas: list[FrameMeta]) -> InstanceData:
         """The instances of a run of frames.
 
         Args:
             encoded (list): T items of :meth:`encode`, of one input size.
-            metas (list[Mapping]): Sizes of each.
+            metas (list[FrameMeta]): Sizes of each.
 
         Returns:
             InstanceData: n instances: ``class_scores`` (n, K) in [0, 1],
@@ -103,12 +110,12 @@ class ClipVIS(VIS):
         """
         raise NotImplementedError
 
-    def begin(self, video_meta: Mapping[str, Any]) -> WindowState:
+    def begin(self, video_meta: VideoMeta) -> WindowState[Item]:
         """See :meth:`VIS.begin`."""
         return WindowState(self._matching.start(),
                            int(video_meta.get('video_length', 0)))
 
-    def admit(self, state: WindowState, input_hw: tuple[int, int],
+    def admit(self, state: WindowState[Item], input_hw: tuple[int, int],
               metas: Sequence[FrameMeta]) -> None:
         """See :meth:`VIS.admit`: one size, and not too long as a whole.
 
@@ -136,7 +143,7 @@ class ClipVIS(VIS):
                 'model.window.type=ClipMatching), take fewer frames, or raise '
                 'model.max_bytes.')
 
-    def advance(self, state: WindowState, item: Any,
+    def advance(self, state: WindowState[Item], item: Item,
                 meta: FrameMeta) -> list[FrameInstances]:
         """See :meth:`VIS.advance`: runs the window that is complete now."""
         state.held.append(_Held(item, meta))
@@ -149,7 +156,7 @@ class ClipVIS(VIS):
         state.next += self._matching.stride
         return settled
 
-    def drain(self, state: WindowState) -> list[FrameInstances]:
+    def drain(self, state: WindowState[Item]) -> list[FrameInstances]:
         """See :meth:`VIS.drain`."""
         if state.covered < len(state):
             length = len(state)
@@ -163,7 +170,7 @@ class ClipVIS(VIS):
         # A whole video is one window that nothing is matched with.
         return self.window or ClipMatching()
 
-    def _decode(self, state: WindowState, start: int, stop: int) -> None:
+    def _decode(self, state: WindowState[Item], start: int, stop: int) -> None:
         """Run a window and identify its instances."""
         frames = list(state.held)[start - state.first:stop - state.first]
         instances = self.decode([f.encoded for f in frames],
@@ -171,7 +178,8 @@ class ClipVIS(VIS):
         self._matching.step(state.matching, start, instances)
         state.covered = stop
 
-    def _settle(self, state: WindowState, stop: int) -> list[FrameInstances]:
+    def _settle(self, state: WindowState[Item],
+                stop: int) -> list[FrameInstances]:
         """The frames before ``stop``, which are let go."""
         settled = []
         while state.first < stop:
@@ -193,7 +201,7 @@ class ClipVIS(VIS):
         Args:
             tracked (InstanceData): What the windows say about a frame; see
                 :meth:`ClipMatching.fuse`.
-            meta (Mapping): Of the frame.
+            meta (FrameMeta): Of the frame.
         """
         return FrameInstances(
             tracked.instances_id,

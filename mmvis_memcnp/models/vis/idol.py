@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Unpack
 
 import torch
 from mmdet.registry import MODELS, TASK_UTILS
@@ -15,10 +15,11 @@ from ...results.frame import FrameInstances
 from ...results.pixels import FrameMeta, MaskSource
 from ..layers.greedy_nms import class_nms, mask_nms
 from ..matching import Queries
-from ..memcnp import merge_settings
-from ..memcnp.hosts.queries import FrameRules, query_key
+from ..memcnp import ContextModule, merge_settings
+from ..memcnp.hosts.keys import query_key
 from ..segmenters.deformable import (
     DecodedQueries,
+    DeformableSegmenter,
     EncodedFrames,
     input_hw,
     sizes_wh,
@@ -30,7 +31,7 @@ from ..truth.ground_truth import (
     same_objects,
 )
 from ..truth.matches import Matches
-from .online import OnlineVIS
+from .online import OnlineOptions, OnlineVIS
 
 
 @MODELS.register_module()
@@ -79,26 +80,27 @@ class IDOL(OnlineVIS):
                  score_thr: float = 0.1,
                  box_nms_iou: float = 0.9,
                  mask_nms_iou: float = 0.5,
-                 **kwargs) -> None:
+                 **kwargs: Unpack[OnlineOptions]) -> None:
         key = query_key(memcnp) if memcnp else None
-        rules = FrameRules(**key.training) if key else None
-        if key and rules:
+        rules = None
+        if key:
+            rules = MODELS.build(dict(type='FrameRules', **key.training))
             kwargs['tracker'] = merge_settings(
                 kwargs.get('tracker') or {}, rules.tracker(), key.tracker)
         super().__init__(**kwargs)
-        self.segmenter: Any = MODELS.build(segmenter)
+        self.segmenter: DeformableSegmenter = MODELS.build(segmenter)
         if self.segmenter.embed_head is None:
             raise ValueError('IDOL tells instances apart by embeddings: set '
                              'embed_dims of the segmenter.')
-        self.memcnp: Any = None
+        self.memcnp: ContextModule | None = None
+        self.memcnp_training = rules
         if key:
             self.memcnp = key.build(feat_dims=self.segmenter.dims)
             self.segmenter.use_memory(self.memcnp)
-        self.matcher: Any = TASK_UTILS.build(matcher) if matcher else None
-        self.loss_instance: Any = (
+        self.matcher = TASK_UTILS.build(matcher) if matcher else None
+        self.loss_instance = (
             MODELS.build(loss_instance) if loss_instance else None)
-        self.memcnp_training: Any = rules
-        self.loss_embed: Any = (
+        self.loss_embed = (
             MODELS.build(loss_embed)
             if loss_embed and not self._cnp_contrast else None)
         self.positive_topk = positive_topk
@@ -108,14 +110,14 @@ class IDOL(OnlineVIS):
         self.mask_nms_iou = mask_nms_iou
 
     # -- network ----------------------------------------------------------
-    def decode(self, frames: Tensor, sizes: list[tuple[int, int]]
+    def decode(self, frames: Tensor, sizes: Sequence[tuple[int, ...]]
                ) -> tuple[EncodedFrames, DecodedQueries]:
         """Encode frames and decode the queries on them.
 
         Args:
             frames (Tensor): Shape (B, 3, H, W), normalised and padded.
-            sizes (list[tuple[int, int]]): Height and width of each frame
-                before padding.
+            sizes (Sequence[tuple[int, ...]]): Height and width of each frame
+                before padding, first.
 
         Returns:
             Encoder output and what the decoder layers say.
@@ -162,13 +164,14 @@ class IDOL(OnlineVIS):
 
         Args:
             frames (Tensor): Shape (T, 3, H, W), normalised and padded.
-            metas (list[dict]): ``img_shape`` and ``ori_shape`` of each.
+            metas (Sequence[FrameMeta]): ``img_shape`` and ``ori_shape`` of
+                each.
 
         Returns:
             See :meth:`detections`.
         """
         encoded, decoded = self.decode(
-            frames, [m['img_shape'][:2] for m in metas])
+            frames, [m['img_shape'] for m in metas])
         image_wh = sizes_wh(metas, frames.device)
         class_scores = self.segmenter.class_logits(
             decoded.hidden[-1:])[0].sigmoid()
@@ -183,11 +186,11 @@ class IDOL(OnlineVIS):
                 queries=query,
                 class_scores=class_scores[t, query],
                 boxes=decoded.boxes[-1, t, query],
-                embeds=self.segmenter.embed_head(
+                embeds=self.segmenter.embeds(
                     decoded.hidden[-1, t, query]).float(),
                 mask_logits=self.mask_logits(features, decoded, image_wh,
                                              where))
-            if decoded.sigmas is not None:
+            if decoded.sigmas is not None and self.memcnp is not None:
                 found.box_sigmas = self.memcnp.frame_sigmas(
                     decoded.sigmas[-1, t, query],
                     bbox_cxcywh_to_xyxy(found.boxes))
@@ -222,7 +225,7 @@ class IDOL(OnlineVIS):
             found (InstanceData): n candidates, best first: ``class_scores``
                 (n, K), ``boxes`` (n, 4) as fractions, ``mask_logits``
                 (n, h, w), ``embeds`` (n, C), and what else is to be kept.
-            meta (Mapping): ``ori_shape`` of the frame.
+            meta (FrameMeta): ``ori_shape`` of the frame.
 
         Returns:
             InstanceData: The same fields and ``scores``, ``labels``,
@@ -287,7 +290,7 @@ class IDOL(OnlineVIS):
         metas = [s.metainfo for s in samples]
         image_wh = sizes_wh(metas, frames.device)
         encoded, decoded = self.decode(
-            frames, [m['img_shape'][:2] for m in metas])
+            frames, [m['img_shape'] for m in metas])
         return self.query_losses(encoded, decoded, image_wh, key_gt, ref_gt)
 
     def query_losses(self, encoded: EncodedFrames, decoded: DecodedQueries,
@@ -309,6 +312,7 @@ class IDOL(OnlineVIS):
         batch = len(key_gt.boxes)
         key = decoded.frames(slice(None, batch))
         queries = self.queries(key)
+        assert self.matcher is not None and self.loss_instance is not None
         matches = self.matcher.match(queries, key_gt)
         cnp = self.memcnp_training
         if cnp is not None:
@@ -319,7 +323,7 @@ class IDOL(OnlineVIS):
                                  matches.where)
         losses = self.loss_instance(queries.logits, key.boxes, masks, matches,
                                     key_gt)
-        if cnp is not None:
+        if cnp is not None and self.memcnp is not None:
             losses.update(cnp.box_losses(queries, matches, key_gt))
             # After all that reads the memory, on every rank.
             self.memcnp.write(key.hidden[-1], key.references[-1],
@@ -350,19 +354,20 @@ class IDOL(OnlineVIS):
         Returns:
             dict[str, Tensor]: Of ``loss_embed``, or of MemCNP's contrast.
         """
-        assert matches.best is not None
+        assert matches.best is not None and self.matcher is not None
         best, hidden = matches.best[-1], key.hidden[-1]
-        embed = self.segmenter.embed_head
+        embed = self.segmenter.embeds
         ref_embeds = embed(ref.hidden[-1])
         with torch.no_grad():
             last = Queries(
                 self.segmenter.class_logits(ref.hidden[-1:])[0],
                 ref.boxes[-1], ref.references[-1],
                 None if ref.sigmas is None else ref.sigmas[-1])
-        if self._cnp_contrast:
+        cnp = self.memcnp_training
+        if cnp is not None and self._cnp_contrast:
             fallback = self.matcher.match(last, ref_gt).best
-            picked = self.memcnp_training.select(last, ref_gt, fallback)
-            return self.memcnp_training.track_loss(
+            picked = cnp.select(last, ref_gt, fallback)
+            return cnp.track_loss(
                 embed(hidden), best, key_gt.ids, ref_embeds, picked.best,
                 ref_gt.ids)
         found, row = same_objects(key_gt, ref_gt)
@@ -377,6 +382,7 @@ class IDOL(OnlineVIS):
                 found.shape[1])
             for topk in (self.positive_topk, self.ignore_topk))
         rows = best.clamp(min=0)[..., None].expand(-1, -1, hidden.shape[-1])
+        assert self.loss_embed is not None
         return self.loss_embed(embed(hidden.gather(1, rows)), ref_embeds,
                                positive, ~possible, found)
 

@@ -1,9 +1,9 @@
 """InstanceFormer: queries that carry instances from frame to frame."""
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple, Unpack
 
 import torch
 from mmdet.registry import MODELS, TASK_UTILS
@@ -18,14 +18,17 @@ from ..matching import Queries
 from ..segmenters.deformable import (
     ClassHistory,
     DecodedFrames,
+    DeformableSegmenter,
     EncodedFrames,
     MemoryTokens,
     ReferencePrior,
     input_hw,
 )
+from ..trackers.proposals import ProposalState, QueryProposals
 from ..truth.clip_truth import ClipTruth, collect_clips
 from ..truth.matches import Matches
-from .base import VIS
+from .base import VIS, VISOptions
+from .session import VideoMeta
 
 
 class PropagatedState(NamedTuple):
@@ -79,33 +82,15 @@ class VideoState:
 
     Attributes:
         propagated: what the next frame gets; None before the first.
-        chosen: (n,) int64, the queries that are instances, best first; None
-            until the frames that they are chosen from are there.
-        waiting: these frames.
+        proposals: the instances, and the frames before they are chosen.
     """
     propagated: PropagatedState | None = None
-    chosen: Tensor | None = None
-    waiting: list[WaitingFrame] = field(default_factory=list)
-
-
-def choose_queries(scores: Tensor, num_proposals: int) -> Tensor:
-    """Queries of the best (frame, query, class) scores.
-
-    Args:
-        scores (Tensor): Shape (T, Q, K).
-        num_proposals (int): Scores that are taken.
-
-    Returns:
-        Tensor: Shape (n,) int64, n <= ``num_proposals``, best first.
-    """
-    best = scores.flatten().topk(min(num_proposals, scores.numel())).indices
-    query = best // scores.shape[2] % scores.shape[1]
-    same = query[:, None] == query[None]
-    return query[~(same & torch.ones_like(same).tril(-1)).any(1)]
+    proposals: ProposalState[WaitingFrame] = field(
+        default_factory=ProposalState)
 
 
 @MODELS.register_module()
-class InstanceFormer(VIS):
+class InstanceFormer(VIS[VideoState, tuple[EncodedFrames, Tensor]]):
     """Online VIS by propagated priors and a memory (Koner et al., 2022).
 
     A query is an instance for the whole video: its representation, its
@@ -122,12 +107,10 @@ class InstanceFormer(VIS):
         matcher: a :class:`StickyMatcher`; only training needs it.
         frame_loss: a :class:`QueryLoss`.
         contrast: a :class:`TemporalContrastiveLoss`, or None.
-        num_proposals: (frame, query, class) scores of the first frames that
-            make their queries instances of the video; a higher number gives
-            more tracks of low scores. The identity of an instance is the
-            number of its query.
-        proposal_frames: frames they are taken from; results of these come
-            with the last of them.
+        num_proposals: see :class:`QueryProposals`. The identity of an
+            instance is the number of its query.
+        proposal_frames: the same; results of these frames come with the last
+            of them.
         mask_way: how masks go back to pixels: ``'resample'``, or
             ``'stretch'`` as released; see ``results/pixels.py``.
         kwargs: see :class:`VIS`.
@@ -151,24 +134,20 @@ class InstanceFormer(VIS):
                  num_proposals: int = 50,
                  proposal_frames: int = 3,
                  mask_way: str = 'resample',
-                 **kwargs: Any) -> None:
+                 **kwargs: Unpack[VISOptions]) -> None:
         super().__init__(**kwargs)
-        for name, value in (('num_proposals', num_proposals),
-                            ('proposal_frames', proposal_frames)):
-            if value < 1:
-                raise ValueError(f'{name} must be at least 1, got {value}.')
+        self.proposals = QueryProposals(num_proposals, proposal_frames)
         if mask_way not in WAYS_BACK:
             raise ValueError(f'mask_way must be one of {sorted(WAYS_BACK)}, '
                              f'got {mask_way!r}.')
-        self.num_proposals = num_proposals
-        self.proposal_frames = proposal_frames
         self.mask_way = mask_way
         if contrast is not None and memory is None:
             raise ValueError('The temporal contrast compares the tokens of '
                              'the memory: give the model a memory or set '
                              'contrast=None.')
-        self.segmenter: Any = MODELS.build(dict(segmenter, decoder=dict(
-            segmenter['decoder'], with_memory=memory is not None)))
+        self.segmenter: DeformableSegmenter = MODELS.build(
+            dict(segmenter, decoder=dict(
+                segmenter['decoder'], with_memory=memory is not None)))
         channels = self.segmenter.class_channels
         self.reference_prior = ReferencePrior(**(reference_prior or {}))
         self.class_prior = None if class_prior is None else MODELS.build(
@@ -177,7 +156,7 @@ class InstanceFormer(VIS):
         self.memory = None if memory is None else MODELS.build(
             dict(memory, num_classes=channels,
                  embed_dims=self.segmenter.dims))
-        self.matcher: Any = TASK_UTILS.build(matcher) if matcher else None
+        self.matcher = TASK_UTILS.build(matcher) if matcher else None
         self.frame_loss = MODELS.build(frame_loss or dict(type='QueryLoss'))
         self.contrast = None if contrast is None else MODELS.build(contrast)
 
@@ -288,6 +267,7 @@ class InstanceFormer(VIS):
             truth: of the clips.
         """
         batch, _, length = truth.present.shape
+        assert self.matcher is not None
         taught, held = self.matcher.taught(truth), None
         # The mean over the ranks, as in DETR.
         count = reduce_mean(truth.valid.sum().float()).clamp(min=1)
@@ -348,7 +328,7 @@ class InstanceFormer(VIS):
                     loss_mask=mask, loss_dice=dice)
 
     # -- inference --------------------------------------------------------
-    def begin(self, video_meta: Mapping[str, Any]) -> VideoState:
+    def begin(self, video_meta: VideoMeta) -> VideoState:
         """See :meth:`VIS.begin`."""
         return VideoState()
 
@@ -367,24 +347,21 @@ class InstanceFormer(VIS):
         frame = self.decode(encoded, state.propagated)
         state.propagated = self.propagate(frame, state.propagated)
         scores = self.segmenter.of_classes(frame.logits[-1, 0]).sigmoid()
-        state.waiting.append(WaitingFrame(
-            scores, bbox_cxcywh_to_xyxy(frame.decoded.boxes[-1, 0]),
-            features, frame.decoded.queries[-1, 0],
-            frame.decoded.references[-1][0, :, :2], meta))
-        if state.chosen is None and \
-                len(state.waiting) < self.proposal_frames:
-            return []
-        return self.drain(state)
+        return self._settle(state, self.proposals.step(
+            state.proposals, scores, WaitingFrame(
+                scores, bbox_cxcywh_to_xyxy(frame.decoded.boxes[-1, 0]),
+                features, frame.decoded.queries[-1, 0],
+                frame.decoded.references[-1][0, :, :2], meta)))
 
     def drain(self, state: VideoState) -> list[FrameInstances]:
         """See :meth:`VIS.drain`."""
-        if state.chosen is None and state.waiting:
-            state.chosen = choose_queries(
-                torch.stack([frame.scores for frame in state.waiting]),
-                self.num_proposals)
-        waiting, state.waiting = state.waiting, []
-        return [self._instances(frame, state.chosen) for frame in waiting
-                if state.chosen is not None]
+        return self._settle(state, self.proposals.flush(state.proposals))
+
+    def _settle(self, state: VideoState,
+                frames: list[WaitingFrame]) -> list[FrameInstances]:
+        """What frames say, now that the instances are chosen."""
+        return [self._instances(frame, state.proposals.chosen)
+                for frame in frames if state.proposals.chosen is not None]
 
     def lazy_masks(self, frame: WaitingFrame, query: Tensor) -> Tensor:
         """Mask logits (n, 2h, 2w) of queries (n,) of a frame."""

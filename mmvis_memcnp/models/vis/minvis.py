@@ -3,9 +3,9 @@ Video-based Training. Huang et al., NeurIPS 2022.
 """
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Unpack
 
 import torch
 from mmdet.registry import MODELS, TASK_UTILS
@@ -18,7 +18,8 @@ from ..matching import Queries
 from ..segmenters.mask2former import FrameQueries
 from ..trackers import RowState, reorder
 from ..truth.ground_truth import collect_ground_truth
-from .base import VIS
+from .base import VIS, VISOptions
+from .session import VideoMeta
 
 
 @dataclass
@@ -27,16 +28,16 @@ class MinVISState:
 
     Attributes:
         rows: the tracker's state after the last frame, a value.
-        logits: (N, K + 1), sum over the frames so far, by identity.
+        logits: (N, K + 1), sum over the frames so far, by identity; 0 before.
         frames: number of frames so far.
     """
     rows: RowState
-    logits: Tensor | None = None
+    logits: Tensor | float = 0.
     frames: int = 0
 
 
 @MODELS.register_module()
-class MinVIS(VIS):
+class MinVIS(VIS[MinVISState, FrameQueries]):
     """Mask2Former trained on single frames, its queries matched over time.
 
     Query n of the first frame is identity n of the video. The queries of
@@ -66,7 +67,7 @@ class MinVIS(VIS):
                  matcher: dict | None = None,
                  loss: dict | None = None,
                  num_shown: int | None = None,
-                 **kwargs: Any) -> None:
+                 **kwargs: Unpack[VISOptions]) -> None:
         super().__init__(**kwargs)
         if num_shown is not None and num_shown < 1:
             raise ValueError('num_shown must be at least 1 or None, got '
@@ -74,7 +75,7 @@ class MinVIS(VIS):
         self.num_shown = num_shown
         self.segmenter = MODELS.build(segmenter)
         self.tracker = MODELS.build(tracker)
-        self.matcher: Any = TASK_UTILS.build(matcher) if matcher else None
+        self.matcher = TASK_UTILS.build(matcher) if matcher else None
         self.frame_loss = MODELS.build(loss or dict(type='SampledMaskLoss'))
 
     # -- training -----------------------------------------------------------
@@ -104,7 +105,7 @@ class MinVIS(VIS):
                                found.mask_features, matches, truth)
 
     # -- inference ----------------------------------------------------------
-    def begin(self, video_meta: Mapping[str, Any]) -> MinVISState:
+    def begin(self, video_meta: VideoMeta) -> MinVISState:
         """See :meth:`VIS.begin`."""
         return MinVISState(self.tracker.start())
 
@@ -135,10 +136,9 @@ class MinVIS(VIS):
         """Whose masks of a frame are made, (N,) bool; None for all."""
         if self.num_shown is None:
             return None
-        state.logits = logits if state.logits is None \
-            else state.logits + logits
-        state.frames += 1
-        both = torch.stack((logits, state.logits / state.frames))
+        total, state.frames = state.logits + logits, state.frames + 1
+        state.logits = total
+        both = torch.stack((logits, total / state.frames))
         best = both.softmax(-1)[..., :-1].amax((0, 2))
         shown = best.topk(min(self.num_shown, len(best))).indices
         return torch.zeros_like(best, dtype=torch.bool).index_fill(

@@ -1,9 +1,9 @@
 """Systems that detect in single frames and give identities by a tracker."""
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Unpack
 
 from mmdet.registry import MODELS
 from mmengine.structures import InstanceData
@@ -11,7 +11,9 @@ from torch import Tensor
 
 from ...results.frame import FrameInstances
 from ...results.pixels import FrameMeta
-from .base import VIS
+from ..trackers.base import DetectionTracker, TrackState
+from .base import VIS, VISOptions
+from .session import VideoMeta
 
 
 @dataclass
@@ -21,10 +23,15 @@ class OnlineState:
     Attributes:
         tracks: the tracker's state after the last frame, a value.
     """
-    tracks: Any
+    tracks: TrackState
 
 
-class OnlineVIS(VIS):
+class OnlineOptions(VISOptions, total=False):
+    """Arguments that every such system takes; see :class:`OnlineVIS`."""
+    tracker: dict | None
+
+
+class OnlineVIS(VIS[OnlineState, InstanceData]):
     """Base of systems whose tracker gives identities to detections.
 
     A subclass says how frames are encoded, into detections, and how tracked
@@ -36,9 +43,11 @@ class OnlineVIS(VIS):
         kwargs: See :class:`VIS`.
     """
 
-    def __init__(self, *, tracker: dict | None = None, **kwargs: Any) -> None:
+    def __init__(self, *, tracker: dict | None = None,
+                 **kwargs: Unpack[VISOptions]) -> None:
         super().__init__(**kwargs)
-        self.tracker = MODELS.build(tracker) if tracker else None
+        self.tracker: DetectionTracker | None = (
+            MODELS.build(tracker) if tracker else None)
 
     def encode(self, frames: Tensor, metas: Sequence[FrameMeta]
                ) -> list[InstanceData]:
@@ -46,7 +55,7 @@ class OnlineVIS(VIS):
 
         Args:
             frames (Tensor): Shape (T, 3, H, W), normalised and padded.
-            metas (Sequence[Mapping]): See :meth:`VIS.encode`.
+            metas (Sequence[FrameMeta]): See :meth:`VIS.encode`.
 
         Returns:
             list[InstanceData]: One a frame with at least ``bboxes`` (n, 4) in
@@ -61,11 +70,11 @@ class OnlineVIS(VIS):
 
         Args:
             tracked (InstanceData): Detections with ``instances_id``.
-            meta (Mapping): Of the frame.
+            meta (FrameMeta): Of the frame.
         """
         raise NotImplementedError
 
-    def begin(self, video_meta: Mapping[str, Any]) -> OnlineState:
+    def begin(self, video_meta: VideoMeta) -> OnlineState:
         """See :meth:`VIS.begin`: the state of the tracker."""
         if self.tracker is None:
             raise ValueError('This model has no tracker, so it can follow no '

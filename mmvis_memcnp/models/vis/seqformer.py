@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Unpack
 
 import torch
 from mmdet.registry import MODELS, TASK_UTILS
@@ -18,15 +18,21 @@ from torch import Tensor
 
 from ...results.pixels import FrameMeta
 from ..matching import Queries
-from ..memcnp.hosts.queries import ClipRules, frame_truth, query_key
-from ..segmenters.deformable import DecodedClips, EncodedFrames, input_hw
+from ..memcnp import ContextModule
+from ..memcnp.hosts.keys import query_key
+from ..segmenters.deformable import (
+    DecodedClips,
+    DeformableSegmenter,
+    EncodedFrames,
+    input_hw,
+)
 from ..truth.clip_truth import collect_clips
 from ..truth.matches import Matches
-from .clip import ClipVIS
+from .clip import ClipOptions, ClipVIS
 
 
 @MODELS.register_module()
-class SeqFormer(ClipVIS):
+class SeqFormer(ClipVIS[tuple[EncodedFrames, Tensor]]):
     """Deformable DETR with one query an object and clip.
 
     Frames are encoded one by one. In the decoder an instance query collects
@@ -52,19 +58,20 @@ class SeqFormer(ClipVIS):
                  loss: dict | None = None,
                  top_k: int = 10,
                  memcnp: dict | None = None,
-                 **kwargs: Any) -> None:
+                 **kwargs: Unpack[ClipOptions]) -> None:
         super().__init__(**kwargs)
-        self.segmenter: Any = MODELS.build(segmenter)
+        self.segmenter: DeformableSegmenter = MODELS.build(segmenter)
         dims = self.segmenter.dims
         key = query_key(memcnp) if memcnp else None
-        self.memcnp: Any = None
+        self.memcnp: ContextModule | None = None
+        self.memcnp_training = None
         if key:
             self.memcnp = key.build(feat_dims=dims)
             self.segmenter.use_memory(self.memcnp)
-        self.matcher: Any = TASK_UTILS.build(matcher) if matcher else None
+            self.memcnp_training = MODELS.build(
+                dict(type='ClipRules', **key.training, embed_dims=dims))
+        self.matcher = TASK_UTILS.build(matcher) if matcher else None
         self.clip_loss = MODELS.build(loss or dict(type='SeqFormerLoss'))
-        self.memcnp_training: Any = (
-            ClipRules(**key.training, embed_dims=dims) if key else None)
         self.top_k = top_k
 
     def decode_clips(self, encoded: EncodedFrames,
@@ -90,7 +97,7 @@ class SeqFormer(ClipVIS):
 
         Returns:
             dict[str, Tensor]: See :meth:`SeqFormerLoss.forward` and, with
-            MemCNP, :class:`ClipRules`.
+            MemCNP, ``ClipRules``.
         """
         if self.matcher is None:
             raise ValueError('Training needs a matcher: set matcher in the '
@@ -109,10 +116,10 @@ class SeqFormer(ClipVIS):
         masks = self._matched_masks(decoded, features, truth.sizes, matches)
         count = truth.valid.sum().float()
         normaliser = reduce_mean(count).clamp(min=1)
-        if self.memcnp is None:
+        cnp = self.memcnp_training
+        if self.memcnp is None or cnp is None:
             return self.clip_loss(logits, boxes, masks, matches, truth,
                                   normaliser)
-        cnp = self.memcnp_training
         picked = cnp.select(queries, truth, matches)
         losses = self.clip_loss(logits, boxes, masks, matches, truth,
                                 normaliser, picked)
@@ -121,7 +128,7 @@ class SeqFormer(ClipVIS):
                                      matches.best[-1], truth))
         # After all that reads the memory, on every rank.
         self.memcnp.write(decoded.box_queries[-1], decoded.references[-1],
-                          *frame_truth(truth))
+                          *truth.by_frame())
         return losses
 
     def queries(self, decoded: DecodedClips) -> Queries:
@@ -161,11 +168,11 @@ class SeqFormer(ClipVIS):
 
     # -- inference ------------------------------------------------------
     def encode(self, frames: Tensor, metas: Sequence[FrameMeta]
-               ) -> list[Any]:
+               ) -> list[tuple[EncodedFrames, Tensor]]:
         """See :meth:`VIS.encode`."""
         return self.segmenter.items(frames, metas)
 
-    def decode(self, encoded: list[Any],
+    def decode(self, encoded: list[tuple[EncodedFrames, Tensor]],
                metas: list[FrameMeta]) -> InstanceData:
         """See :meth:`ClipVIS.decode`; the best queries, best first."""
         parts, features = zip(*encoded, strict=True)
@@ -188,7 +195,7 @@ class SeqFormer(ClipVIS):
             class_scores=scores[best],
             mask_logits=torch.stack(masks, dim=1),
             bboxes=torch.stack(boxes, dim=1))
-        if decoded.sigmas[-1] is not None:
+        if decoded.sigmas[-1] is not None and self.memcnp is not None:
             corners = bbox_cxcywh_to_xyxy(decoded.boxes[-1][0, :, best])
             found.box_sigmas = self.memcnp.frame_sigmas(
                 decoded.sigmas[-1][0, :, best], corners).transpose(0, 1)

@@ -1,9 +1,9 @@
-"""One video on its way through a system: the loop over its four calls."""
+"""The four calls of a system, and the loop over them that takes a video."""
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Generic, TypedDict, TypeVar
 
 import torch
 from mmengine.structures import InstanceData
@@ -16,39 +16,101 @@ from ...results.ranking import Ranking
 from ...results.sinks import Sink
 from ...results.store import TrackStore, VideoResult
 
+State = TypeVar('State')
+Item = TypeVar('Item')
+
 #: Frames that are encoded at once, whatever a step brings: bounds memory.
 CHUNK = 8
 
 
-class System(Protocol):
-    """What a session asks of a model; see ``VIS`` for the calls."""
+class VideoMeta(TypedDict, total=False):
+    """What is known of a video before its first frame.
 
-    def begin(self, video_meta: Mapping[str, Any]) -> Any:
-        """The state of a video."""
+    Attributes:
+        video_length: number of frames.
+    """
+    video_length: int
 
-    def admit(self, state: Any, input_hw: tuple[int, int],
+
+class System(Generic[State, Item]):
+    """The four calls of a system, and what they are asked for besides.
+
+    ``State`` is what a video needs, ``Item`` what :meth:`encode` gives of a
+    frame.
+    """
+
+    def begin(self, video_meta: VideoMeta) -> State:
+        """The state of a video before its first frame.
+
+        Args:
+            video_meta (VideoMeta): What is known of the video, maybe nothing.
+        """
+        raise NotImplementedError
+
+    def admit(self, state: State, input_hw: tuple[int, int],
               metas: Sequence[FrameMeta]) -> None:
-        """Refuse what the system cannot take."""
+        """Refuse frames that the system cannot take, before any work.
+
+        Args:
+            state (State): Of the video; not changed.
+            input_hw (tuple[int, int]): Size of the padded input.
+            metas (Sequence[FrameMeta]): Of the next frames, at least one.
+
+        Raises:
+            ValueError: If they do not suit.
+        """
 
     def encode(self, frames: Tensor, metas: Sequence[FrameMeta]
-               ) -> Sequence[Any]:
-        """An item a frame."""
+               ) -> Sequence[Item]:
+        """Everything that needs no other frame.
 
-    def advance(self, state: Any, item: Any,
+        Args:
+            frames (Tensor): Shape (T, 3, H, W), normalised and padded.
+            metas (Sequence[FrameMeta]): ``img_shape``, ``ori_shape``,
+                ``batch_input_shape``, ``frame_id`` and, where frames were
+                resized, ``scale_factor`` of each.
+
+        Returns:
+            Sequence: An item a frame, for :meth:`advance`.
+        """
+        raise NotImplementedError
+
+    def advance(self, state: State, item: Item,
                 meta: FrameMeta) -> list[FrameInstances]:
-        """Frames that are settled by the next one."""
+        """Take the next frame.
 
-    def drain(self, state: Any) -> list[FrameInstances]:
-        """Frames that are settled by the end."""
+        Args:
+            state (State): Of the video; moved on.
+            item (Item): Of :meth:`encode`.
+            meta (FrameMeta): Of the frame.
+
+        Returns:
+            list[FrameInstances]: The frames that are settled by it, in order:
+            one, none or several.
+        """
+        raise NotImplementedError
+
+    def drain(self, state: State) -> list[FrameInstances]:
+        """The video has ended.
+
+        Args:
+            state (State): Of the video; moved on.
+
+        Returns:
+            list[FrameInstances]: The frames that were not settled yet.
+        """
+        return []
 
     def new_ranking(self) -> Ranking:
-        """Of one video."""
+        """A ranking for one video."""
+        raise NotImplementedError
 
     def new_filter(self) -> TrackFilter | None:
-        """Of one video."""
+        """A filter of tracks for one video."""
+        raise NotImplementedError
 
 
-class Session:
+class Session(Generic[State, Item]):
     """The state of one video and what is known of its tracks.
 
     A session can be copied in mid-video with ``copy.deepcopy``; both go on
@@ -56,17 +118,16 @@ class Session:
 
     Args:
         model (VIS): The system; not changed by the session.
-        video_meta (Mapping, optional): What is known of the video;
-            ``video_length``, the number of frames.
+        video_meta (VideoMeta, optional): What is known of the video.
         sink (Sink, optional): Keeps the masks; in memory by default.
     """
 
     def __init__(self,
-                 model: System,
-                 video_meta: Mapping[str, Any] | None = None,
+                 model: System[State, Item],
+                 video_meta: VideoMeta | None = None,
                  sink: Sink | None = None) -> None:
         self.model = model
-        self.video_meta = dict(video_meta or {})
+        self.video_meta = (video_meta or VideoMeta()).copy()
         self.state = model.begin(self.video_meta)
         self.ranking = model.new_ranking()
         self.filter = model.new_filter()
@@ -74,7 +135,7 @@ class Session:
         self._count = 0
         self._ended = False
 
-    def __deepcopy__(self, memo: dict) -> Session:
+    def __deepcopy__(self, memo: dict) -> Session[State, Item]:
         memo[id(self.model)] = self.model
         other = object.__new__(type(self))
         memo[id(self)] = other
@@ -89,7 +150,7 @@ class Session:
 
         Args:
             frames (Tensor): Shape (T, 3, H, W), normalised and padded.
-            metas (Sequence[Mapping]): Sizes of each frame: ``img_shape``,
+            metas (Sequence[FrameMeta]): Sizes of each frame: ``img_shape``,
                 ``ori_shape``, where frames were resized ``scale_factor``,
                 and, if other than its position, ``frame_id``.
 
@@ -112,9 +173,9 @@ class Session:
             return []
         height, width = frames.shape[-2:]
         input_hw = height, width
-        known = [
-            dict(meta, batch_input_shape=input_hw,
-                 frame_id=int(meta.get('frame_id', self._count + t)))
+        known: list[FrameMeta] = [
+            {**meta, 'batch_input_shape': input_hw,
+             'frame_id': int(meta.get('frame_id', self._count + t))}
             for t, meta in enumerate(metas)
         ]
         self.model.admit(self.state, input_hw, known)
@@ -127,12 +188,12 @@ class Session:
         return results
 
     @torch.no_grad()
-    def take(self, item: Any, meta: FrameMeta) -> list[InstanceData]:
+    def take(self, item: Item, meta: FrameMeta) -> list[InstanceData]:
         """Take the next frame, encoded already.
 
         Args:
-            item (Any): Of the model's ``encode``.
-            meta (Mapping): Of the frame, as given to ``encode``.
+            item (Item): Of the model's ``encode``.
+            meta (FrameMeta): Of the frame, as given to ``encode``.
 
         Returns:
             list[InstanceData]: See :meth:`step`.

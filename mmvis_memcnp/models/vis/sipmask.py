@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Unpack
 
 import torch
 from mmdet.registry import MODELS
@@ -13,7 +13,7 @@ from torch import Tensor
 from ...results.frame import FrameInstances
 from ...results.pixels import FrameMeta, MaskSource
 from ..truth.ground_truth import clip_frames, collect_ground_truth
-from .online import OnlineVIS
+from .online import OnlineOptions, OnlineVIS
 
 
 @MODELS.register_module()
@@ -40,7 +40,7 @@ class SipMaskVIS(OnlineVIS):
                  bbox_head: dict,
                  neck: dict | None = None,
                  mask_thr: float = 0.5,
-                 **kwargs: Any) -> None:
+                 **kwargs: Unpack[OnlineOptions]) -> None:
         super().__init__(**kwargs)
         self.backbone = MODELS.build(backbone)
         self.neck = MODELS.build(neck) if neck else None

@@ -97,7 +97,7 @@ def test_identity_is_the_query_and_stays_with_the_choice(model):
     assert session.step(inputs[0, :2], metas(sample)[:2]) == []
     results = session.step(inputs[0, 2:], metas(sample)[2:])
     assert [r.frame_id for r in results] == list(range(6))
-    chosen = set(session.state.chosen.tolist())
+    chosen = set(session.state.proposals.chosen.tolist())
     assert 0 < len(chosen) <= 6
     for result in results:
         assert set(result.instances_id.tolist()) <= chosen

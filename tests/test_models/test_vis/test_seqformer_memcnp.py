@@ -4,7 +4,7 @@ import torch
 from torch.nn.parallel import DistributedDataParallel
 
 from mmvis_memcnp.models.memcnp import MemoryBank
-from mmvis_memcnp.models.memcnp.hosts.queries import ClipRules, frame_truth
+from mmvis_memcnp.models.memcnp.hosts.queries import ClipRules
 from mmvis_memcnp.models.truth import Matches, collect_clips
 from mmvis_memcnp.results import FileSink
 from tests.fakes.gradients import TRUNK, heads_of, parts_reached
@@ -68,7 +68,7 @@ def picked_and_losses(model, decoded, queries, truth, matches):
 
 def remember(model, decoded, truth):
     model.memcnp.write(decoded.box_queries[-1], decoded.references[-1],
-                       *frame_truth(truth))
+                       *truth.by_frame())
 
 
 # -- the plain host ---------------------------------------------------------

@@ -42,10 +42,14 @@ SYSTEMS = {
     'minvis': (tiny_minvis.tiny_model,
                lambda rank: tiny_sipmask.clip(seed=rank)),
 }
-#: Compares the objects of a device with each other, or divides by their
-#: number: left out.
-CONTRAST = {'sipmask-memcnp': 'loss_match', 'idol-memcnp': 'loss_track',
-            'instanceformer': 'loss_contrast'}
+#: Compare the objects of a device with each other, and not with those of
+#: other devices. Where one process has the clips of both ranks, these take
+#: the clips apart.
+CONTRASTS = {
+    'sipmask-memcnp': lambda model: model.bbox_head.loss_track,
+    'idol-memcnp': lambda model: model.memcnp_training.contrast,
+    'instanceformer': lambda model: model.contrast,
+}
 
 
 def same_draws(*shape, **options):
@@ -55,18 +59,41 @@ def same_draws(*shape, **options):
     return row.expand(first, *rest).clone()
 
 
+def clip_by_clip(contrast):
+    """Let a contrast see one clip after the other, as two ranks do."""
+    forward = contrast.forward
+
+    def of_ids(vectors, ids, ref_vectors, ref_ids):
+        # An id counts through the clips of a batch.
+        for clip in range(2):
+            own, ref = ids % 2 == clip, ref_ids % 2 == clip
+            yield forward(vectors[own], ids[own], ref_vectors[ref],
+                          ref_ids[ref])
+
+    def of_rows(tokens, objects):
+        for clip in range(2):
+            yield forward(tokens[clip:clip + 1], objects[clip:clip + 1])
+
+    def mean(*args):
+        parts = of_ids if len(args) == 4 else of_rows
+        return torch.stack(list(parts(*args))).mean()
+
+    contrast.forward = mean
+
+
 def step(name, ranks, parallel=False):
     """Losses and gradients of a step, and what the model holds after it."""
     build, clip = SYSTEMS[name]
     model = build()
+    if len(ranks) > 1 and name in CONTRASTS:
+        clip_by_clip(CONTRASTS[name](model))
     trained = DistributedDataParallel(
         model, find_unused_parameters=UNUSED) if parallel else model
     clips = batch(model, *map(clip, ranks))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(torch, 'rand', same_draws)
         losses = trained(*clips, mode='loss')
-    losses = {k: v * (k != CONTRAST.get(name)) for k, v in losses.items()
-              if 'loss' in k}
+    losses = {k: v for k, v in losses.items() if 'loss' in k}
     sum(losses.values()).backward()
     return dict(
         losses={k: v.detach() for k, v in losses.items()},
@@ -89,6 +116,7 @@ def test_two_ranks_are_one_process(name, ranks):
     one, two = (found[name] for found in ranks)
     both = step(name, [0, 1])
     for key, value in both['losses'].items():
+        assert value != 0, key  # else nothing is compared
         mean = (one['losses'][key] + two['losses'][key]) / 2
         torch.testing.assert_close(mean, value, rtol=1e-5, atol=1e-6, msg=key)
     # DDP gives zeros to what no rank used.

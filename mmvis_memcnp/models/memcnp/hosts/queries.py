@@ -3,9 +3,7 @@
 L decoder layers, B images or clips, T frames, Q queries, G padded ground
 truths, K classes. Boxes are xyxy, fractions of the un-padded image.
 """
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 import torch
 from mmdet.models.layers import MLP
@@ -19,34 +17,7 @@ from ...matching import Queries, QueryUSSAssigner
 from ...matching.points.geometry import inside_boxes, smallest_of
 from ...truth import ClipTruth, GroundTruth, Matches
 from ..contrast import ContrastiveTrackingLoss
-from ..key import MemCNPKey, split_key
 from ..losses import Candidates, MemCNPLoss, Support, target_uncertainty
-
-
-def query_key(memcnp: Mapping[str, Any]) -> MemCNPKey:
-    """The config key of a host with queries, with their rules as defaults.
-
-    Args:
-        memcnp (Mapping): See :func:`split_key`.
-
-    Returns:
-        MemCNPKey: USS among the queries, the mixture's likelihood and the
-        contrast of eq 16. Each branch of a decoder encodes what it reads by itself unless ``readout`` says
-        otherwise.
-
-    Raises:
-        ValueError: For another type than MemCNP.
-    """
-    if memcnp.get('type') != 'MemCNP':
-        raise ValueError('The box branches of a query host read a memory bank '
-                         f"but memcnp.type is {memcnp.get('type')!r}: use "
-                         "memcnp=dict(type='MemCNP', ...).")
-    key = split_key(
-        memcnp,
-        assigner=dict(type='QueryUSSAssigner'),
-        loss=dict(type='MemCNPLoss'),
-        contrast=dict(type='ContrastiveTrackingLoss'))
-    return key._replace(module={'readout': 'raw', **key.module})
 
 
 class QueryRules(nn.Module):
@@ -88,7 +59,7 @@ class QueryRules(nn.Module):
             mu, sigmas, points = (
                 x[..., None, :] for x in (mu, sigmas, points))
             picked = replace(picked, centreness=phi[..., None, :])
-        boxes, visible = frame_truth(truth)
+        boxes, visible = truth.by_frame()
         layers = len(mu)
         boxes = boxes.repeat(layers, 1, 1, 1)
         visible = visible.repeat(layers, 1, 1)
@@ -104,6 +75,7 @@ class QueryRules(nn.Module):
             if self.loss.sigma_samples == 'inside' else None, layers))
 
 
+@MODELS.register_module()
 class FrameRules(QueryRules):
     """What MemCNP puts in the place of IDOL's rules of training.
 
@@ -155,6 +127,7 @@ class FrameRules(QueryRules):
             ref_best, ref_ids))
 
 
+@MODELS.register_module()
 class ClipRules(QueryRules):
     """What MemCNP adds to SeqFormer's rules of training.
 
@@ -212,7 +185,7 @@ class ClipRules(QueryRules):
             matched.numel(), device=matched.device).view_as(matched)
         return dict(loss_track=clip_contrast(
             self.contrast, self.embed(box_queries), matched, objects,
-            frame_truth(truth)[1]))
+            truth.by_frame()[1]))
 
 
 def clip_cnp_loss(criterion: MemCNPLoss, boxes: Tensor, sigmas: Tensor,
@@ -363,11 +336,3 @@ def _rows(embeds: Tensor, chosen: Tensor) -> Tensor:
     """Embeddings (P, C) of the chosen queries (B, G), -1 left out."""
     image, gt = (chosen >= 0).nonzero(as_tuple=True)
     return embeds[image, chosen[image, gt]]
-
-
-def frame_truth(truth: GroundTruth | ClipTruth) -> tuple[Tensor, Tensor]:
-    """Boxes (B, T, G, 4), xyxy, and in which frames objects are seen; frames
-    are clips of one."""
-    if isinstance(truth, ClipTruth):
-        return truth.xyxy.transpose(1, 2), truth.present.transpose(1, 2)
-    return truth.xyxy[:, None], truth.valid[:, None]

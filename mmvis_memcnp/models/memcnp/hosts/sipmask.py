@@ -3,31 +3,12 @@
 B frames, N points of all pyramid levels, G padded ground truths, P selected
 points.
 """
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from torch import Tensor
 
 from ...layers import aligned_iou
-from ..key import MemCNPKey, split_key
 from ..losses import Candidates, MemCNPLoss, Support, target_uncertainty
-
-
-def point_key(memcnp: Mapping[str, Any]) -> MemCNPKey:
-    """The config key of a dense head, with its rules as defaults.
-
-    Args:
-        memcnp (Mapping): See :func:`split_key`.
-
-    Returns:
-        MemCNPKey: USS among the points, the mixture's likelihood and the
-        contrast of eq 16.
-    """
-    return split_key(
-        memcnp,
-        assigner=dict(type='USSAssigner'),
-        loss=dict(type='MemCNPLoss'),
-        contrast=dict(type='ContrastiveTrackingLoss'))
 
 
 class SelectedPoints(NamedTuple):

@@ -1,6 +1,6 @@
 """Multi-scale deformable encoder of single frames."""
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, Optional, Tuple
+from collections.abc import Sequence
+from typing import NamedTuple, Optional, Tuple
 
 import torch
 import torch.nn.functional as F
@@ -13,6 +13,7 @@ from mmdet.registry import MODELS
 from mmengine.model import ModuleList
 from torch import Tensor, nn
 
+from ....results.pixels import FrameMeta
 from ...layers.deformable_attention import DeformableAttention
 
 
@@ -88,7 +89,7 @@ def input_hw(frames: Tensor) -> tuple[int, int]:
     return frames.shape[-2], frames.shape[-1]
 
 
-def sizes_wh(metas: Sequence[Mapping[str, Any]],
+def sizes_wh(metas: Sequence[FrameMeta],
              device: torch.device) -> Tensor:
     """Widths and heights of frames before padding, (B, 2) float32."""
     return torch.tensor([tuple(m['img_shape'][1::-1]) for m in metas],

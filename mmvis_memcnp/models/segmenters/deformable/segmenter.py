@@ -1,8 +1,7 @@
 """Deformable DETR with dynamic masks as the frame network of a system."""
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import torch
 from mmdet.models.layers import MLP
@@ -10,6 +9,7 @@ from mmdet.registry import MODELS
 from mmengine.model import BaseModule, bias_init_with_prob
 from torch import Tensor, nn
 
+from ....results.pixels import FrameMeta
 from ...memcnp import ContextModule
 from .box_branch import BoxRegressor, build_box_branches, reading
 from .dynamic_mask_head import NUM_MASK_PARAMS
@@ -77,7 +77,7 @@ class DeformableSegmenter(BaseModule):
         self.mask_controller = MLP(dims, dims, NUM_MASK_PARAMS, 3)
         self.mask_head = MODELS.build(
             mask_head or dict(type='DynamicConvMaskHead'))
-        self.embed_head: Any = (
+        self.embed_head = (
             None if embed_dims is None else MLP(dims, dims, embed_dims, 3))
 
     def use_memory(self, memcnp: ContextModule) -> None:
@@ -123,13 +123,13 @@ class DeformableSegmenter(BaseModule):
         """Of B frames: (B, 8, h, w), which the mask convolutions read."""
         return self.mask_branch(encoded.maps())
 
-    def items(self, frames: Tensor, metas: Sequence[Mapping[str, Any]]
+    def items(self, frames: Tensor, metas: Sequence[FrameMeta]
               ) -> list[tuple[EncodedFrames, Tensor]]:
         """Both of each frame, for systems that decode later.
 
         Args:
             frames (Tensor): Shape (T, 3, H, W), normalised and padded.
-            metas (Sequence[Mapping]): ``img_shape`` of each.
+            metas (Sequence[FrameMeta]): ``img_shape`` of each.
         """
         encoded = self.encode_frames(frames, [m['img_shape'] for m in metas])
         features = self.mask_features(encoded)
@@ -172,6 +172,12 @@ class DeformableSegmenter(BaseModule):
             branch(query).float()
             for branch, query in zip(branches, queries, strict=True)
         ])
+
+    def embeds(self, queries: Tensor) -> Tensor:
+        """Vectors (..., E) of queries (..., C) that tell instances apart; the
+        segmenter was given ``embed_dims``."""
+        assert self.embed_head is not None
+        return self.embed_head(queries)
 
     def of_classes(self, channels: Tensor) -> Tensor:
         """Of channels (..., class_channels), those of the K classes."""

@@ -1,4 +1,5 @@
 """What SipMask's head and the MemCNP head have in common."""
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -8,9 +9,12 @@ from mmengine.model import BaseModule, bias_init_with_prob, normal_init
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
+from ....ops import crop_split_gt
+from ....results.pixels import FrameMeta
 from ...layers import level_points
 from ...layers.fast_nms import fast_nms
-from ...layers.masks import vectors_at
+from ...layers.masks import centres, vectors_at
+from ...truth.ground_truth import GroundTruth
 
 
 class DenseOutputs(NamedTuple):
@@ -63,7 +67,7 @@ class DenseHead(BaseModule):
     """Towers, scoring and selection of a FCOS-like video instance head.
 
     Subclasses build their layers and give :meth:`forward`,
-    :meth:`mask_probabilities` and ``loss``.
+    :meth:`mask_logits` and :meth:`loss`.
 
     Args:
         num_classes: foreground classes.
@@ -77,6 +81,8 @@ class DenseHead(BaseModule):
             ``'input'`` to the padded input.
         vector_rounding: see :func:`~..layers.masks.vectors_at`; used for
             the tracker's vectors at test time.
+        ref_jitter: random shift and scale of the reference boxes in
+            training, a fraction of their size.
         norm_cfg: norm layer of the towers.
         test_cfg: ``score_thr``, ``nms_iou_thr``, ``nms_pre`` (candidates a
             level), ``max_per_img``.
@@ -84,6 +90,8 @@ class DenseHead(BaseModule):
 
     #: Input pixels a pixel of the mask basis.
     mask_stride = 2
+    #: Parts a side that a box is cut into for its mask.
+    splits = 1
 
     def __init__(self,
                  num_classes: int,
@@ -94,6 +102,7 @@ class DenseHead(BaseModule):
                  box_offset: int = 0,
                  clip_boxes: str = 'image',
                  vector_rounding: str = 'floor',
+                 ref_jitter: float = 0.05,
                  norm_cfg: dict | None = None,
                  test_cfg: dict | None = None,
                  init_cfg: dict | None = None) -> None:
@@ -112,6 +121,7 @@ class DenseHead(BaseModule):
         self.box_offset = box_offset
         self.clip_boxes = clip_boxes
         self.vector_rounding = vector_rounding
+        self.ref_jitter = ref_jitter
         self.norm_cfg = norm_cfg or dict(type='GN', num_groups=32)
         self.test_cfg: dict[str, Any] = dict(
             score_thr=0.03, nms_iou_thr=0.5, nms_pre=200, max_per_img=10)
@@ -198,10 +208,45 @@ class DenseHead(BaseModule):
         Returns:
             (n, h, w) probabilities at stride 2, zero outside the boxes.
         """
+        index = torch.zeros(
+            len(boxes), dtype=torch.long, device=boxes.device)
+        logits = self.mask_logits(outs.basis[image:image + 1], boxes,
+                                  coefficients, index).contiguous()
+        inside = crop_split_gt(
+            torch.ones_like(logits), boxes.float() / self.mask_stride,
+            self.splits)
+        return (logits.sigmoid() * inside).permute(2, 0, 1)
+
+    def mask_logits(self, basis: Tensor, boxes: Tensor, coefficients: Tensor,
+                    image_index: Tensor) -> Tensor:
+        """Masks of points.
+
+        Args:
+            basis: (B, M, h, w).
+            boxes: (P, 4) in pixels of the network input.
+            coefficients: (P, K).
+            image_index: (P,) int64 image of each point, ascending.
+
+        Returns:
+            (h, w, P) float32 logits.
+        """
+        raise NotImplementedError
+
+    def loss(self, key_feats: tuple[Tensor, ...],
+             ref_feats: tuple[Tensor, ...], key_gt: GroundTruth,
+             ref_gt: GroundTruth) -> dict[str, Tensor]:
+        """Losses of key and reference frames of B clips.
+
+        Args:
+            key_feats: pyramid of the key frames.
+            ref_feats: pyramid of the reference frames.
+            key_gt: objects of the key frames, with masks.
+            ref_gt: objects of the reference frames.
+        """
         raise NotImplementedError
 
     def predict(self, feats: tuple[Tensor, ...],
-                metas: list[dict]) -> list[InstanceData]:
+                metas: Sequence[FrameMeta]) -> list[InstanceData]:
         """Detections of each frame, best first.
 
         Args:
@@ -234,10 +279,10 @@ class DenseHead(BaseModule):
                 score_thr=self.test_cfg['score_thr'],
                 pre_nms=self.test_cfg['nms_pre'],
                 max_per_img=self.test_cfg['max_per_img'])
-            centres = (boxes[:, :2] + boxes[:, 2:]) / 2
+            middle = centres(boxes)
             image_index = torch.full_like(keep, b)
             coefficients = vectors_at(
-                outs.track_map, centres, image_index, self.strides[0]
+                outs.track_map, middle, image_index, self.strides[0]
             ) if picked.coefficients is None else picked.coefficients[b, keep]
             scale = boxes.new_tensor([*meta['scale_factor'][:2]] * 2)
             result = InstanceData(
@@ -245,7 +290,7 @@ class DenseHead(BaseModule):
                 scores=scores,
                 labels=labels,
                 centernesses=ctr[keep],
-                embeds=vectors_at(outs.track_map, centres, image_index,
+                embeds=vectors_at(outs.track_map, middle, image_index,
                                   self.strides[0], self.vector_rounding),
                 mask_probs=self.mask_probabilities(outs, b, boxes,
                                                    coefficients))

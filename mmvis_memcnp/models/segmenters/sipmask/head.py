@@ -4,9 +4,14 @@ import torch.nn.functional as F
 from mmdet.registry import MODELS
 from torch import Tensor, nn
 
-from ....ops import crop_split, crop_split_gt
+from ....ops import crop_split
 from ...layers import FeatureAlign, jitter_boxes, sides_to_boxes
-from ...layers.masks import prototype_logits, vectors_at
+from ...layers.masks import (
+    centres,
+    object_vectors,
+    prototype_logits,
+    vectors_at,
+)
 from ...losses.sipmask import MaskLoss, iou_loss, match_cross_entropy
 from ...matching import FCOSPointAssigner
 from ...truth.ground_truth import GroundTruth
@@ -29,10 +34,11 @@ class SipMaskHead(DenseHead):
             are positive.
         basis_channels: channels of the mask basis.
         track_channels: size of the track vectors.
-        ref_jitter: random shift and scale of the reference boxes in
-            training, a fraction of their size.
         kwargs: see :class:`DenseHead`.
     """
+
+    #: CropSplit: a quarter has coefficients of its own.
+    splits = 2
 
     def __init__(self,
                  num_classes: int,
@@ -42,7 +48,6 @@ class SipMaskHead(DenseHead):
                  center_radius: float = 1.5,
                  basis_channels: int = 32,
                  track_channels: int = 512,
-                 ref_jitter: float = 0.05,
                  loss_cls: dict | None = None,
                  **kwargs) -> None:
         super().__init__(
@@ -54,7 +59,6 @@ class SipMaskHead(DenseHead):
         self.assigner = FCOSPointAssigner(
             regress_ranges, center_sampling=True, radius=center_radius,
             box_offset=self.box_offset)
-        self.ref_jitter = ref_jitter
         self.basis_channels = basis_channels
         width = self.feat_channels
         self.cls_convs = self._tower(self.stacked_convs - 1)
@@ -111,36 +115,20 @@ class SipMaskHead(DenseHead):
         return DenseOutputs(cls_scores, boxes, ctrs, basis,
                             self.sipmask_track(self._fuse(track_feats)), cofs)
 
-    def mask_probabilities(self, outs: DenseOutputs, image: int,
-                           boxes: Tensor, coefficients: Tensor) -> Tensor:
-        """See :meth:`DenseHead.mask_probabilities`."""
-        index = torch.zeros(
-            len(boxes), dtype=torch.long, device=boxes.device)
-        logits = self._quarters(outs.basis[image:image + 1], boxes,
-                                coefficients, index)
-        inside = crop_split_gt(
-            torch.ones_like(logits), boxes / self.mask_stride, 2)
-        return (logits.sigmoid() * inside).permute(2, 0, 1)
-
-    def _quarters(self, basis: Tensor, boxes: Tensor, coefficients: Tensor,
-                  image_index: Tensor) -> Tensor:
-        """Logits (h, w, P), each quarter of a box by its own coefficients."""
+    def mask_logits(self, basis: Tensor, boxes: Tensor, coefficients: Tensor,
+                    image_index: Tensor) -> Tensor:
+        """See :meth:`DenseHead.mask_logits`; each quarter of a box by its own
+        coefficients."""
         sets = coefficients.view(len(boxes), 4, self.basis_channels)
         logits = prototype_logits(basis, sets, image_index).float()
         return crop_split(
             logits.permute(1, 2, 3, 0).contiguous(),
-            boxes.float() / self.mask_stride, 2)
+            boxes.float() / self.mask_stride, self.splits)
 
     def loss(self, key_feats: tuple[Tensor, ...],
              ref_feats: tuple[Tensor, ...], key_gt: GroundTruth,
              ref_gt: GroundTruth) -> dict[str, Tensor]:
-        """Losses of key and reference frames of B clips.
-
-        Args:
-            key_feats: pyramid of the key frames.
-            ref_feats: pyramid of the reference frames.
-            key_gt: objects of the key frames, with masks.
-            ref_gt: objects of the reference frames.
+        """See :meth:`DenseHead.loss`.
 
         Returns:
             ``loss_cls``, ``loss_bbox``, ``loss_centerness``, ``loss_mask``,
@@ -178,21 +166,16 @@ class SipMaskHead(DenseHead):
 
         probs = cls.detach()[image, point, key_gt.labels[image, gt]].sigmoid()
         losses['loss_mask'] = self.loss_mask(
-            lambda keep, used: self._quarters(
+            lambda keep, used: self.mask_logits(
                 outs.basis, used, cofs[image, point][keep], image[keep]),
             pos_boxes, pos_gt, probs, image, gt, key_gt,
             outs.basis.shape[-2:], self.mask_stride)
 
-        vectors = vectors_at(outs.track_map,
-                             (pos_boxes[:, :2] + pos_boxes[:, 2:]).detach() /
-                             2, image, self.strides[0])
-        ref_boxes = jitter_boxes(ref_gt.boxes, self.ref_jitter)
-        ref_image = torch.arange(
-            batch, device=ref_boxes.device)[:, None].expand_as(ref_gt.ids)
-        ref_vectors = vectors_at(
-            ref_track,
-            ((ref_boxes[..., :2] + ref_boxes[..., 2:]) / 2).flatten(0, 1),
-            ref_image.flatten(), self.strides[0]).view(*ref_gt.ids.shape, -1)
+        vectors = vectors_at(
+            outs.track_map, centres(pos_boxes), image, self.strides[0])
+        ref_vectors = object_vectors(
+            ref_track, jitter_boxes(ref_gt.boxes, self.ref_jitter),
+            self.strides[0])
         losses.update(
             match_cross_entropy(vectors, ref_vectors[image],
                                 key_gt.ids[image, gt], ref_gt.ids[image],

@@ -4,12 +4,12 @@ import torch.nn.functional as F
 from mmdet.registry import MODELS, TASK_UTILS
 from torch import Tensor, nn
 
-from ....ops import crop_split_gt
 from ...layers import FeatureAlign
-from ...layers.masks import prototype_logits, vectors_at
+from ...layers.masks import centres, prototype_logits, vectors_at
 from ...losses.sipmask import MaskLoss
 from ...memcnp import distances_to_boxes, split_distribution
-from ...memcnp.hosts.sipmask import point_cnp_loss, point_key
+from ...memcnp.hosts.keys import point_key
+from ...memcnp.hosts.sipmask import point_cnp_loss
 from ...truth.ground_truth import GroundTruth
 from .base import DenseHead, DenseOutputs, flatten_level
 from .memcnp_losses import (
@@ -18,12 +18,7 @@ from .memcnp_losses import (
     class_loss,
     track_losses,
 )
-from .memcnp_targets import (
-    centreness_targets,
-    centres,
-    owners,
-    selected_points,
-)
+from .memcnp_targets import centreness_targets, owners, selected_points
 
 
 @MODELS.register_module()
@@ -52,8 +47,6 @@ class MemCNPSipMaskHead(DenseHead):
             lets USS and the mixing weights use the largest centre-ness in
             any box, as in the released code, in place of that in the point's
             own (eqs 9, 15).
-        ref_jitter: random shift and scale of the reference boxes in
-            training, a fraction of their size.
         kwargs: see :class:`DenseHead`.
 
     Raises:
@@ -70,7 +63,6 @@ class MemCNPSipMaskHead(DenseHead):
                  loss_track: dict | None = None,
                  track_anchors: str = 'candidates',
                  centreness_level: str = 'own',
-                 ref_jitter: float = 0.05,
                  **kwargs) -> None:
         super().__init__(num_classes, **kwargs)
         if track_anchors not in ('candidates', 'ground_truth'):
@@ -93,7 +85,6 @@ class MemCNPSipMaskHead(DenseHead):
                 for name in ('assigner', 'loss', 'contrast'))
         self.track_anchors = track_anchors
         self.centreness_level = centreness_level
-        self.ref_jitter = ref_jitter
         width = self.feat_channels
         self.cls_convs = self._tower(self.stacked_convs - 1, last_relu=False)
         self.mask_convs = self._tower(self.stacked_convs)
@@ -210,27 +201,16 @@ class MemCNPSipMaskHead(DenseHead):
         assert self.memcnp is not None
         return self.memcnp.frame_sigmas(sigmas, boxes)
 
-    def mask_probabilities(self, outs: DenseOutputs, image: int,
-                           boxes: Tensor, coefficients: Tensor) -> Tensor:
-        """See :meth:`DenseHead.mask_probabilities`."""
-        index = torch.zeros(
-            len(boxes), dtype=torch.long, device=boxes.device)
-        logits = prototype_logits(outs.basis[image:image + 1],
-                                  coefficients[:, None], index)[:, 0]
-        probs = logits.float().sigmoid().permute(1, 2, 0).contiguous()
-        return crop_split_gt(probs, boxes.float() / self.mask_stride,
-                             1).permute(2, 0, 1)
+    def mask_logits(self, basis: Tensor, boxes: Tensor, coefficients: Tensor,
+                    image_index: Tensor) -> Tensor:
+        """See :meth:`DenseHead.mask_logits`."""
+        return prototype_logits(basis, coefficients[:, None],
+                                image_index)[:, 0].permute(1, 2, 0).float()
 
     def loss(self, key_feats: tuple[Tensor, ...],
              ref_feats: tuple[Tensor, ...], key_gt: GroundTruth,
              ref_gt: GroundTruth) -> dict[str, Tensor]:
-        """Losses of key and reference frames of B clips.
-
-        Args:
-            key_feats: pyramid of the key frames.
-            ref_feats: pyramid of the reference frames.
-            key_gt: objects of the key frames, with masks.
-            ref_gt: objects of the reference frames.
+        """See :meth:`DenseHead.loss`.
 
         Returns:
             ``loss_cls``, ``loss_bbox``, ``loss_centerness``, ``loss_seg``,
@@ -282,9 +262,8 @@ class MemCNPSipMaskHead(DenseHead):
         vectors = vectors_at(outs.track_map, centres(found.boxes),
                              found.image, self.strides[0])
         losses['loss_seg'] = self.loss_mask(
-            lambda keep, used: prototype_logits(
-                outs.basis, vectors[keep, None],
-                found.image[keep])[:, 0].permute(1, 2, 0).float(),
+            lambda keep, used: self.mask_logits(
+                outs.basis, used, vectors[keep], found.image[keep]),
             found.boxes, found.targets, found.probs, found.image, found.gt,
             key_gt, outs.basis.shape[-2:], self.mask_stride
         ) * len(cls) / frames

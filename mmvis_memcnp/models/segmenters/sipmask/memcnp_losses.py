@@ -4,13 +4,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...layers import jitter_boxes
-from ...layers.masks import vectors_at
+from ...layers.masks import object_vectors
 from ...losses.sipmask import match_cross_entropy
 from ...memcnp import ContrastiveTrackingLoss
 from ...memcnp.hosts.sipmask import SelectedPoints
 from ...truth.ground_truth import GroundTruth
 from ...truth.matches import Matches
-from .memcnp_targets import flatten_objects
 
 
 def class_loss(criterion: nn.Module, logits: Tensor, picked: Matches,
@@ -100,25 +99,21 @@ def track_losses(criterion: ContrastiveTrackingLoss | None,
     Returns:
         dict[str, Tensor]: ``loss_match`` and ``match_acc`` in percent.
     """
-    ref_at, ref_clip = flatten_objects(jitter_boxes(ref_gt.boxes, ref_jitter))
-    ref_vectors = vectors_at(ref_map, ref_at, ref_clip, stride)
-    shape = (*ref_gt.ids.shape, -1)
+    ref_vectors = object_vectors(
+        ref_map, jitter_boxes(ref_gt.boxes, ref_jitter), stride)
     if criterion is None:
-        return match_cross_entropy(vectors, ref_vectors.view(shape)[image],
-                                   ids, ref_gt.ids[image], image,
-                                   len(ref_map))
+        return match_cross_entropy(vectors, ref_vectors[image], ids,
+                                   ref_gt.ids[image], image, len(ref_map))
     # The host's matching on the contrastive scale, for the log.
     with torch.no_grad():
         accuracy = match_cross_entropy(
             F.normalize(vectors.float(), dim=1) / criterion.temperature,
-            F.normalize(ref_vectors.float(), dim=1).view(shape)[image], ids,
+            F.normalize(ref_vectors.float(), dim=-1)[image], ids,
             ref_gt.ids[image], image, len(ref_map))['match_acc']
     if anchors == 'ground_truth':
-        key_at, key_clip = flatten_objects(key_gt.boxes)
-        known = key_gt.valid.flatten()
-        vectors = vectors_at(track_map, key_at, key_clip, stride)[known]
-        ids = key_gt.ids.flatten()[known]
-    known = ref_gt.valid.flatten()
-    loss = criterion(vectors, ids, ref_vectors[known],
-                     ref_gt.ids.flatten()[known])
+        vectors = object_vectors(
+            track_map, key_gt.boxes, stride)[key_gt.valid]
+        ids = key_gt.ids[key_gt.valid]
+    loss = criterion(vectors, ids, ref_vectors[ref_gt.valid],
+                     ref_gt.ids[ref_gt.valid])
     return dict(loss_match=loss, match_acc=accuracy)

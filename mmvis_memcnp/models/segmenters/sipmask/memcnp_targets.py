@@ -70,15 +70,3 @@ def owners(points: Tensor, gt: GroundTruth) -> Tensor:
     """
     contains = inside_boxes(points[None], gt.boxes, True) & gt.valid[:, None]
     return smallest_of(contains, gt.boxes)
-
-
-def centres(boxes: Tensor) -> Tensor:
-    """Centres (P, 2) of boxes (P, 4), without gradient."""
-    return (boxes[:, :2] + boxes[:, 2:]).detach() / 2
-
-
-def flatten_objects(boxes: Tensor) -> tuple[Tensor, Tensor]:
-    """Centres (B * G, 2) and clips (B * G,) of padded boxes (B, G, 4)."""
-    clip = torch.arange(len(boxes), device=boxes.device)
-    return centres(boxes.flatten(0, 1)), clip.repeat_interleave(
-        boxes.shape[1])
