@@ -13,6 +13,9 @@ from .ranking import Ranked
 from .results_json import result_entry
 from .sinks import MemorySink, Record, Sink
 
+#: Fields of a FrameResult that are the last ones of a record.
+_MORE = ('class_probs', 'centernesses', 'uncertainties')
+
 
 @dataclass(frozen=True)
 class Track:
@@ -169,14 +172,16 @@ class TrackStore:
         sigmas: list = [None] * len(ids)
         if 'box_sigmas' in result:
             sigmas = [tuple(four) for four in result.box_sigmas.tolist()]
+        more = [result[name].tolist() if name in result
+                else [None] * len(ids) for name in _MORE]
         for i, track_id in enumerate(ids):
             running = self._running.setdefault(
                 track_id, _Running(self._num_frames))
             running.count += 1
             self.sink.write(
                 Record(self._num_frames, track_id, labels[i], scores[i],
-                       tuple(boxes[i]), sigmas[i],
-                       result.masks[i]))
+                       tuple(boxes[i]), sigmas[i], result.masks[i],
+                       *(values[i] for values in more)))
         if self._shape is None:
             self._shape = result.metainfo.get('ori_shape')
         self._num_frames += 1
@@ -218,10 +223,13 @@ def _to_frame_result(records: list[Record], frame: int,
     sigmas = None
     if records[0].sigmas is not None:
         sigmas = torch.tensor([record.sigmas for record in records])
+    more = zip(*(record[-len(_MORE):] for record in records), strict=True)
     return frame_result(
         torch.tensor([record.id for record in records]),
         torch.tensor([record.bbox for record in records]),
         torch.tensor([record.score for record in records]),
         torch.tensor([record.label for record in records]),
         [record.rle for record in records],
-        ori_shape=shape, frame_id=frame, box_sigmas=sigmas)
+        ori_shape=shape, frame_id=frame, box_sigmas=sigmas,
+        **{name: torch.tensor(values) for name, values in zip(
+            _MORE, more, strict=True) if None not in values})

@@ -38,6 +38,18 @@ class Detection(Protocol):
     def sigmas(self) -> Four | None:
         """Standard deviations of the four, fractions of the frame's size."""
 
+    @property
+    def class_prob(self) -> float | None:
+        """Probability of the label."""
+
+    @property
+    def centerness(self) -> float | None:
+        """Predicted centre-ness."""
+
+    @property
+    def uncertainty(self) -> float | None:
+        """What orders boxes by how unsure the network is of them."""
+
 
 @dataclass
 class Pairs:
@@ -49,22 +61,41 @@ class Pairs:
         class_ious: float64 (N,) the same with objects of its own class.
         scores: float64 (N,) confidences of the instances.
         class_probs: float64 (N,) probabilities of their class; NaN where they
-            are not known beside the scores.
+            are not known.
+        centernesses: float64 (N,) predicted centre-ness; NaN where the model
+            predicts none.
+        uncertainties: float64 (N,) what orders the boxes by how unsure the
+            network is of them; NaN where the model predicts none.
         sigmas: float64 (N, 4) standard deviations of x1, y1, x2, y2 in
             pixels; NaN where the model predicts none.
         errors: float64 (N, 4) x1, y1, x2, y2, predicted minus true, in
             pixels, against the object that ``ious`` is of; NaN where the
             prediction touches none.
+        sides: float64 (N, 4) width, height, width and height of the
+            predicted box in pixels.
+        frames: float64 (N, 4) the same of its frame.
     """
     ious: np.ndarray
     class_ious: np.ndarray
     scores: np.ndarray
     class_probs: np.ndarray
+    centernesses: np.ndarray
+    uncertainties: np.ndarray
     sigmas: np.ndarray
     errors: np.ndarray
+    sides: np.ndarray
+    frames: np.ndarray
 
     def __len__(self) -> int:
         return len(self.ious)
+
+    def __getitem__(self, which: np.ndarray) -> Pairs:
+        """Some of them.
+
+        Args:
+            which (np.ndarray): bool (N,), or places.
+        """
+        return Pairs(*(getattr(self, f.name)[which] for f in fields(self)))
 
     @classmethod
     def join(cls, parts: Iterable[Pairs]) -> Pairs:
@@ -78,7 +109,7 @@ class Pairs:
         """
         none = np.zeros(0)
         four = np.zeros((0, 4))
-        found = [cls(none, none, none, none, four, four), *parts]
+        found = [cls(*[none] * 6, *[four] * 4), *parts]
         return cls(*(np.concatenate([getattr(part, f.name) for part in found])
                      for f in fields(cls)))
 
@@ -90,7 +121,10 @@ def pair_frame(boxes: np.ndarray,
                gt_labels: np.ndarray,
                sigmas: np.ndarray | None = None,
                class_probs: np.ndarray | None = None,
-               gt_crowd: np.ndarray | None = None) -> Pairs:
+               gt_crowd: np.ndarray | None = None,
+               centernesses: np.ndarray | None = None,
+               uncertainties: np.ndarray | None = None,
+               size: tuple[int, int] = (1, 1)) -> Pairs:
     """Pair the predictions of one frame with its objects.
 
     Args:
@@ -100,32 +134,41 @@ def pair_frame(boxes: np.ndarray,
         gt_boxes (np.ndarray): (g, 4) as ``boxes``.
         gt_labels (np.ndarray): (g,) in the numbering of ``labels``.
         sigmas (np.ndarray | None): (n, 4) in pixels.
-        class_probs (np.ndarray | None): (n,) probabilities of the classes,
-            where the scores are something else.
+        class_probs (np.ndarray | None): (n,) probabilities of the classes.
         gt_crowd (np.ndarray | None): bool (g,). A prediction that meets a
             crowd best is neither right nor wrong and is left out.
+        centernesses (np.ndarray | None): (n,) predicted centre-ness.
+        uncertainties (np.ndarray | None): (n,) see :class:`Pairs`.
+        size (tuple[int, int]): (H, W) of the frame. Defaults to (1, 1):
+            everything is in fractions of it.
 
     Returns:
         Pairs: The n predictions, less those on crowds.
     """
     count = len(boxes)
-    probs = np.full(count, np.nan) if class_probs is None else class_probs
-    spread = np.full((count, 4), np.nan) if sigmas is None else sigmas
+    probs, centre, unsure = (
+        np.full(count, np.nan) if values is None else values
+        for values in (class_probs, centernesses, uncertainties))
+    pairs = Pairs(
+        np.zeros(count), np.zeros(count), scores, probs, centre, unsure,
+        np.full((count, 4), np.nan) if sigmas is None else sigmas,
+        np.full((count, 4), np.nan),
+        np.tile(boxes[:, 2:] - boxes[:, :2], 2),
+        np.tile(np.array(size[::-1], float), (count, 2)))
     if not len(gt_boxes):
-        zero = np.zeros(count)
-        return Pairs(zero, zero.copy(), scores, probs, spread,
-                     np.full((count, 4), np.nan))
+        return pairs
     iou = box_iou(_xywh(boxes), _xywh(gt_boxes))
     best = iou.argmax(1)
-    ious = iou.max(1, initial=0)
+    pairs.ious = iou.max(1, initial=0)
     same = np.where(labels[:, None] == gt_labels[None], iou, 0)
-    errors = np.where(ious[:, None] > 0, boxes - gt_boxes[best], np.nan)
+    pairs.errors = np.where(pairs.ious[:, None] > 0, boxes - gt_boxes[best],
+                            np.nan)
     keep = np.ones(count, bool)
     if gt_crowd is not None:
-        keep = ~gt_crowd[best] | (ious == 0)
+        keep = ~gt_crowd[best] | (pairs.ious == 0)
         same = np.where(gt_crowd, 0, same)
-    return Pairs(ious[keep], same.max(1, initial=0)[keep], scores[keep],
-                 probs[keep], spread[keep], errors[keep])
+    pairs.class_ious = same.max(1, initial=0)
+    return pairs[keep]
 
 
 def pair_video(tracks: Iterable[tuple[int, Iterable[Detection]]],
@@ -149,12 +192,13 @@ def pair_video(tracks: Iterable[tuple[int, Iterable[Detection]]],
     Returns:
         Pairs: Frame after frame.
     """
-    unknown = (np.nan, ) * 4
-    rows = np.array([
-        (r.frame, category, r.score, *r.bbox, *(r.sigmas or unknown))
+    unknown = (None, ) * 4
+    rows = np.array([  # None becomes NaN
+        (r.frame, category, r.score, *r.bbox, *(r.sigmas or unknown),
+         r.class_prob, r.centerness, r.uncertainty)
         for category, records in tracks for r in records
         if r.score >= score_thr
-    ], np.float64).reshape(-1, 11)
+    ], np.float64).reshape(-1, 14)
     objects = stack_boxes([t.segmentations for t in truth], num_frames)
     objects[..., 2:] += objects[..., :2]
     kinds = np.array([t.category_id for t in truth])
@@ -166,8 +210,8 @@ def pair_video(tracks: Iterable[tuple[int, Iterable[Detection]]],
         seen = ~np.isnan(objects[:, frame, 0])
         found.append(pair_frame(
             own[:, 3:7], own[:, 2], own[:, 1], objects[seen, frame],
-            kinds[seen], own[:, 7:] * [width, height, width, height],
-            gt_crowd=crowd[seen]))
+            kinds[seen], own[:, 7:11] * [width, height, width, height],
+            own[:, 11], crowd[seen], own[:, 12], own[:, 13], size))
     return Pairs.join(found)
 
 

@@ -212,7 +212,8 @@ class DenseHead(BaseModule):
             For each frame ``bboxes`` (n, 4) in original pixels, ``scores``,
             ``labels`` (from 0), ``embeds`` (n, T) track vectors,
             ``mask_probs`` (n, h, w) at stride 2 of the input,
-            ``centernesses`` (n,), and, where
+            ``class_probs`` (n,) and ``centernesses`` (n,), of which the
+            scores are the product, and, where
             the head predicts them, ``box_sigmas`` (n, 4), standard
             deviations of x1, y1, x2, y2 as fractions of the width and height
             of the frame without padding.
@@ -244,6 +245,7 @@ class DenseHead(BaseModule):
                 bboxes=boxes / scale,
                 scores=scores,
                 labels=labels,
+                class_probs=picked.scores[b, keep, labels],
                 centernesses=ctr[keep],
                 embeds=vectors_at(outs.track_map, centres, image_index,
                                   self.strides[0], self.vector_rounding),
