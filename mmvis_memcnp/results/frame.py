@@ -11,6 +11,7 @@ from torch import Tensor
 
 from .masks import RLE, encode_masks
 from .pixels import FrameMeta, MaskSource
+from .sigma_map import SigmaMap
 
 
 @dataclass
@@ -31,13 +32,16 @@ class FrameInstances:
             frame. Without them, boxes are those of the masks.
         sigmas (Tensor, optional): Shape (n, 4), standard deviations of x1,
             y1, x2, y2 as fractions of the un-padded frame's width and height;
-            the same in all systems, never cut, and not mapped yet (see
+            the same in all systems, never cut, and not mapped (see
             :class:`~mmvis_memcnp.results.sigma_map.SigmaMap`).
         class_probs (Tensor, optional): Shape (n,), probability of the label
             in [0, 1], where ``scores`` are more than that; by default the
             scores, where these are made of classes alone.
         centernesses (Tensor, optional): Shape (n,), predicted centre-ness in
             [0, 1], of systems that predict it.
+        uncertainties (Tensor, optional): Shape (n,), what orders the boxes by
+            how unsure the network is of them, in any unit; by default the
+            mean of the four ``sigmas``.
         shown (Tensor, optional): Shape (n,) bool, whose masks are made and
             are results of this frame; by default all. Rankings see the others
             too.
@@ -55,10 +59,13 @@ class FrameInstances:
     sigmas: Tensor | None = None
     class_probs: Tensor | None = None
     centernesses: Tensor | None = None
+    uncertainties: Tensor | None = None
     shown: Tensor | None = None
     keep_empty: bool = True
 
     def __post_init__(self) -> None:
+        if self.uncertainties is None and self.sigmas is not None:
+            self.uncertainties = self.sigmas.mean(1)
         if self.scores is not None:
             return
         if self.class_scores is not None:
@@ -75,8 +82,11 @@ class FrameInstances:
         return len(self.ids)
 
     @torch.no_grad()
-    def render(self) -> InstanceData:
+    def render(self, sigma_map: SigmaMap | None = None) -> InstanceData:
         """Masks as run-length codes, all on the CPU.
+
+        Args:
+            sigma_map (SigmaMap, optional): Maps the standard deviations.
 
         Returns:
             InstanceData: A FrameResult; see :func:`frame_result`.
@@ -92,14 +102,20 @@ class FrameInstances:
         boxes = mask_boxes(masks) if self.boxes is None else self.boxes[rows]
         known = dict(
             box_sigmas=self.sigmas, class_probs=self.class_probs,
-            centernesses=self.centernesses, uncertainties=None
-            if self.sigmas is None else self.sigmas.mean(1))
-        return frame_result(
+            centernesses=self.centernesses,
+            uncertainties=self.uncertainties)
+        result = frame_result(
             self.ids[rows], boxes, self.scores[rows], self.labels[rows],
             encode_masks(masks), ori_shape=self.meta['ori_shape'][:2],
             frame_id=int(self.meta.get('frame_id', 0)),
             **{name: None if value is None else value[rows]
                for name, value in known.items()})
+        if sigma_map is not None and 'box_sigmas' in result:
+            result.box_sigmas = torch.from_numpy(sigma_map(
+                result.box_sigmas.numpy(), result.bboxes.numpy(),
+                result.ori_shape)).float()
+            result.set_metainfo(dict(sigmas_mapped=True))
+        return result
 
 
 def mask_boxes(masks: Tensor) -> Tensor:
@@ -163,7 +179,8 @@ def frame_result(instances_id: Tensor,
     Returns:
         InstanceData: The *FrameResult*: ``instances_id`` and ``labels``
         int64, all that was given beside float32, ``masks`` a list; metainfo
-        ``frame_id`` and ``ori_shape``.
+        ``frame_id`` and ``ori_shape``; ``sigmas_mapped`` (True) is set by
+        :meth:`FrameInstances.render` if a map was applied.
 
     Raises:
         ValueError: If the lengths differ.

@@ -1,8 +1,4 @@
-"""Each prediction with its truth: what measures of uncertainty are fed with.
-
-A failure is a predicted box whose IoU with every object of its frame is below
-one half, whatever the classes (so that localisation is judged, not naming).
-"""
+"""Each prediction with its truth, for measures of uncertainty."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
@@ -11,7 +7,6 @@ from typing import Protocol
 
 import numpy as np
 
-from .calibration import auroc, calibration, sparsification
 from .ground_truth import GTTrack
 from .mot import box_iou
 from .rle import stack_boxes
@@ -213,54 +208,6 @@ def pair_video(tracks: Iterable[tuple[int, Iterable[Detection]]],
             kinds[seen], own[:, 7:11] * [width, height, width, height],
             own[:, 11], crowd[seen], own[:, 12], own[:, 13], size))
     return Pairs.join(found)
-
-
-def reliability(pairs: Pairs, iou_thr: float = .5) -> dict[str, float]:
-    """What the standard deviations and the scores say about failures.
-
-    Args:
-        pairs (Pairs): With or without standard deviations.
-        iou_thr (float): A prediction fails below this IoU with any object.
-
-    Returns:
-        dict[str, float]: ``num_pairs``; ``failures`` (share of predictions);
-        ``auroc_score``, ``auroc_class_prob`` and ``auroc_sigma`` (chance that
-        a failure looks less certain than a success; .5 = uninformative);
-        ``ause_score`` and ``ause_sigma`` (area between the sparsification
-        curve of 1 - IoU and its bound, in units of the mean; 0 = perfect) and
-        ``ause_random``; ``coverage_error`` (mean distance of observed to
-        nominal coverage of the sides of successes; 0 = calibrated),
-        ``z_std`` (root mean square of error / sigma; below 1 = sigma too
-        large) and ``sharpness`` (mean sigma in pixels). Without standard
-        deviations, or with nothing to judge, a number is NaN.
-    """
-    sigma = pairs.sigmas.mean(1)
-    failed = pairs.ious < iou_thr
-    known = ~np.isnan(sigma)
-    named = ~np.isnan(pairs.class_probs)
-    judged = known & ~failed
-    nan = float('nan')
-    numbers = dict(
-        num_pairs=float(len(pairs)),
-        failures=float(failed.mean()) if len(pairs) else nan,
-        auroc_score=auroc(-pairs.scores, failed),
-        auroc_class_prob=auroc(-pairs.class_probs[named], failed[named]),
-        auroc_sigma=auroc(sigma[known], failed[known]),
-        ause_score=nan, ause_sigma=nan, ause_random=nan, coverage_error=nan,
-        z_std=nan, sharpness=nan)
-    if len(pairs):
-        curve = sparsification(1 - pairs.ious, -pairs.scores)
-        numbers.update(ause_score=curve.ause, ause_random=curve.random)
-    if known.any():
-        numbers['ause_sigma'] = sparsification(
-            1 - pairs.ious[known], sigma[known]).ause
-    if judged.any():
-        sides = calibration(pairs.errors[judged], pairs.sigmas[judged])
-        numbers.update(
-            coverage_error=float(sides.error.mean()),
-            z_std=float(np.sqrt(np.square(sides.z_std).mean())),
-            sharpness=float(sides.sharpness.mean()))
-    return numbers
 
 
 def _xywh(boxes: np.ndarray) -> np.ndarray:

@@ -14,6 +14,7 @@ from ...results.filters import TrackFilter
 from ...results.frame import FrameInstances
 from ...results.pixels import FrameMeta
 from ...results.ranking import Ranking
+from ...results.sigma_map import SigmaMap
 from ...results.sinks import Sink
 from .session import Session
 
@@ -36,6 +37,10 @@ class VIS(BaseModel):
             system's own.
         track_filter (dict, optional): Which identities leave the result
             (TASK_UTILS); see ``results/filters.py``. Defaults to None, none.
+        sigma_map (dict, optional): Arguments of a
+            :class:`~mmvis_memcnp.results.SigmaMap`, by which the results'
+            standard deviations are mapped. Tools take it from the checkpoint
+            where the config says nothing. Defaults to None, none.
         data_preprocessor (dict, optional): Normalises and pads; see mmdet's
             ``TrackDataPreprocessor``.
         init_cfg (dict, optional): Initial weights.
@@ -48,12 +53,14 @@ class VIS(BaseModel):
                  *,
                  ranking: dict | None = None,
                  track_filter: dict | None = None,
+                 sigma_map: dict | None = None,
                  data_preprocessor: dict | None = None,
                  init_cfg: dict | None = None) -> None:
         super().__init__(
             data_preprocessor=data_preprocessor, init_cfg=init_cfg)
         self.ranking = dict(ranking or self.default_ranking)
         self.track_filter = dict(track_filter) if track_filter else None
+        self.sigma_map = SigmaMap(**sigma_map) if sigma_map else None
         # Names a typing error now and not after a training.
         self.new_ranking()
         self.new_filter()

@@ -91,7 +91,7 @@ class ClipVIS(VIS):
             InstanceData: n instances: ``class_scores`` (n, K) in [0, 1],
             ``mask_logits`` (n, T, h, w) over the padded input, ``bboxes``
             (n, T, 4) xyxy in original pixels and, with MemCNP,
-            ``box_sigmas`` (n, T, 4).
+            ``box_sigmas`` (n, T, 4) and ``uncertainties`` (n, T).
         """
         raise NotImplementedError
 
@@ -202,4 +202,5 @@ class ClipVIS(VIS):
             meta,
             class_scores=tracked.class_scores,
             boxes=tracked.bboxes,
-            sigmas=tracked.get('box_sigmas'))
+            sigmas=tracked.get('box_sigmas'),
+            uncertainties=tracked.get('uncertainties'))

@@ -13,6 +13,7 @@ from ...results.filters import TrackFilter
 from ...results.frame import FrameInstances
 from ...results.pixels import FrameMeta
 from ...results.ranking import Ranking
+from ...results.sigma_map import SigmaMap
 from ...results.sinks import Sink
 from ...results.store import TrackStore, VideoResult
 
@@ -22,6 +23,10 @@ CHUNK = 8
 
 class System(Protocol):
     """What a session asks of a model; see ``VIS`` for the calls."""
+
+    @property
+    def sigma_map(self) -> SigmaMap | None:
+        """Maps standard deviations."""
 
     def begin(self, video_meta: Mapping[str, Any]) -> Any:
         """The state of a video."""
@@ -70,7 +75,7 @@ class Session:
         self.state = model.begin(self.video_meta)
         self.ranking = model.new_ranking()
         self.filter = model.new_filter()
-        self.store = TrackStore(sink)
+        self.store = TrackStore(sink, model.sigma_map)
         self._count = 0
         self._ended = False
 
@@ -164,7 +169,7 @@ class Session:
         """Render, keep and score frames."""
         results = []
         for frame in frames:
-            result = frame.render()
+            result = frame.render(self.model.sigma_map)
             self.store.append(result)
             self.ranking.add(frame)
             if self.filter is not None:

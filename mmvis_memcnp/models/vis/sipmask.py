@@ -93,7 +93,8 @@ class SipMaskVIS(OnlineVIS):
             boxes=tracked.bboxes,
             sigmas=tracked.get('box_sigmas'),
             class_probs=tracked.class_probs,
-            centernesses=tracked.centernesses)
+            centernesses=tracked.centernesses,
+            uncertainties=tracked.get('uncertainties'))
 
     def _forward(self, inputs: Tensor):
         """Maps of every frame: (N, T, ...) is taken as N * T frames."""

@@ -216,7 +216,8 @@ class DenseHead(BaseModule):
             scores are the product, and, where
             the head predicts them, ``box_sigmas`` (n, 4), standard
             deviations of x1, y1, x2, y2 as fractions of the width and height
-            of the frame without padding.
+            of the frame without padding, and ``uncertainties`` (n,), the
+            mean of the four in the unit of the head.
         """
         outs = self(feats)
         picked = self._candidates(outs)
@@ -257,6 +258,7 @@ class DenseHead(BaseModule):
                 result.box_sigmas = self.image_sigmas(
                     picked.sigmas[b, keep], boxes / whole) * (
                         whole / whole.new_tensor([inside_w, inside_h] * 2))
+                result.uncertainties = picked.sigmas[b, keep].mean(-1)
             results.append(result)
         return results
 
