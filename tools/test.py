@@ -38,6 +38,15 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--classwise', action='store_true', help='also score each class')
     parser.add_argument(
+        '--reliability',
+        type=float,
+        nargs='?',
+        const=.3,
+        metavar='SCORE',
+        help='also judge scores and predicted standard deviations, of '
+        'instances with at least this score (default: 0.3); '
+        'tools/analysis_tools/calibration.py draws them')
+    parser.add_argument(
         '--show-dir',
         help='folder for pictures of the results, a folder a video')
     add_overwrite_option(parser)
@@ -74,6 +83,8 @@ def apply_options(cfg: Config, args: argparse.Namespace) -> None:
             metric['format_only'] = True
         if args.classwise:
             metric['classwise'] = True
+        if args.reliability is not None:
+            metric['reliability_thr'] = args.reliability
 
 
 def main() -> None:

@@ -27,6 +27,7 @@ from ..engine.checkpoint_check import KeyReport, compare_keys
 from ..errors import SourceError
 from ..models.vis.base import VIS
 from ..results import Sink, VideoResult
+from ..results.sigma_map import adopt_sigma_map
 from .devices import choose_device
 from .sources import Source, check_frame, open_source
 
@@ -86,6 +87,7 @@ class VISInferencer:
             saved = load_checkpoint_file(str(checkpoint))
         self.classes: tuple[str, ...] = sync_classes(
             self.cfg, saved_classes(saved)) or ()
+        adopt_sigma_map(self.cfg, saved)
         self.model: Any = MODELS.build(self.cfg.model)
         if not isinstance(self.model, VIS):
             raise ValueError(f'{type(self.model).__name__} has no sessions: '

@@ -2,7 +2,7 @@
 import json
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TextIO
@@ -26,7 +26,7 @@ from ..results.ownership import (
     put_in_place,
     remove_own,
 )
-from ..results.results_json import write_entries
+from ..results.results_json import box_entry, result_entry, write_entries
 from ..visualization.files import VideoWriter, write_image
 from ..visualization.overlay import draw_frame
 from ..visualization.uncertainty import plot_uncertainty
@@ -169,7 +169,7 @@ class VideoOutputs:
         made = {}
         with open(self._work / 'results.json', 'wb') as file:
             write_entries(file, ([json.dumps(entry).encode()] for entry in
-                                 video.iter_ytvis(1, cat_ids)))
+                                 self._entries(video, cat_ids)))
         made['results'] = self._work / 'results.json'
         plot = self._work / 'uncertainty.png'
         if plot_uncertainty(video, plot, self.classes):
@@ -192,6 +192,16 @@ class VideoOutputs:
                 # One of an earlier run is not that of these results.
                 remove_own(self.target('uncertainty'))
         return {kind: self.target(kind) for kind in made}
+
+    def _entries(self, video: VideoResult,
+                 cat_ids: Sequence[int]) -> Iterator[dict]:
+        """Of the json: with a map also boxes and how exact they are."""
+        for track in video.tracks:
+            entry = result_entry(1, cat_ids[track.label], track)
+            if video.sigma_map is not None and video.ori_shape is not None:
+                entry.update(box_entry(track.records(), video.num_frames,
+                                       video.ori_shape))
+            yield entry
 
     @property
     def codec(self) -> str | None:

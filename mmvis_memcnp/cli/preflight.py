@@ -20,6 +20,7 @@ from ..datasets.class_counts import (
     sync_classes,
 )
 from ..errors import UserError
+from ..results.sigma_map import adopt_sigma_map
 
 _CONFIG_ENDINGS = ('.py', '.json', '.yaml', '.yml')
 
@@ -214,11 +215,14 @@ def check_annotations(cfg: Config, *loaders: str) -> None:
 
 
 def set_test_checkpoint(cfg: Config, path: str) -> None:
-    """Let a test run with a checkpoint, whose classes the model then has.
+    """Let a test run with a checkpoint.
+
+    The model then has its classes and, unless the config says one, its map of
+    standard deviations.
 
     Args:
         cfg: The config, changed in place.
-        path: Local path or address; the classes of an address are not read.
+        path: Local path or address; of an address neither is read.
 
     Raises:
         UserError: There is no such checkpoint, or no annotation file.
@@ -226,11 +230,11 @@ def set_test_checkpoint(cfg: Config, path: str) -> None:
     """
     check_checkpoint_path(path, 'the path')
     check_annotations(cfg, 'test_dataloader')
-    trained = None
+    saved: dict = {}
     if '://' not in path:
-        trained = saved_classes(
-            load_checkpoint_file(osp.expanduser(path)))
-    sync_classes(cfg, trained)
+        saved = load_checkpoint_file(osp.expanduser(path))
+    sync_classes(cfg, saved_classes(saved))
+    adopt_sigma_map(cfg, saved)
     cfg.load_from, cfg.resume = path, False
     add_hook(cfg, 'CheckpointCheckHook', strict=True)
 

@@ -19,14 +19,15 @@ from .ranking import (
     TopQuarterQuery,
 )
 from .rle import RLE, to_rle
+from .sigma_map import SigmaMap
 from .sinks import FileSink, MemorySink, Record, Sink
 from .store import Track, TrackStore, VideoResult
 
 __all__ = [
     'RLE', 'WAYS_BACK', 'FileSink', 'FrameInstances', 'LatestClass',
     'MajorityLabel', 'MaskSource', 'MeanClass', 'MeanQuery', 'MemorySink',
-    'Ranked', 'Ranking', 'Record', 'ShortTracks', 'Sink', 'TopPairs',
-    'TopQuarterQuery', 'Track', 'TrackFilter', 'TrackStore', 'VideoResult',
-    'decode_masks', 'empty_frame_result', 'encode_masks', 'frame_result',
-    'mask_boxes', 'rle_to_json', 'to_rle'
+    'Ranked', 'Ranking', 'Record', 'ShortTracks', 'SigmaMap', 'Sink',
+    'TopPairs', 'TopQuarterQuery', 'Track', 'TrackFilter', 'TrackStore',
+    'VideoResult', 'decode_masks', 'empty_frame_result', 'encode_masks',
+    'frame_result', 'mask_boxes', 'rle_to_json', 'to_rle'
 ]

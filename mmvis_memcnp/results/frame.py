@@ -11,6 +11,7 @@ from torch import Tensor
 
 from .masks import RLE, encode_masks
 from .pixels import FrameMeta, MaskSource
+from .sigma_map import SigmaMap
 
 
 @dataclass
@@ -31,7 +32,16 @@ class FrameInstances:
             frame. Without them, boxes are those of the masks.
         sigmas (Tensor, optional): Shape (n, 4), standard deviations of x1,
             y1, x2, y2 as fractions of the un-padded frame's width and height;
-            the same in all systems, never cut.
+            the same in all systems, never cut, and not mapped (see
+            :class:`~mmvis_memcnp.results.sigma_map.SigmaMap`).
+        class_probs (Tensor, optional): Shape (n,), probability of the label
+            in [0, 1], where ``scores`` are more than that; by default the
+            scores, where these are made of classes alone.
+        centernesses (Tensor, optional): Shape (n,), predicted centre-ness in
+            [0, 1], of systems that predict it.
+        uncertainties (Tensor, optional): Shape (n,), what orders the boxes by
+            how unsure the network is of them, in any unit; by default the
+            mean of the four ``sigmas``.
         shown (Tensor, optional): Shape (n,) bool, whose masks are made and
             are results of this frame; by default all. Rankings see the others
             too.
@@ -47,10 +57,15 @@ class FrameInstances:
     labels: Tensor | None = None
     boxes: Tensor | None = None
     sigmas: Tensor | None = None
+    class_probs: Tensor | None = None
+    centernesses: Tensor | None = None
+    uncertainties: Tensor | None = None
     shown: Tensor | None = None
     keep_empty: bool = True
 
     def __post_init__(self) -> None:
+        if self.uncertainties is None and self.sigmas is not None:
+            self.uncertainties = self.sigmas.mean(1)
         if self.scores is not None:
             return
         if self.class_scores is not None:
@@ -60,13 +75,18 @@ class FrameInstances:
         else:
             raise ValueError('The instances of a frame need scores, '
                              'class_scores or logits.')
+        if self.class_probs is None:
+            self.class_probs = self.scores
 
     def __len__(self) -> int:
         return len(self.ids)
 
     @torch.no_grad()
-    def render(self) -> InstanceData:
+    def render(self, sigma_map: SigmaMap | None = None) -> InstanceData:
         """Masks as run-length codes, all on the CPU.
+
+        Args:
+            sigma_map (SigmaMap, optional): Maps the standard deviations.
 
         Returns:
             InstanceData: A FrameResult; see :func:`frame_result`.
@@ -81,11 +101,22 @@ class FrameInstances:
         assert self.scores is not None and self.labels is not None
         boxes = mask_boxes(masks) if self.boxes is None else self.boxes[rows]
         height, width = self.meta['ori_shape'][:2]
-        return frame_result(
+        known = dict(
+            box_sigmas=self.sigmas, class_probs=self.class_probs,
+            centernesses=self.centernesses,
+            uncertainties=self.uncertainties)
+        result = frame_result(
             self.ids[rows], boxes, self.scores[rows], self.labels[rows],
             encode_masks(masks), ori_shape=(height, width),
             frame_id=int(self.meta.get('frame_id', 0)),
-            box_sigmas=None if self.sigmas is None else self.sigmas[rows])
+            **{name: None if value is None else value[rows]
+               for name, value in known.items()})
+        if sigma_map is not None and 'box_sigmas' in result:
+            result.box_sigmas = torch.from_numpy(sigma_map(
+                result.box_sigmas.numpy(), result.bboxes.numpy(),
+                result.ori_shape)).float()
+            result.set_metainfo(dict(sigmas_mapped=True))
+        return result
 
 
 def mask_boxes(masks: Tensor) -> Tensor:
@@ -118,7 +149,10 @@ def frame_result(instances_id: Tensor,
                  *,
                  ori_shape: tuple[int, int],
                  frame_id: int = 0,
-                 box_sigmas: Tensor | None = None) -> InstanceData:
+                 box_sigmas: Tensor | None = None,
+                 class_probs: Tensor | None = None,
+                 centernesses: Tensor | None = None,
+                 uncertainties: Tensor | None = None) -> InstanceData:
     """Pack the instances of a frame, on the CPU and with fixed dtypes.
 
     Args:
@@ -135,11 +169,19 @@ def frame_result(instances_id: Tensor,
             of shape (n, 4), as fractions of the frame's width and height
             (without the padding of the network input). Models without
             MemCNP have none.
+        class_probs (Tensor, optional): Probabilities of the labels of shape
+            (n, ).
+        centernesses (Tensor, optional): Predicted centre-ness of shape
+            (n, ).
+        uncertainties (Tensor, optional): Of shape (n, ), what orders the
+            boxes by how unsure the network is of them: the mean of the four
+            numbers that it predicts, whatever they are mapped to.
 
     Returns:
         InstanceData: The *FrameResult*: ``instances_id`` and ``labels``
-        int64, ``bboxes``, ``scores`` and ``box_sigmas`` float32, ``masks`` a
-        list; metainfo ``frame_id`` and ``ori_shape``.
+        int64, all that was given beside float32, ``masks`` a list; metainfo
+        ``frame_id`` and ``ori_shape``; ``sigmas_mapped`` (True) is set by
+        :meth:`FrameInstances.render` if a map was applied.
 
     Raises:
         ValueError: If the lengths differ.
@@ -153,6 +195,11 @@ def frame_result(instances_id: Tensor,
         masks=list(masks))
     if box_sigmas is not None:
         fields['box_sigmas'] = _cpu(box_sigmas, torch.float32, (count, 4))
+    for name, value in (('class_probs', class_probs),
+                        ('centernesses', centernesses),
+                        ('uncertainties', uncertainties)):
+        if value is not None:
+            fields[name] = _cpu(value, torch.float32, (count, ))
     lengths = {name: len(value) for name, value in fields.items()}
     if set(lengths.values()) != {count}:
         raise ValueError('Every field of a frame needs one entry an instance, '

@@ -3,6 +3,7 @@ from collections.abc import Iterable, Sequence
 from typing import BinaryIO, Protocol
 
 from .masks import RLE, rle_to_json
+from .sinks import Record
 
 #: Between two entries of the file.
 SEPARATOR = b',\n'
@@ -38,6 +39,35 @@ def result_entry(video_id: int, category_id: int, track: ScoredTrack) -> dict:
         score=float(track.score),
         segmentations=[rle and rle_to_json(rle)
                        for rle in track.segmentations])
+
+
+def box_entry(records: Iterable[Record], num_frames: int,
+              shape: tuple[int, int]) -> dict:
+    """Boxes of a track and how exact they are; more than servers ask for.
+
+    Args:
+        records (Iterable[Record]): Of the track, with standard deviations
+            that were mapped.
+        num_frames (int): Of the video.
+        shape (tuple[int, int]): (H, W) of the frames.
+
+    Returns:
+        dict: ``bboxes``: x, y, width and height, and ``box_std``: standard
+        deviations of the left, upper, right and lower side, in pixels, or
+        None, a frame.
+    """
+    height, width = shape
+    boxes: list = [None] * num_frames
+    spreads: list = [None] * num_frames
+    for record in records:
+        x1, y1, x2, y2 = record.bbox
+        boxes[record.frame] = [round(v, 2) for v in (x1, y1, x2 - x1,
+                                                     y2 - y1)]
+        if record.sigmas is not None:
+            spreads[record.frame] = [
+                round(s * side, 3) for s, side in zip(
+                    record.sigmas, (width, height) * 2, strict=True)]
+    return dict(bboxes=boxes, box_std=spreads)
 
 
 def write_entries(file: BinaryIO, pieces: Iterable[Iterable[bytes]]) -> None:

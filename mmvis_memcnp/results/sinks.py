@@ -1,4 +1,5 @@
 """Where the instances of past frames go: memory, or a file on disk."""
+import math
 import shutil
 import struct
 import tempfile
@@ -21,6 +22,10 @@ class Record(NamedTuple):
         bbox (tuple): x1, y1, x2, y2 in pixels of the original frame.
         sigmas (tuple, optional): Standard deviations of the box sides.
         rle (dict): COCO run-length code of the mask.
+        class_prob (float, optional): Probability of the label.
+        centerness (float, optional): Predicted centre-ness.
+        uncertainty (float, optional): What orders boxes by how unsure the
+            network is of them.
     """
     frame: int
     id: int
@@ -29,6 +34,9 @@ class Record(NamedTuple):
     bbox: Four
     sigmas: Four | None
     rle: RLE
+    class_prob: float | None = None
+    centerness: float | None = None
+    uncertainty: float | None = None
 
 
 class Sink(Protocol):
@@ -85,9 +93,10 @@ class FileSink:
             that goes with the sink. Defaults to None.
     """
     # position of the identity's previous record, frame, id, label, score,
-    # box, whether sigmas are known, sigmas, mask height and width, length of
-    # the code that follows
-    _header = struct.Struct('<qqqif4f?4fiiI')
+    # box; sigmas, class probability, centre-ness and uncertainty, NaN where
+    # they are not known; mask height and width, length of the code that
+    # follows
+    _header = struct.Struct('<qqqif4f4f3fiiI')
 
     def __init__(self, path: str | None = None) -> None:
         self._file: BinaryIO
@@ -105,11 +114,12 @@ class FileSink:
         if isinstance(counts, str):
             counts = counts.encode('utf-8')
         height, width = record.rle['size']
-        sigmas = record.sigmas or (0., 0., 0., 0.)
+        sigmas = record.sigmas or (math.nan, ) * 4
         header = self._header.pack(
             self._last.get(record.id, -1), record.frame, record.id,
-            record.label, record.score, *record.bbox,
-            record.sigmas is not None, *sigmas, height, width, len(counts))
+            record.label, record.score, *record.bbox, *sigmas,
+            *(math.nan if value is None else value for value in record[7:]),
+            height, width, len(counts))
         self._file.seek(self._end)
         self._file.write(header)
         self._file.write(counts)
@@ -164,8 +174,10 @@ class FileSink:
         self._file.seek(position)
         (_, frame, track_id, label, score, *numbers, height, width,
          length) = self._header.unpack(self._file.read(self._header.size))
-        bbox, known, sigmas = numbers[:4], numbers[4], numbers[5:]
+        bbox, sigmas = numbers[:4], numbers[4:8]
         rle = RLE(size=[height, width], counts=self._file.read(length))
         record = Record(frame, track_id, label, score, tuple(bbox),
-                        tuple(sigmas) if known else None, rle)
+                        None if sigmas[0] != sigmas[0] else tuple(sigmas),
+                        rle, *(None if value != value else value
+                               for value in numbers[8:]))
         return record, position + self._header.size + length

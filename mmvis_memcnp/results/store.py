@@ -11,7 +11,11 @@ from .frame import empty_frame_result, frame_result
 from .masks import RLE
 from .ranking import Ranked
 from .results_json import result_entry
+from .sigma_map import SigmaMap
 from .sinks import MemorySink, Record, Sink
+
+#: Fields of a FrameResult that are the last ones of a record.
+_MORE = ('class_probs', 'centernesses', 'uncertainties')
 
 
 @dataclass(frozen=True)
@@ -75,10 +79,14 @@ class VideoResult:
         tracks (list[Track]): The identities, in the order of the ranking.
         ori_shape (tuple[int, int], optional): (H, W) of the frames, None for
             a video without frames.
+        sigma_map (SigmaMap, optional): What the standard deviations were
+            mapped by; None: they are the network's own, which order boxes
+            but are not of the size of their errors.
     """
     num_frames: int
     tracks: list[Track]
     ori_shape: tuple[int, int] | None = None
+    sigma_map: SigmaMap | None = None
     _sink: Sink = field(default_factory=MemorySink, repr=False, compare=False)
 
     def iter_ytvis(self, video_id: int,
@@ -106,20 +114,27 @@ class VideoResult:
         Tracks that are no longer in ``tracks`` are left out.
         """
         kept = {track.id: track.first_frame for track in self.tracks}
-        shape = self.ori_shape or (0, 0)
         frame = 0
         batch: list[Record] = []
         for record in self._sink.scan():
             while record.frame > frame and frame < self.num_frames:
-                yield _to_frame_result(batch, frame, shape)
+                yield self._frame(batch, frame)
                 frame, batch = frame + 1, []
             if frame >= self.num_frames:
                 return
             if record.frame >= kept.get(record.id, self.num_frames):
                 batch.append(record)
         while frame < self.num_frames:
-            yield _to_frame_result(batch, frame, shape)
+            yield self._frame(batch, frame)
             frame, batch = frame + 1, []
+
+    def _frame(self, records: list[Record], frame: int) -> InstanceData:
+        """Rebuild the FrameResult that the records came from."""
+        shape = self.ori_shape or (0, 0)
+        result = _to_frame_result(records, frame, shape)
+        if self.sigma_map is not None and 'box_sigmas' in result:
+            result.set_metainfo(dict(sigmas_mapped=True))
+        return result
 
 
 @dataclass
@@ -138,10 +153,14 @@ class TrackStore:
     Args:
         sink (Sink, optional): :class:`MemorySink` or :class:`FileSink`.
             Defaults to a new :class:`MemorySink`.
+        sigma_map (SigmaMap, optional): What the standard deviations that are
+            appended were mapped by.
     """
 
-    def __init__(self, sink: Sink | None = None) -> None:
+    def __init__(self, sink: Sink | None = None,
+                 sigma_map: SigmaMap | None = None) -> None:
         self.sink: Sink = MemorySink() if sink is None else sink
+        self.sigma_map = sigma_map
         self._running: dict[int, _Running] = {}
         self._num_frames = 0
         self._shape: tuple[int, int] | None = None
@@ -169,14 +188,16 @@ class TrackStore:
         sigmas: list = [None] * len(ids)
         if 'box_sigmas' in result:
             sigmas = [tuple(four) for four in result.box_sigmas.tolist()]
+        more = [result[name].tolist() if name in result
+                else [None] * len(ids) for name in _MORE]
         for i, track_id in enumerate(ids):
             running = self._running.setdefault(
                 track_id, _Running(self._num_frames))
             running.count += 1
             self.sink.write(
                 Record(self._num_frames, track_id, labels[i], scores[i],
-                       tuple(boxes[i]), sigmas[i],
-                       result.masks[i]))
+                       tuple(boxes[i]), sigmas[i], result.masks[i],
+                       *(values[i] for values in more)))
         if self._shape is None:
             self._shape = result.metainfo.get('ori_shape')
         self._num_frames += 1
@@ -207,7 +228,8 @@ class TrackStore:
                 tracks.append(
                     Track(track_id, label, score, self._num_frames,
                           running.count, self.sink, running.first_frame))
-        return VideoResult(self._num_frames, tracks, self._shape, self.sink)
+        return VideoResult(self._num_frames, tracks, self._shape,
+                           self.sigma_map, self.sink)
 
 
 def _to_frame_result(records: list[Record], frame: int,
@@ -218,10 +240,13 @@ def _to_frame_result(records: list[Record], frame: int,
     sigmas = None
     if records[0].sigmas is not None:
         sigmas = torch.tensor([record.sigmas for record in records])
+    more = zip(*(record[-len(_MORE):] for record in records), strict=True)
     return frame_result(
         torch.tensor([record.id for record in records]),
         torch.tensor([record.bbox for record in records]),
         torch.tensor([record.score for record in records]),
         torch.tensor([record.label for record in records]),
         [record.rle for record in records],
-        ori_shape=shape, frame_id=frame, box_sigmas=sigmas)
+        ori_shape=shape, frame_id=frame, box_sigmas=sigmas,
+        **{name: torch.tensor(values) for name, values in zip(
+            _MORE, more, strict=True) if None not in values})

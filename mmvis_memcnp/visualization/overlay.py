@@ -26,7 +26,7 @@ def draw_frame(image: np.ndarray,
                boxes: bool = True,
                labels: bool = True,
                ellipses: bool = True,
-               ellipse_scale: float = ELLIPSE_SCALE) -> np.ndarray:
+               ellipse_scale: float | None = None) -> np.ndarray:
     """Draw the instances of a frame.
 
     Each has the colour of its identity: mask with outline, box, a chip with
@@ -43,11 +43,15 @@ def draw_frame(image: np.ndarray,
         boxes (bool): Draw boxes. Defaults to True.
         labels (bool): Draw chips. Defaults to True.
         ellipses (bool): Draw ellipses. Defaults to True.
-        ellipse_scale (float): Drawn length of a standard deviation.
+        ellipse_scale (float | None): Drawn length of a standard deviation.
+            Defaults to 1, its true size, if they are mapped, else to 0.1.
 
     Returns:
         np.ndarray: The picture, of the same shape.
     """
+    if ellipse_scale is None:
+        mapped = result.metainfo.get('sigmas_mapped', False)
+        ellipse_scale = 1. if mapped else ELLIPSE_SCALE
     out = image.copy()
     # Best last, so that it lies on top where instances overlap.
     kept = [i for i in result.scores.argsort().tolist()

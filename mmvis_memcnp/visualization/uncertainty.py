@@ -121,7 +121,8 @@ def plot_uncertainty(video: VideoResult,
     """Plot the uncertainty of every track over time.
 
     The value of a frame is the mean standard deviation of the four sides of
-    the box, a fraction of the frame's size. Where a track is absent
+    the box, in pixels if they are mapped, else a fraction of the frame's
+    size. Where a track is absent
     its line is interrupted. Of many tracks, the longest ones are shown.
 
     Args:
@@ -136,7 +137,10 @@ def plot_uncertainty(video: VideoResult,
     """
     longest = sorted(video.tracks, key=lambda t: -t.num_detections)
     shown = sorted(longest[:_MAX_LINES], key=lambda t: t.id)
-    lines = [(track, _series(track)) for track in shown]
+    scale = np.ones(4)
+    if video.sigma_map is not None and video.ori_shape is not None:
+        scale = np.tile(video.ori_shape[::-1], 2)
+    lines = [(track, _series(track, scale)) for track in shown]
     if all(np.isnan(values).all() for _, values in lines):
         return False
     figure = Figure(figsize=(9, 4.2), layout='constrained')
@@ -153,8 +157,9 @@ def plot_uncertainty(video: VideoResult,
                   label=f'{track.id} {name}')
         axes.plot(time[alone], values[alone], '.', color=color)
     axes.set_xlabel('time in s' if fps else 'frame')
-    axes.set_ylabel('mean standard deviation of the box sides\n'
-                    '(fraction of the frame size)')
+    unit = ('fraction of the frame size, not mapped'
+            if video.sigma_map is None else 'pixels')
+    axes.set_ylabel(f'mean standard deviation of the box sides\n({unit})')
     axes.grid(alpha=.3)
     axes.margins(x=.01)
     rest = len(video.tracks) - len(lines)
@@ -179,9 +184,13 @@ def _with_bar(rows: Sequence[Sequence[np.ndarray]], titles: Sequence[str],
     return np.hstack([table, _bar(table.shape[0], low, high, height)])
 
 
-def _series(track: Track) -> np.ndarray:
+def _series(track: Track, scale: np.ndarray) -> np.ndarray:
     """A value a frame, NaN where there is none."""
-    return np.array([np.nan if s is None else s for s in track.sigmas])
+    values = np.full(track.num_frames, np.nan)
+    for record in track.records():
+        if record.sigmas is not None:
+            values[record.frame] = np.dot(record.sigmas, scale) / 4
+    return values
 
 
 def _bar(total: int, low: float, high: float, height: int) -> np.ndarray:

@@ -29,9 +29,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--frames', type=int, nargs='+', default=[0],
                         help='numbers from 0 (default: 0)')
     parser.add_argument('--score-thr', type=float, default=0.3)
-    parser.add_argument('--ellipse-scale', type=float, default=0.1,
-                        help='drawn length of a standard deviation '
-                        '(default: 0.1)')
+    parser.add_argument('--ellipse-scale', type=float,
+                        help='drawn length of a standard deviation (default: '
+                        '1 if the checkpoint has a map of them, else 0.1)')
     parser.add_argument('--height', type=int, default=360,
                         help='pixels of a frame in the figure (default: 360)')
     add_model_options(parser)

@@ -1,8 +1,9 @@
 """Strip a training checkpoint down to what inference needs.
 
-Keeps the weights and the class names; optimiser, schedulers, messages and the
-config go. With --half, floating-point weights are stored in 16 bits (they are
-loaded into 32-bit models as usual). Prints size and SHA-256.
+Keeps the weights, the class names and the map of standard deviations, if there
+is one; optimiser, schedulers, messages and the config go. With --half,
+floating-point weights are stored in 16 bits (they are loaded into 32-bit
+models as usual). Prints size and SHA-256.
 
 Example:
 
@@ -20,6 +21,7 @@ from mmvis_memcnp.cli.run import run_tool
 from mmvis_memcnp.compat.checkpoint import load_checkpoint_file
 from mmvis_memcnp.errors import UserError
 from mmvis_memcnp.results.ownership import check_file, new_file
+from mmvis_memcnp.results.sigma_map import KEY
 
 
 def parse_args() -> argparse.Namespace:
@@ -42,7 +44,8 @@ def publish(checkpoint: dict, half: bool) -> dict:
         half: store floating-point tensors as float16.
 
     Returns:
-        ``state_dict`` and ``meta`` with ``dataset_meta`` alone.
+        ``state_dict``, and ``meta`` with ``dataset_meta`` and the map of
+        standard deviations alone.
 
     Raises:
         UserError: if a weight does not fit into 16 bits.
@@ -57,10 +60,11 @@ def publish(checkpoint: dict, half: bool) -> dict:
                     raise UserError(f'{name} does not fit into 16 bits: '
                                     'leave out --half.')
     meta = checkpoint.get('meta', {})
-    return dict(
-        state_dict=state,
-        meta=dict(dataset_meta=dict(
-            classes=tuple(meta.get('dataset_meta', {}).get('classes', ())))))
+    kept = dict(dataset_meta=dict(
+        classes=tuple(meta.get('dataset_meta', {}).get('classes', ()))))
+    if KEY in meta:
+        kept[KEY] = meta[KEY]
+    return dict(state_dict=state, meta=kept)
 
 
 def main() -> None:

@@ -3,15 +3,20 @@ from .calibration import (
                           Calibration,
                           Sparsification,
                           auroc,
+                          binned_spread,
                           calibration,
+                          negative_log_likelihood,
+                          rank_correlation,
                           sparsification,
 )
 from .ground_truth import AnnotationFile, GTTrack, read_video_ids
 from .mot import TrackingCounts, box_iou, count_tracking, count_tracks
-from .pairs import Pairs, pair_frame, pair_video, reliability
+from .pairs import Pairs, pair_frame, pair_video
+from .reliability import reliability
 from .report import HEADLINE, format_table, headline
 from .results import ResultTrack, check_results, read_results, reduce_results
 from .rle import areas, intersections, stack_boxes, tight_boxes
+from .sigma_fit import fit_sigma_map
 from .track_iou import Cell, reduce_video
 from .ytvis_ap import (
                           AREA_RANGES,
@@ -28,10 +33,12 @@ __all__ = [
     'APResult', 'AREA_RANGES', 'AnnotationFile', 'Calibration', 'Cell',
     'GTTrack', 'HEADLINE', 'IOU_THRS', 'MAX_DET_LIMITS', 'Pairs',
     'RECALL_THRS', 'ResultTrack', 'STAT_NAMES', 'Sparsification',
-    'TrackingCounts', 'areas', 'auroc', 'average_precision', 'box_iou',
-    'calibration', 'check_results', 'count_tracking', 'count_tracks',
-    'format_table', 'headline', 'intersections', 'match_at_thresholds',
-    'pair_frame', 'pair_video', 'read_results', 'read_video_ids',
+    'TrackingCounts', 'areas', 'auroc', 'average_precision', 'binned_spread',
+    'box_iou', 'calibration', 'check_results', 'count_tracking',
+    'count_tracks', 'fit_sigma_map', 'format_table', 'headline',
+    'intersections',
+    'match_at_thresholds', 'negative_log_likelihood', 'pair_frame',
+    'pair_video', 'rank_correlation', 'read_results', 'read_video_ids',
     'reduce_results', 'reduce_video', 'reliability', 'sparsification',
     'stack_boxes', 'tight_boxes'
 ]

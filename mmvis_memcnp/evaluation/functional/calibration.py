@@ -1,15 +1,15 @@
 """How honest predicted standard deviations are.
 
-A Gaussian prediction (mu, sigma) is honest if its error falls into the
-central interval of probability p in a share p of all cases (Kuleshov et al.,
-2018), and useful if dropping the least certain predictions lowers the mean
-error as fast as dropping the worst ones would (Ilg et al., 2018).
+A prediction (mu, sigma) is honest if its error falls into the central interval
+of probability p in a share p of all cases (Kuleshov et al., 2018), and useful
+if dropping the least certain predictions lowers the mean error as fast as
+dropping the worst ones would (Ilg et al., 2018).
 """
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import ndtri
+from scipy.special import gammaln, ndtri, stdtrit
 
 LEVELS = tuple(np.round(np.linspace(.05, .95, 19), 2))
 
@@ -36,13 +36,17 @@ class Calibration:
 
 def calibration(errors: np.ndarray,
                 sigmas: np.ndarray,
-                levels: Sequence[float] = LEVELS) -> Calibration:
+                levels: Sequence[float] = LEVELS,
+                dof: float | None = None) -> Calibration:
     """Compare errors with the predicted standard deviations.
 
     Args:
         errors: (N, K) predicted minus true values, in the unit of sigma.
         sigmas: (N, K) positive standard deviations.
         levels: nominal probabilities in (0, 1).
+        dof: the intervals are those of a Student's t of so many degrees of
+            freedom, above 2, with standard deviation sigma; None: of a
+            normal distribution.
 
     Returns:
         The curves and their summaries, one a column.
@@ -60,11 +64,59 @@ def calibration(errors: np.ndarray,
     nominal = np.asarray(levels, float)
     z = np.abs(errors) / sigmas
     # central interval of probability p: |z| <= the (1 + p) / 2 quantile
-    coverage = np.stack([(z <= limit).mean(0)
-                         for limit in ndtri((1 + nominal) / 2)])
+    tails = (1 + nominal) / 2
+    limits = ndtri(tails) if dof is None else stdtrit(dof, tails) * np.sqrt(
+        (dof - 2) / dof)
+    coverage = np.stack([(z <= limit).mean(0) for limit in limits])
     return Calibration(nominal, coverage,
                        np.abs(coverage - nominal[:, None]).mean(0),
                        sigmas.mean(0), np.sqrt(np.square(z).mean(0)))
+
+
+def negative_log_likelihood(errors: np.ndarray,
+                            sigmas: np.ndarray,
+                            dof: float | None = None) -> float:
+    """How unlikely errors are under predicted distributions.
+
+    Args:
+        errors: any shape, predicted minus true values.
+        sigmas: the same shape, positive standard deviations.
+        dof: see :func:`calibration`.
+
+    Returns:
+        Mean negative logarithm of the density, in nats; lower is better. It
+        depends on the unit of the errors.
+    """
+    squares = np.square(errors / sigmas)
+    if dof is None:
+        nll = squares / 2 + np.log(2 * np.pi) / 2
+    else:
+        nll = (dof + 1) / 2 * np.log1p(squares / (dof - 2)) + np.log(
+            np.pi * (dof - 2)) / 2 + gammaln(dof / 2) - gammaln((dof + 1) / 2)
+    return float((nll + np.log(sigmas)).mean())
+
+
+def binned_spread(errors: np.ndarray,
+                  sigmas: np.ndarray,
+                  bins: int = 10) -> tuple[np.ndarray, np.ndarray]:
+    """Predicted and observed spread of errors, by the size of sigma.
+
+    Args:
+        errors: any shape, N numbers, predicted minus true values.
+        sigmas: the same shape, positive standard deviations.
+        bins: of equal shares of N; fewer if N is smaller.
+
+    Returns:
+        Root mean squares (bins,) of sigma, ascending, and of the error; equal
+        if calibrated (Levi et al., 2019).
+    """
+    errors, sigmas = np.ravel(errors), np.ravel(sigmas)
+    order = np.argsort(sigmas, kind='stable')
+    parts = np.array_split(order, min(bins, len(order)))
+    predicted, observed = (
+        np.array([np.sqrt(np.square(values[part]).mean()) for part in parts])
+        for values in (sigmas, errors))
+    return predicted, observed
 
 
 @dataclass
@@ -126,6 +178,46 @@ def sparsification(errors: np.ndarray,
         _area(errors.mean() - curves['error'], shares) / scale)
 
 
+def ranks(values: np.ndarray) -> np.ndarray:
+    """Place of each value in ascending order; equal ones share the mean.
+
+    Args:
+        values (np.ndarray): (N,) without NaN.
+
+    Returns:
+        np.ndarray: float64 (N,), from 1 on.
+    """
+    _, place, count = np.unique(np.asarray(values, float),
+                                return_inverse=True, return_counts=True)
+    return (np.cumsum(count) - (count - 1) / 2)[place]
+
+
+def rank_correlation(first: np.ndarray,
+                     second: np.ndarray,
+                     *given: np.ndarray) -> float:
+    """Spearman's rank correlation of two things, others held constant.
+
+    Args:
+        first (np.ndarray): (N,) without NaN.
+        second (np.ndarray): (N,) without NaN.
+        given (np.ndarray): each (N,); what can be said of the ranks of both
+            by a linear function of the ranks of these is taken out first
+            (partial correlation). None: the plain one.
+
+    Returns:
+        float: In [-1, 1]; NaN if there is nothing left of one of them.
+    """
+    if len(first) < 2:
+        return float('nan')
+    known = np.stack([np.ones(len(first)), *map(ranks, given)], 1)
+    both = np.stack([ranks(first), ranks(second)], 1)
+    rest = both - known @ np.linalg.lstsq(known, both, rcond=None)[0]
+    spread = np.sqrt(np.square(rest).sum(0))
+    if (spread <= 1e-9 * len(first) * np.sqrt(len(first))).any():
+        return float('nan')
+    return float(rest[:, 0] @ rest[:, 1] / spread.prod())
+
+
 def auroc(uncertainties: np.ndarray, failed: np.ndarray) -> float:
     """Area under the ROC curve: does uncertainty tell failures?
 
@@ -143,11 +235,7 @@ def auroc(uncertainties: np.ndarray, failed: np.ndarray) -> float:
     pairs = failures * (len(failed) - failures)
     if not pairs:
         return float('nan')
-    _, place, count = np.unique(np.asarray(uncertainties, float),
-                                return_inverse=True, return_counts=True)
-    # Of equal values each has the mean of their ranks, from 1 on.
-    ranks = (np.cumsum(count) - (count - 1) / 2)[place]
-    wins = ranks[failed].sum() - failures * (failures + 1) / 2
+    wins = ranks(uncertainties)[failed].sum() - failures * (failures + 1) / 2
     return float(wins / pairs)
 
 

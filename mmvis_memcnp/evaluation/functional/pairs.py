@@ -1,8 +1,4 @@
-"""Each prediction with its truth: what measures of uncertainty are fed with.
-
-A failure is a predicted box whose IoU with every object of its frame is below
-one half, whatever the classes (so that localisation is judged, not naming).
-"""
+"""Each prediction with its truth, for measures of uncertainty."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
@@ -11,7 +7,6 @@ from typing import Protocol
 
 import numpy as np
 
-from .calibration import auroc, calibration, sparsification
 from .ground_truth import GTTrack
 from .mot import box_iou
 from .rle import stack_boxes
@@ -38,6 +33,18 @@ class Detection(Protocol):
     def sigmas(self) -> Four | None:
         """Standard deviations of the four, fractions of the frame's size."""
 
+    @property
+    def class_prob(self) -> float | None:
+        """Probability of the label."""
+
+    @property
+    def centerness(self) -> float | None:
+        """Predicted centre-ness."""
+
+    @property
+    def uncertainty(self) -> float | None:
+        """What orders boxes by how unsure the network is of them."""
+
 
 @dataclass
 class Pairs:
@@ -49,22 +56,41 @@ class Pairs:
         class_ious: float64 (N,) the same with objects of its own class.
         scores: float64 (N,) confidences of the instances.
         class_probs: float64 (N,) probabilities of their class; NaN where they
-            are not known beside the scores.
+            are not known.
+        centernesses: float64 (N,) predicted centre-ness; NaN where the model
+            predicts none.
+        uncertainties: float64 (N,) what orders the boxes by how unsure the
+            network is of them; NaN where the model predicts none.
         sigmas: float64 (N, 4) standard deviations of x1, y1, x2, y2 in
             pixels; NaN where the model predicts none.
         errors: float64 (N, 4) x1, y1, x2, y2, predicted minus true, in
             pixels, against the object that ``ious`` is of; NaN where the
             prediction touches none.
+        sides: float64 (N, 4) width, height, width and height of the
+            predicted box in pixels.
+        frames: float64 (N, 4) the same of its frame.
     """
     ious: np.ndarray
     class_ious: np.ndarray
     scores: np.ndarray
     class_probs: np.ndarray
+    centernesses: np.ndarray
+    uncertainties: np.ndarray
     sigmas: np.ndarray
     errors: np.ndarray
+    sides: np.ndarray
+    frames: np.ndarray
 
     def __len__(self) -> int:
         return len(self.ious)
+
+    def __getitem__(self, which: np.ndarray) -> Pairs:
+        """Some of them.
+
+        Args:
+            which (np.ndarray): bool (N,), or places.
+        """
+        return Pairs(*(getattr(self, f.name)[which] for f in fields(self)))
 
     @classmethod
     def join(cls, parts: Iterable[Pairs]) -> Pairs:
@@ -78,7 +104,7 @@ class Pairs:
         """
         none = np.zeros(0)
         four = np.zeros((0, 4))
-        found = [cls(none, none, none, none, four, four), *parts]
+        found = [cls(*[none] * 6, *[four] * 4), *parts]
         return cls(*(np.concatenate([getattr(part, f.name) for part in found])
                      for f in fields(cls)))
 
@@ -90,7 +116,10 @@ def pair_frame(boxes: np.ndarray,
                gt_labels: np.ndarray,
                sigmas: np.ndarray | None = None,
                class_probs: np.ndarray | None = None,
-               gt_crowd: np.ndarray | None = None) -> Pairs:
+               gt_crowd: np.ndarray | None = None,
+               centernesses: np.ndarray | None = None,
+               uncertainties: np.ndarray | None = None,
+               size: tuple[int, int] = (1, 1)) -> Pairs:
     """Pair the predictions of one frame with its objects.
 
     Args:
@@ -100,32 +129,41 @@ def pair_frame(boxes: np.ndarray,
         gt_boxes (np.ndarray): (g, 4) as ``boxes``.
         gt_labels (np.ndarray): (g,) in the numbering of ``labels``.
         sigmas (np.ndarray | None): (n, 4) in pixels.
-        class_probs (np.ndarray | None): (n,) probabilities of the classes,
-            where the scores are something else.
+        class_probs (np.ndarray | None): (n,) probabilities of the classes.
         gt_crowd (np.ndarray | None): bool (g,). A prediction that meets a
             crowd best is neither right nor wrong and is left out.
+        centernesses (np.ndarray | None): (n,) predicted centre-ness.
+        uncertainties (np.ndarray | None): (n,) see :class:`Pairs`.
+        size (tuple[int, int]): (H, W) of the frame. Defaults to (1, 1):
+            everything is in fractions of it.
 
     Returns:
         Pairs: The n predictions, less those on crowds.
     """
     count = len(boxes)
-    probs = np.full(count, np.nan) if class_probs is None else class_probs
-    spread = np.full((count, 4), np.nan) if sigmas is None else sigmas
+    probs, centre, unsure = (
+        np.full(count, np.nan) if values is None else values
+        for values in (class_probs, centernesses, uncertainties))
+    pairs = Pairs(
+        np.zeros(count), np.zeros(count), scores, probs, centre, unsure,
+        np.full((count, 4), np.nan) if sigmas is None else sigmas,
+        np.full((count, 4), np.nan),
+        np.tile(boxes[:, 2:] - boxes[:, :2], 2),
+        np.tile(np.array(size[::-1], float), (count, 2)))
     if not len(gt_boxes):
-        zero = np.zeros(count)
-        return Pairs(zero, zero.copy(), scores, probs, spread,
-                     np.full((count, 4), np.nan))
+        return pairs
     iou = box_iou(_xywh(boxes), _xywh(gt_boxes))
     best = iou.argmax(1)
-    ious = iou.max(1, initial=0)
+    pairs.ious = iou.max(1, initial=0)
     same = np.where(labels[:, None] == gt_labels[None], iou, 0)
-    errors = np.where(ious[:, None] > 0, boxes - gt_boxes[best], np.nan)
+    pairs.errors = np.where(pairs.ious[:, None] > 0, boxes - gt_boxes[best],
+                            np.nan)
     keep = np.ones(count, bool)
     if gt_crowd is not None:
-        keep = ~gt_crowd[best] | (ious == 0)
+        keep = ~gt_crowd[best] | (pairs.ious == 0)
         same = np.where(gt_crowd, 0, same)
-    return Pairs(ious[keep], same.max(1, initial=0)[keep], scores[keep],
-                 probs[keep], spread[keep], errors[keep])
+    pairs.class_ious = same.max(1, initial=0)
+    return pairs[keep]
 
 
 def pair_video(tracks: Iterable[tuple[int, Iterable[Detection]]],
@@ -149,12 +187,13 @@ def pair_video(tracks: Iterable[tuple[int, Iterable[Detection]]],
     Returns:
         Pairs: Frame after frame.
     """
-    unknown = (np.nan, ) * 4
-    rows = np.array([
-        (r.frame, category, r.score, *r.bbox, *(r.sigmas or unknown))
+    unknown = (None, ) * 4
+    rows = np.array([  # None becomes NaN
+        (r.frame, category, r.score, *r.bbox, *(r.sigmas or unknown),
+         r.class_prob, r.centerness, r.uncertainty)
         for category, records in tracks for r in records
         if r.score >= score_thr
-    ], np.float64).reshape(-1, 11)
+    ], np.float64).reshape(-1, 14)
     objects = stack_boxes([t.segmentations for t in truth], num_frames)
     objects[..., 2:] += objects[..., :2]
     kinds = np.array([t.category_id for t in truth])
@@ -166,57 +205,9 @@ def pair_video(tracks: Iterable[tuple[int, Iterable[Detection]]],
         seen = ~np.isnan(objects[:, frame, 0])
         found.append(pair_frame(
             own[:, 3:7], own[:, 2], own[:, 1], objects[seen, frame],
-            kinds[seen], own[:, 7:] * [width, height, width, height],
-            gt_crowd=crowd[seen]))
+            kinds[seen], own[:, 7:11] * [width, height, width, height],
+            own[:, 11], crowd[seen], own[:, 12], own[:, 13], size))
     return Pairs.join(found)
-
-
-def reliability(pairs: Pairs, iou_thr: float = .5) -> dict[str, float]:
-    """What the standard deviations and the scores say about failures.
-
-    Args:
-        pairs (Pairs): With or without standard deviations.
-        iou_thr (float): A prediction fails below this IoU with any object.
-
-    Returns:
-        dict[str, float]: ``num_pairs``; ``failures`` (share of predictions);
-        ``auroc_score``, ``auroc_class_prob`` and ``auroc_sigma`` (chance that
-        a failure looks less certain than a success; .5 = uninformative);
-        ``ause_score`` and ``ause_sigma`` (area between the sparsification
-        curve of 1 - IoU and its bound, in units of the mean; 0 = perfect) and
-        ``ause_random``; ``coverage_error`` (mean distance of observed to
-        nominal coverage of the sides of successes; 0 = calibrated),
-        ``z_std`` (root mean square of error / sigma; below 1 = sigma too
-        large) and ``sharpness`` (mean sigma in pixels). Without standard
-        deviations, or with nothing to judge, a number is NaN.
-    """
-    sigma = pairs.sigmas.mean(1)
-    failed = pairs.ious < iou_thr
-    known = ~np.isnan(sigma)
-    named = ~np.isnan(pairs.class_probs)
-    judged = known & ~failed
-    nan = float('nan')
-    numbers = dict(
-        num_pairs=float(len(pairs)),
-        failures=float(failed.mean()) if len(pairs) else nan,
-        auroc_score=auroc(-pairs.scores, failed),
-        auroc_class_prob=auroc(-pairs.class_probs[named], failed[named]),
-        auroc_sigma=auroc(sigma[known], failed[known]),
-        ause_score=nan, ause_sigma=nan, ause_random=nan, coverage_error=nan,
-        z_std=nan, sharpness=nan)
-    if len(pairs):
-        curve = sparsification(1 - pairs.ious, -pairs.scores)
-        numbers.update(ause_score=curve.ause, ause_random=curve.random)
-    if known.any():
-        numbers['ause_sigma'] = sparsification(
-            1 - pairs.ious[known], sigma[known]).ause
-    if judged.any():
-        sides = calibration(pairs.errors[judged], pairs.sigmas[judged])
-        numbers.update(
-            coverage_error=float(sides.error.mean()),
-            z_std=float(np.sqrt(np.square(sides.z_std).mean())),
-            sharpness=float(sides.sharpness.mean()))
-    return numbers
 
 
 def _xywh(boxes: np.ndarray) -> np.ndarray:

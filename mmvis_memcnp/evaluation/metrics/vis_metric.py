@@ -45,6 +45,7 @@ class _VideoRecord:
     tracking: TrackingCounts | None = None
     piece: Piece | None = None
     pairs: Pairs | None = None
+    dof: float | None = None
 
 
 @METRICS.register_module()
@@ -67,9 +68,9 @@ class VISMetric(BaseMetric):
             each, as ``AP_<name>``.  Read only where there is something to
             score.
         reliability_thr: also report what scores and predicted standard
-            deviations say about boxes that fail (see
+            deviations say about boxes (see
             :func:`~mmvis_memcnp.evaluation.functional.reliability`), of
-            instances with at least this score; None: not. About 100 bytes of
+            instances with at least this score; None: not. About 200 bytes of
             memory an instance.
         outfile_prefix: write ``<prefix>.json`` (results.json of the
             servers).  ``<work_dir>/vis_results`` if None and needed.
@@ -86,6 +87,7 @@ class VISMetric(BaseMetric):
     Attributes:
         pairs: with ``reliability_thr``, on the first rank and once scored:
             every instance with its truth.
+        dof: the same: degrees of freedom of the errors; see ``SigmaMap``.
     """
 
     def __init__(self,
@@ -107,6 +109,7 @@ class VISMetric(BaseMetric):
         self.score_thr = score_thr
         self.reliability_thr = reliability_thr
         self.pairs: Pairs | None = None
+        self.dof: float | None = None
         self.scoring = self.gt.has_annotations and not format_only
         self.subsets = {
             name: read_video_ids(ids, self.gt)
@@ -190,6 +193,8 @@ class VISMetric(BaseMetric):
             ])
             if self.reliability_thr is not None:
                 record.pairs = self._pair(video_id, tracks)
+                mapped = sample['tracks'].sigma_map
+                record.dof = mapped and mapped.dof
         return record
 
     def _pair(self, video_id: int, tracks: Sequence[Track]) -> Pairs:
@@ -311,8 +316,10 @@ class VISMetric(BaseMetric):
         if self.reliability_thr is not None:
             self.pairs = Pairs.join(
                 records[v].pairs or Pairs.join([]) for v in sorted(records))
-            metrics.update({f'reliability/{name}': number for name, number in
-                            reliability(self.pairs).items()})
+            self.dof = next((r.dof for r in records.values() if r.dof), None)
+            metrics.update({
+                f'reliability/{name}': number for name, number in
+                reliability(self.pairs, dof=self.dof).items()})
         return metrics
 
 

@@ -12,7 +12,7 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 #: Fields of a window that have a value a frame, (n, T, ...).
-PER_FRAME = ('mask_logits', 'bboxes', 'box_sigmas')
+PER_FRAME = ('mask_logits', 'bboxes', 'box_sigmas', 'uncertainties')
 
 
 @dataclass

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ...results.filters import TrackFilter
 from ...results.ranking import Ranking
+from ...results.sigma_map import SigmaMap
 from ...results.sinks import Sink
 from .session import Item, Session, State, System, VideoMeta
 
@@ -41,6 +42,10 @@ class VIS(BaseModel, System[State, Item]):
             system's own.
         track_filter (dict, optional): Which identities leave the result
             (TASK_UTILS); see ``results/filters.py``. Defaults to None, none.
+        sigma_map (dict, optional): Arguments of a
+            :class:`~mmvis_memcnp.results.SigmaMap`, by which the results'
+            standard deviations are mapped. Tools take it from the checkpoint
+            where the config says nothing. Defaults to None, none.
         data_preprocessor (dict, optional): Normalises and pads; see mmdet's
             ``TrackDataPreprocessor``.
         init_cfg (dict, optional): Initial weights.
@@ -53,12 +58,14 @@ class VIS(BaseModel, System[State, Item]):
                  *,
                  ranking: dict | None = None,
                  track_filter: dict | None = None,
+                 sigma_map: dict | None = None,
                  data_preprocessor: dict | None = None,
                  init_cfg: dict | None = None) -> None:
         super().__init__(
             data_preprocessor=data_preprocessor, init_cfg=init_cfg)
         self.ranking = dict(ranking or self.default_ranking)
         self.track_filter = dict(track_filter) if track_filter else None
+        self.sigma_map = SigmaMap(**sigma_map) if sigma_map else None
         # Names a typing error now and not after a training.
         self.new_ranking()
         self.new_filter()

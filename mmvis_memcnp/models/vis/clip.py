@@ -98,7 +98,7 @@ class ClipVIS(VIS[WindowState[Item], Item]):
             InstanceData: n instances: ``class_scores`` (n, K) in [0, 1],
             ``mask_logits`` (n, T, h, w) over the padded input, ``bboxes``
             (n, T, 4) xyxy in original pixels and, with MemCNP,
-            ``box_sigmas`` (n, T, 4).
+            ``box_sigmas`` (n, T, 4) and ``uncertainties`` (n, T).
         """
         raise NotImplementedError
 
@@ -210,4 +210,5 @@ class ClipVIS(VIS[WindowState[Item], Item]):
             meta,
             class_scores=tracked.class_scores,
             boxes=tracked.bboxes,
-            sigmas=tracked.get('box_sigmas'))
+            sigmas=tracked.get('box_sigmas'),
+            uncertainties=tracked.get('uncertainties'))

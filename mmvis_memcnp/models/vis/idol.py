@@ -194,6 +194,7 @@ class IDOL(OnlineVIS):
                 found.box_sigmas = self.memcnp.frame_sigmas(
                     decoded.sigmas[-1, t, query],
                     bbox_cxcywh_to_xyxy(found.boxes))
+                found.uncertainties = decoded.sigmas[-1, t, query].mean(-1)
             results.append(self.detections(found, meta))
         return results
 
@@ -252,7 +253,8 @@ class IDOL(OnlineVIS):
             meta,
             class_scores=tracked.class_scores,
             boxes=tracked.bboxes,
-            sigmas=tracked.get('box_sigmas'))
+            sigmas=tracked.get('box_sigmas'),
+            uncertainties=tracked.get('uncertainties'))
 
     # -- training ---------------------------------------------------------
     def loss(self, inputs: Tensor,

@@ -199,6 +199,7 @@ class SeqFormer(ClipVIS[tuple[EncodedFrames, Tensor]]):
             corners = bbox_cxcywh_to_xyxy(decoded.boxes[-1][0, :, best])
             found.box_sigmas = self.memcnp.frame_sigmas(
                 decoded.sigmas[-1][0, :, best], corners).transpose(0, 1)
+            found.uncertainties = decoded.sigmas[-1][0, :, best].mean(-1).T
         return found
 
     def bytes_per_frame(self, input_hw: tuple[int, int]) -> int:

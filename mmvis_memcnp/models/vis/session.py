@@ -13,6 +13,7 @@ from ...results.filters import TrackFilter
 from ...results.frame import FrameInstances
 from ...results.pixels import FrameMeta
 from ...results.ranking import Ranking
+from ...results.sigma_map import SigmaMap
 from ...results.sinks import Sink
 from ...results.store import TrackStore, VideoResult
 
@@ -37,7 +38,12 @@ class System(Generic[State, Item]):
 
     ``State`` is what a video needs, ``Item`` what :meth:`encode` gives of a
     frame.
+
+    Attributes:
+        sigma_map: What makes standard deviations in pixels of the model's
+            sigmas, where it has been fitted.
     """
+    sigma_map: SigmaMap | None = None
 
     def begin(self, video_meta: VideoMeta) -> State:
         """The state of a video before its first frame.
@@ -131,7 +137,7 @@ class Session(Generic[State, Item]):
         self.state = model.begin(self.video_meta)
         self.ranking = model.new_ranking()
         self.filter = model.new_filter()
-        self.store = TrackStore(sink)
+        self.store = TrackStore(sink, model.sigma_map)
         self._count = 0
         self._ended = False
 
@@ -225,7 +231,7 @@ class Session(Generic[State, Item]):
         """Render, keep and score frames."""
         results = []
         for frame in frames:
-            result = frame.render()
+            result = frame.render(self.model.sigma_map)
             self.store.append(result)
             self.ranking.add(frame)
             if self.filter is not None:

@@ -91,7 +91,10 @@ class SipMaskVIS(OnlineVIS):
             scores=tracked.scores,
             labels=tracked.labels,
             boxes=tracked.bboxes,
-            sigmas=tracked.get('box_sigmas'))
+            sigmas=tracked.get('box_sigmas'),
+            class_probs=tracked.class_probs,
+            centernesses=tracked.centernesses,
+            uncertainties=tracked.get('uncertainties'))
 
     def _forward(self, inputs: Tensor):
         """Maps of every frame: (N, T, ...) is taken as N * T frames."""

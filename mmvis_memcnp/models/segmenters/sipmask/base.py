@@ -257,10 +257,12 @@ class DenseHead(BaseModule):
             For each frame ``bboxes`` (n, 4) in original pixels, ``scores``,
             ``labels`` (from 0), ``embeds`` (n, T) track vectors,
             ``mask_probs`` (n, h, w) at stride 2 of the input,
-            ``centernesses`` (n,), and, where
+            ``class_probs`` (n,) and ``centernesses`` (n,), of which the
+            scores are the product, and, where
             the head predicts them, ``box_sigmas`` (n, 4), standard
             deviations of x1, y1, x2, y2 as fractions of the width and height
-            of the frame without padding.
+            of the frame without padding, and ``uncertainties`` (n,), the
+            mean of the four in the unit of the head.
         """
         outs = self(feats)
         picked = self._candidates(outs)
@@ -289,6 +291,7 @@ class DenseHead(BaseModule):
                 bboxes=boxes / scale,
                 scores=scores,
                 labels=labels,
+                class_probs=picked.scores[b, keep, labels],
                 centernesses=ctr[keep],
                 embeds=vectors_at(outs.track_map, middle, image_index,
                                   self.strides[0], self.vector_rounding),
@@ -300,6 +303,7 @@ class DenseHead(BaseModule):
                 result.box_sigmas = self.image_sigmas(
                     picked.sigmas[b, keep], boxes / whole) * (
                         whole / whole.new_tensor([inside_w, inside_h] * 2))
+                result.uncertainties = picked.sigmas[b, keep].mean(-1)
             results.append(result)
         return results
 
