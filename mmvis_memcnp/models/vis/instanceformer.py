@@ -33,12 +33,12 @@ class PropagatedState(NamedTuple):
 
     Attributes:
         queries: (B, Q, C), last layer.
-        references: (B, Q, 2), the points that the frame began with.
+        points: (B, Q, 2), from :meth:`ReferencePrior.hand_on`.
         memory: tokens of the last frames; None without memory.
         history: class scores of the last frames; None without class prior.
     """
     queries: Tensor
-    references: Tensor
+    points: Tensor
     memory: MemoryTokens | None
     history: ClassHistory | None
 
@@ -199,7 +199,7 @@ class InstanceFormer(VIS):
                    state.queries)
         reference = self.reference_prior(
             self.segmenter.reference_points, content, position,
-            None if state is None else state.references)
+            None if state is None else state.points)
         memory = None
         if self.memory is not None and state is not None:
             memory = self.memory.read(state.memory, place, span)
@@ -234,8 +234,8 @@ class InstanceFormer(VIS):
         if self.class_prior is not None:
             history = self.class_prior.remember(
                 logits, None if state is None else state.history)
-        return PropagatedState(queries, frame.decoded.references[0], memory,
-                               history)
+        points = self.reference_prior.hand_on(frame.decoded)
+        return PropagatedState(queries, points, memory, history)
 
     def mask_logits(self, features: Tensor, frame: FrameQueries,
                     where: tuple[Tensor, Tensor, Tensor],

@@ -7,6 +7,7 @@ from torch import nn
 
 from mmvis_memcnp.models.segmenters.deformable import (
     ClassPrior,
+    DecodedFrames,
     ReferencePrior,
 )
 
@@ -32,18 +33,93 @@ POSITION = torch.tensor([[[logit(.1), logit(.2)]]])
 PREVIOUS = torch.tensor([[[.4, .5]]])
 
 
+LETTER = dict(combine='multiply')
+
+
 @pytest.mark.parametrize('options, previous, expected', [
+    # the first frame: W q alone
     ({}, None, (.5, .8)),
-    ({}, PREVIOUS, (sigmoid(.2), sigmoid(.4))),
+    # W q = 0 leaves x where it was; y starts in the middle, logit 0
+    ({}, PREVIOUS, (.4, .8)),
+    # logits add up: sigmoid(logit .8 + logit .8) = 16 / 17
+    ({}, torch.tensor([[[.5, .8]]]), (.5, 16 / 17)),
+    # eq 1 to the letter: the sigmoid of a product of fractions
+    (LETTER, PREVIOUS, (sigmoid(.2), sigmoid(.4))),
     (dict(combine='add'), PREVIOUS, (sigmoid(.9), sigmoid(1.3))),
     (dict(combine=None), PREVIOUS, (.5, .8)),
+    # from the constant positions
     (dict(source='position'), None, (.1, .2)),
-    (dict(source='position'), PREVIOUS, (sigmoid(.04), sigmoid(.1))),
+    (dict(source='position', **LETTER), PREVIOUS,
+     (sigmoid(.04), sigmoid(.1))),
 ])
 def test_reference_points(options, previous, expected):
     point = ReferencePrior(**options)(layer(), CONTENT, POSITION, previous)
     assert point.shape == (1, 1, 2)
     assert point[0, 0].tolist() == pytest.approx(expected, abs=1e-6)
+
+
+def frames_of(count, **options):
+    """Points of a frame after ``count`` frames of random queries, from
+    anywhere in the frame; W_ref is random too."""
+    generator = torch.Generator().manual_seed(0)
+    prior, linear = ReferencePrior(**options), nn.Linear(8, 2)
+    nn.init.normal_(linear.weight, generator=generator)
+    point = torch.rand(2, 500, 2, generator=generator)
+    for _ in range(count):
+        query = torch.randn(2, 500, 8, generator=generator)
+        point = prior(linear, query, query, point).detach()
+    return point
+
+
+def test_the_letter_leaves_a_square_and_logits_the_whole_frame():
+    letter = frames_of(1, combine='multiply')
+    assert .5 < letter.min() and letter.max() < 1 / (1 + math.exp(-1))
+    logits = frames_of(1)
+    assert logits.min() < .02 and logits.max() > .98
+
+
+@pytest.mark.parametrize('combine, kept', [
+    ('logit', True), ('multiply', False), ('add', False), (None, False)])
+def test_an_offset_of_zero_hands_the_location_on(combine, kept):
+    """Over a long video, in the corners too."""
+    prior, zero = ReferencePrior(combine=combine), nn.Linear(2, 2)
+    nn.init.zeros_(zero.weight)
+    nn.init.zeros_(zero.bias)
+    start = torch.rand(1, 50, 2) * .998 + .001
+    point = start
+    for _ in range(100):
+        point = prior(zero, CONTENT.expand(1, 50, 2), POSITION, point)
+    assert torch.allclose(point, start, atol=1e-5) == kept
+
+
+def test_points_at_the_very_edge_are_finite():
+    corners = torch.tensor([[[0., 1.]]], requires_grad=True)
+    point = ReferencePrior()(layer(), CONTENT, POSITION, corners)
+    point.sum().backward()
+    assert point.isfinite().all() and corners.grad.isfinite().all()
+
+
+@pytest.mark.parametrize('combine', ['logit', 'multiply', 'add'])
+def test_gradients_reach_layer_query_and_last_point(combine):
+    content = torch.tensor([[[.7, -1.2]]], requires_grad=True)
+    last = PREVIOUS.clone().requires_grad_()
+    linear = layer()
+    ReferencePrior(combine=combine)(linear, content, POSITION,
+                                    last).sum().backward()
+    for value in (content, last, linear.weight, linear.bias):
+        assert value.grad.abs().min() > 0
+
+
+def test_which_point_is_handed_on():
+    """The first layer's, with gradient, or the last box's, without."""
+    first = torch.tensor([[[.1, .2]]], requires_grad=True)
+    boxes = torch.rand(3, 1, 1, 4, requires_grad=True)
+    decoded = DecodedFrames(torch.zeros(3, 1, 1, 2),
+                            (first, *boxes.detach()[:2]), boxes)
+    assert ReferencePrior(handed_on='start').hand_on(decoded) is first
+    centre = ReferencePrior(handed_on='centre').hand_on(decoded)
+    assert torch.equal(centre, boxes[-1, ..., :2])
+    assert not centre.requires_grad
 
 
 def test_points_follow_the_video_only_from_the_content():
@@ -56,7 +132,7 @@ def test_points_follow_the_video_only_from_the_content():
 
 
 @pytest.mark.parametrize('options', [
-    dict(source='query'), dict(combine='mean')])
+    dict(source='query'), dict(combine='mean'), dict(handed_on='box')])
 def test_unknown_rules_are_named(options):
     with pytest.raises(ValueError, match=next(iter(options.values()))):
         ReferencePrior(**options)

@@ -17,10 +17,12 @@ from tests.fakes.tiny_instanceformer import (
 
 OFFICIAL = dict(
     segmenter=dict(decoder=dict(cross_position=False), class_offset=1),
-    reference_prior=dict(source='position'),
+    reference_prior=dict(
+        source='position', combine='multiply', handed_on='start'),
     class_prior=dict(active=False),
     memory=dict(temporal_index='slot'),
-    matcher=dict(rule='first_frame', costs=dict(bbox=dict(norm=2.))),
+    matcher=dict(rule='first_frame', holder='each_layer',
+                 costs=dict(bbox=dict(norm=2.))),
     mask_way='stretch',
     ranking=dict(type='TopQuarterQuery'))
 HOSTS = {
@@ -301,6 +303,28 @@ def test_gradients_run_through_the_clip():
     model.propagate = keep
     sum(model(inputs, samples, mode='loss').values()).backward()
     assert seen[0].grad.abs().sum() > 0 and seen[1].grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize('handed_on', ['start', 'centre'])
+@torch.no_grad()
+def test_a_frame_starts_where_the_last_one_ended(handed_on):
+    """With W_ref at zero, which moves no point: at the centres of the last
+    boxes, or where the last frame started, in the middle."""
+    model = tiny_model(reference_prior=dict(
+        combine='logit', handed_on=handed_on)).eval()
+    for parameter in model.segmenter.reference_points.parameters():
+        parameter.zero_()
+    inputs, _ = batch(model, video(3), training=False)
+    encoded = model.segmenter.encode_frames(inputs[0], [(64, 64)] * 3)
+    state, expected = None, torch.full((1, 12, 2), .5)
+    for t in range(3):
+        frame = model.decode(encoded.select(slice(t, t + 1)), state)
+        assert torch.allclose(frame.decoded.references[0], expected,
+                              atol=1e-5)
+        state = model.propagate(frame, state)
+        if handed_on == 'centre':
+            expected = frame.decoded.boxes[-1, ..., :2]
+            assert expected.std(1).min() > .01
 
 
 def test_batch_of_two_is_two_batches_of_one(model):
