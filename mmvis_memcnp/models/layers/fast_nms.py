@@ -3,7 +3,6 @@ import torch
 from mmdet.models.layers import fast_nms as mmdet_fast_nms
 from torch import Tensor
 
-
 #: What may be a detection, and what drops what; see :func:`fast_nms`.
 NMS_RULES = ('every_label', 'one_label', 'class_agnostic')
 
