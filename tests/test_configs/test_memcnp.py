@@ -24,6 +24,16 @@ def test_idol(net):
         'auto_scale_lr.base_batch_size'}
 
 
+@pytest.mark.parametrize('net', ['r50', 'vit-b'])
+def test_sipmask_like_for_like(net):
+    found = differences(
+        f'sipmask/ablations/sipmask_{net}_table4-memcnp-pipeline_'
+        'youtubevis2021',
+        f'sipmask/sipmask-memcnp_{net}_fpn_8xb8-12e_youtubevis2021')
+    assert found and all(key.startswith(
+        ('model.bbox_head', 'model.tracker.association')) for key in found)
+
+
 @pytest.mark.parametrize('net', ['r50', 'swin-l'])
 def test_seqformer(net):
     end = f'{net}_8xb2-12k_youtubevis2021'
