@@ -170,7 +170,8 @@ class InstanceFormer(VIS):
         self.segmenter: Any = MODELS.build(dict(segmenter, decoder=dict(
             segmenter['decoder'], with_memory=memory is not None)))
         channels = self.segmenter.class_channels
-        self.reference_prior = ReferencePrior(**(reference_prior or {}))
+        self.reference_prior = ReferencePrior(
+            self.segmenter.dims, **(reference_prior or {}))
         self.class_prior = None if class_prior is None else MODELS.build(
             dict(class_prior, num_classes=channels,
                  num_layers=self.segmenter.num_layers))

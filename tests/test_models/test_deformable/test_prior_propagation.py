@@ -36,10 +36,18 @@ PREVIOUS = torch.tensor([[[.4, .5]]])
 LETTER = dict(combine='multiply')
 
 
+def prior_of(**options):
+    """Its own layer is :func:`layer` as well."""
+    prior = ReferencePrior(2, **options)
+    if prior.offset is not None:
+        prior.offset = layer()
+    return prior
+
+
 @pytest.mark.parametrize('options, previous, expected', [
-    # the first frame: W q alone
+    # the first frame: W_ref q alone
     ({}, None, (.5, .8)),
-    # W q = 0 leaves x where it was; y starts in the middle, logit 0
+    # an offset of 0 leaves x where it was; y starts in the middle, logit 0
     ({}, PREVIOUS, (.4, .8)),
     # logits add up: sigmoid(logit .8 + logit .8) = 16 / 17
     ({}, torch.tensor([[[.5, .8]]]), (.5, 16 / 17)),
@@ -53,17 +61,19 @@ LETTER = dict(combine='multiply')
      (sigmoid(.04), sigmoid(.1))),
 ])
 def test_reference_points(options, previous, expected):
-    point = ReferencePrior(**options)(layer(), CONTENT, POSITION, previous)
+    point = prior_of(**options)(layer(), CONTENT, POSITION, previous)
     assert point.shape == (1, 1, 2)
     assert point[0, 0].tolist() == pytest.approx(expected, abs=1e-6)
 
 
 def frames_of(count, **options):
     """Points of a frame after ``count`` frames of random queries, from
-    anywhere in the frame; W_ref is random too."""
+    anywhere in the frame; the layers are random too."""
     generator = torch.Generator().manual_seed(0)
-    prior, linear = ReferencePrior(**options), nn.Linear(8, 2)
+    prior, linear = ReferencePrior(8, **options), nn.Linear(8, 2)
     nn.init.normal_(linear.weight, generator=generator)
+    if prior.offset is not None:
+        prior.offset = linear
     point = torch.rand(2, 500, 2, generator=generator)
     for _ in range(count):
         query = torch.randn(2, 500, 8, generator=generator)
@@ -80,21 +90,19 @@ def test_the_letter_leaves_a_square_and_logits_the_whole_frame():
 
 @pytest.mark.parametrize('combine, kept', [
     ('logit', True), ('multiply', False), ('add', False), (None, False)])
-def test_an_offset_of_zero_hands_the_location_on(combine, kept):
-    """Over a long video, in the corners too."""
-    prior, zero = ReferencePrior(combine=combine), nn.Linear(2, 2)
-    nn.init.zeros_(zero.weight)
-    nn.init.zeros_(zero.bias)
+def test_a_new_prior_hands_the_location_on(combine, kept):
+    """Over a long video, in the corners too; whatever W_ref has learnt."""
+    prior = ReferencePrior(2, combine=combine)
     start = torch.rand(1, 50, 2) * .998 + .001
     point = start
     for _ in range(100):
-        point = prior(zero, CONTENT.expand(1, 50, 2), POSITION, point)
+        point = prior(layer(), CONTENT.expand(1, 50, 2), POSITION, point)
     assert torch.allclose(point, start, atol=1e-5) == kept
 
 
 def test_points_at_the_very_edge_are_finite():
     corners = torch.tensor([[[0., 1.]]], requires_grad=True)
-    point = ReferencePrior()(layer(), CONTENT, POSITION, corners)
+    point = prior_of()(layer(), CONTENT, POSITION, corners)
     point.sum().backward()
     assert point.isfinite().all() and corners.grad.isfinite().all()
 
@@ -103,10 +111,10 @@ def test_points_at_the_very_edge_are_finite():
 def test_gradients_reach_layer_query_and_last_point(combine):
     content = torch.tensor([[[.7, -1.2]]], requires_grad=True)
     last = PREVIOUS.clone().requires_grad_()
-    linear = layer()
-    ReferencePrior(combine=combine)(linear, content, POSITION,
-                                    last).sum().backward()
-    for value in (content, last, linear.weight, linear.bias):
+    w_ref, prior = layer(), prior_of(combine=combine)
+    prior(w_ref, content, POSITION, last).sum().backward()
+    trained = prior.offset if combine == 'logit' else w_ref
+    for value in (content, last, trained.weight, trained.bias):
         assert value.grad.abs().min() > 0
 
 
@@ -125,7 +133,7 @@ def test_which_point_is_handed_on():
 def test_points_follow_the_video_only_from_the_content():
     other = torch.tensor([[[1., -1.]]])
     for source, moves in (('content', True), ('position', False)):
-        prior = ReferencePrior(source)
+        prior = prior_of(source=source)
         points = [prior(layer(), c, POSITION, PREVIOUS)
                   for c in (CONTENT, other)]
         assert torch.equal(*points) != moves

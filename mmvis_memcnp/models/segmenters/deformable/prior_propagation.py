@@ -19,20 +19,22 @@ _HANDED_ON = ('start', 'centre')
 class ReferencePrior(nn.Module):
     """Reference points of a frame from its queries and the last ones, eq 1.
 
-    Only the linear layer is trained; it belongs to the host.
+    W_ref, which predicts points, belongs to the host.
 
     Args:
+        embed_dims (int): C. Defaults to 256.
         source (str): What predicts a point: 'content', the query that was
             carried over, so that points follow the video (eq 1); 'position',
             the constant query position, as the released code does. Defaults
             to 'content'.
         combine (str, optional): How it meets the last point: 'logit' moves
-            the last point by W q, sigmoid(W q + logit(last point)), as boxes
-            are refined from layer to layer; 'multiply' is eq 1 to the letter,
-            sigmoid(sigmoid(W q) * last point), and 'add' a script of the
-            released code: they end in (0.5, 0.731) and (0.5, 0.881) of width
-            and height, wherever the last point was; None is not at all.
-            Defaults to 'logit'.
+            the last point, sigmoid(W q + logit(last point)), as boxes are
+            refined from layer to layer; W is a layer of its own, ``offset``,
+            which starts at zero, since W_ref has learnt places. 'multiply' is
+            eq 1 to the letter, sigmoid(sigmoid(W_ref q) * last point), and
+            'add' a script of the released code: they end in (0.5, 0.731) and
+            (0.5, 0.881) of width and height, wherever the last point was.
+            None is not at all. Defaults to 'logit'.
         handed_on (str): The last point: 'start', where the first decoder
             layer of the last frame looked, as released; 'centre', that of the
             last layer's box (Fig. 4), without gradient, as between two
@@ -40,6 +42,7 @@ class ReferencePrior(nn.Module):
     """
 
     def __init__(self,
+                 embed_dims: int = 256,
                  source: str = 'content',
                  combine: Optional[str] = 'logit',
                  handed_on: str = 'centre') -> None:
@@ -54,6 +57,11 @@ class ReferencePrior(nn.Module):
         self.source = source
         self.combine = combine
         self.handed_on = handed_on
+        self.offset = None
+        if combine == 'logit':
+            self.offset = nn.Linear(embed_dims, 2)
+            nn.init.zeros_(self.offset.weight)
+            nn.init.zeros_(self.offset.bias)
 
     def forward(self, layer: nn.Linear, content: Tensor, position: Tensor,
                 previous: Optional[Tensor]) -> Tensor:
@@ -73,8 +81,8 @@ class ReferencePrior(nn.Module):
         query = content if self.source == 'content' else position
         if previous is None or self.combine is None:
             return start_points(layer, query)
-        if self.combine == 'logit':
-            return start_points(layer, query, inverse_sigmoid(previous))
+        if self.offset is not None:
+            return start_points(self.offset, query, inverse_sigmoid(previous))
         point = start_points(layer, query)
         if self.combine == 'multiply':
             return (point * previous).sigmoid()
