@@ -213,3 +213,10 @@ def test_changes():
     assert dict(changes(before, dict(a=dict(type='y'), c=3))) == {
         'a': dict(type='y')
     }
+    # Into lists of as many parts; a part of another type is one change.
+    parts = dict(p=[dict(type='x', a=1), dict(type='y', b=2)])
+    assert dict(changes(parts, dict(
+        p=[dict(type='x', a=3), dict(type='z', b=2)]))) == {
+            'p.0.a': 3, 'p.1': dict(type='z', b=2)}
+    assert dict(changes(parts, dict(p=parts['p'][:1]))) == {
+        'p': parts['p'][:1]}

@@ -102,7 +102,13 @@ def leaves(node: Any, path: str = '') -> Iterator[tuple[str, Any]]:
 
 def changes(before: Any, after: Any,
             path: str = '') -> Iterator[tuple[str, Any]]:
-    """Dotted key and new value of what differs; another type is one change."""
+    """Dotted key and new value of what differs; another type is one change,
+    as is another number of parts."""
+    if _has_dict(before) and _has_dict(after) and not isinstance(
+            before, dict) and len(before) == len(after):
+        for i, pair in enumerate(zip(before, after, strict=True)):
+            yield from changes(*pair, f'{path}.{i}')
+        return
     both = isinstance(before, dict) and isinstance(after, dict)
     if not both or before.get('type') != after.get('type'):
         if plain(before) != plain(after):

@@ -5,7 +5,8 @@ _base_ = './query_r50.py'
 model = dict(
     type='InstanceFormer',
     segmenter=dict(decoder=dict(type='InstanceFormerDecoder')),
-    reference_prior=dict(source='content', combine='multiply'),
+    reference_prior=dict(
+        source='content', combine='logit', handed_on='centre'),
     class_prior=dict(type='ClassPrior', num_frames=4),
     memory=dict(
         type='TokenMemory', num_tokens=10, num_frames=4,
@@ -13,6 +14,7 @@ model = dict(
     matcher=dict(
         type='StickyMatcher',
         rule='appearance',
+        holder='last_layer',
         costs=dict(
             cls=dict(type='FocalCost', weight=1.0, alpha=0.25, gamma=2.0),
             bbox=dict(type='BoxCost', weight=5.0, norm=1.0),

@@ -36,12 +36,12 @@ class PropagatedState(NamedTuple):
 
     Attributes:
         queries: (B, Q, C), last layer.
-        references: (B, Q, 2), the points that the frame began with.
+        points: (B, Q, 2), from :meth:`ReferencePrior.hand_on`.
         memory: tokens of the last frames; None without memory.
         history: class scores of the last frames; None without class prior.
     """
     queries: Tensor
-    references: Tensor
+    points: Tensor
     memory: MemoryTokens | None
     history: ClassHistory | None
 
@@ -149,7 +149,8 @@ class InstanceFormer(VIS[VideoState, tuple[EncodedFrames, Tensor]]):
             dict(segmenter, decoder=dict(
                 segmenter['decoder'], with_memory=memory is not None)))
         channels = self.segmenter.class_channels
-        self.reference_prior = ReferencePrior(**(reference_prior or {}))
+        self.reference_prior = ReferencePrior(
+            self.segmenter.dims, **(reference_prior or {}))
         self.class_prior = None if class_prior is None else MODELS.build(
             dict(class_prior, num_classes=channels,
                  num_layers=self.segmenter.num_layers))
@@ -178,7 +179,7 @@ class InstanceFormer(VIS[VideoState, tuple[EncodedFrames, Tensor]]):
                    state.queries)
         reference = self.reference_prior(
             self.segmenter.reference_points, content, position,
-            None if state is None else state.references)
+            None if state is None else state.points)
         memory = None
         if self.memory is not None and state is not None:
             memory = self.memory.read(state.memory, place, span)
@@ -213,8 +214,8 @@ class InstanceFormer(VIS[VideoState, tuple[EncodedFrames, Tensor]]):
         if self.class_prior is not None:
             history = self.class_prior.remember(
                 logits, None if state is None else state.history)
-        return PropagatedState(queries, frame.decoded.references[0], memory,
-                               history)
+        points = self.reference_prior.hand_on(frame.decoded)
+        return PropagatedState(queries, points, memory, history)
 
     def mask_logits(self, features: Tensor, frame: FrameQueries,
                     where: tuple[Tensor, Tensor, Tensor],

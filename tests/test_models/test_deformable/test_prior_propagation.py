@@ -7,6 +7,7 @@ from torch import nn
 
 from mmvis_memcnp.models.segmenters.deformable import (
     ClassPrior,
+    DecodedFrames,
     ReferencePrior,
 )
 
@@ -32,31 +33,114 @@ POSITION = torch.tensor([[[logit(.1), logit(.2)]]])
 PREVIOUS = torch.tensor([[[.4, .5]]])
 
 
+LETTER = dict(combine='multiply')
+
+
+def prior_of(**options):
+    """Its own layer is :func:`layer` as well."""
+    prior = ReferencePrior(2, **options)
+    if prior.offset is not None:
+        prior.offset = layer()
+    return prior
+
+
 @pytest.mark.parametrize('options, previous, expected', [
+    # the first frame: W_ref q alone
     ({}, None, (.5, .8)),
-    ({}, PREVIOUS, (sigmoid(.2), sigmoid(.4))),
+    # an offset of 0 leaves x where it was; y starts in the middle, logit 0
+    ({}, PREVIOUS, (.4, .8)),
+    # logits add up: sigmoid(logit .8 + logit .8) = 16 / 17
+    ({}, torch.tensor([[[.5, .8]]]), (.5, 16 / 17)),
+    # eq 1 to the letter: the sigmoid of a product of fractions
+    (LETTER, PREVIOUS, (sigmoid(.2), sigmoid(.4))),
     (dict(combine='add'), PREVIOUS, (sigmoid(.9), sigmoid(1.3))),
     (dict(combine=None), PREVIOUS, (.5, .8)),
+    # from the constant positions
     (dict(source='position'), None, (.1, .2)),
-    (dict(source='position'), PREVIOUS, (sigmoid(.04), sigmoid(.1))),
+    (dict(source='position', **LETTER), PREVIOUS,
+     (sigmoid(.04), sigmoid(.1))),
 ])
 def test_reference_points(options, previous, expected):
-    point = ReferencePrior(**options)(layer(), CONTENT, POSITION, previous)
+    point = prior_of(**options)(layer(), CONTENT, POSITION, previous)
     assert point.shape == (1, 1, 2)
     assert point[0, 0].tolist() == pytest.approx(expected, abs=1e-6)
+
+
+def frames_of(count, **options):
+    """Points of a frame after ``count`` frames of random queries, from
+    anywhere in the frame; the layers are random too."""
+    generator = torch.Generator().manual_seed(0)
+    prior, linear = ReferencePrior(8, **options), nn.Linear(8, 2)
+    nn.init.normal_(linear.weight, generator=generator)
+    if prior.offset is not None:
+        prior.offset = linear
+    point = torch.rand(2, 500, 2, generator=generator)
+    for _ in range(count):
+        query = torch.randn(2, 500, 8, generator=generator)
+        point = prior(linear, query, query, point).detach()
+    return point
+
+
+def test_the_letter_leaves_a_square_and_logits_the_whole_frame():
+    letter = frames_of(1, combine='multiply')
+    assert .5 < letter.min() and letter.max() < 1 / (1 + math.exp(-1))
+    logits = frames_of(1)
+    assert logits.min() < .02 and logits.max() > .98
+
+
+@pytest.mark.parametrize('combine, kept', [
+    ('logit', True), ('multiply', False), ('add', False), (None, False)])
+def test_a_new_prior_hands_the_location_on(combine, kept):
+    """Over a long video, in the corners too; whatever W_ref has learnt."""
+    prior = ReferencePrior(2, combine=combine)
+    start = torch.rand(1, 50, 2) * .998 + .001
+    point = start
+    for _ in range(100):
+        point = prior(layer(), CONTENT.expand(1, 50, 2), POSITION, point)
+    assert torch.allclose(point, start, atol=1e-5) == kept
+
+
+def test_points_at_the_very_edge_are_finite():
+    corners = torch.tensor([[[0., 1.]]], requires_grad=True)
+    point = prior_of()(layer(), CONTENT, POSITION, corners)
+    point.sum().backward()
+    assert point.isfinite().all() and corners.grad.isfinite().all()
+
+
+@pytest.mark.parametrize('combine', ['logit', 'multiply', 'add'])
+def test_gradients_reach_layer_query_and_last_point(combine):
+    content = torch.tensor([[[.7, -1.2]]], requires_grad=True)
+    last = PREVIOUS.clone().requires_grad_()
+    w_ref, prior = layer(), prior_of(combine=combine)
+    prior(w_ref, content, POSITION, last).sum().backward()
+    trained = prior.offset if combine == 'logit' else w_ref
+    for value in (content, last, trained.weight, trained.bias):
+        assert value.grad.abs().min() > 0
+
+
+def test_which_point_is_handed_on():
+    """The first layer's, with gradient, or the last box's, without."""
+    first = torch.tensor([[[.1, .2]]], requires_grad=True)
+    boxes = torch.rand(3, 1, 1, 4, requires_grad=True)
+    decoded = DecodedFrames(torch.zeros(3, 1, 1, 2),
+                            (first, *boxes.detach()[:2]), boxes)
+    assert ReferencePrior(handed_on='start').hand_on(decoded) is first
+    centre = ReferencePrior(handed_on='centre').hand_on(decoded)
+    assert torch.equal(centre, boxes[-1, ..., :2])
+    assert not centre.requires_grad
 
 
 def test_points_follow_the_video_only_from_the_content():
     other = torch.tensor([[[1., -1.]]])
     for source, moves in (('content', True), ('position', False)):
-        prior = ReferencePrior(source)
+        prior = prior_of(source=source)
         points = [prior(layer(), c, POSITION, PREVIOUS)
                   for c in (CONTENT, other)]
         assert torch.equal(*points) != moves
 
 
 @pytest.mark.parametrize('options', [
-    dict(source='query'), dict(combine='mean')])
+    dict(source='query'), dict(combine='mean'), dict(handed_on='box')])
 def test_unknown_rules_are_named(options):
     with pytest.raises(ValueError, match=next(iter(options.values()))):
         ReferencePrior(**options)

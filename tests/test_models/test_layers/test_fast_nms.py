@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from mmvis_memcnp.models.layers import fast_nms, pairwise_iou
+from mmvis_memcnp.models.layers.fast_nms import NMS_RULES
 
 
 def test_iou_conventions():
@@ -31,9 +32,32 @@ def test_fast_nms_by_hand():
     assert fast_nms(boxes, scores, 0.5, 0.1, 1, 9)[3].tolist() == [0, 3]
 
 
+@pytest.mark.parametrize('rule, kept', [
+    # box 3 survives under both of its labels
+    ('every_label', [(0, 0, .9), (1, 1, .8), (2, 0, .7), (3, 1, .6),
+                     (3, 0, .3)]),
+    # its second label is gone; 0 and 1 overlap, but their labels differ
+    ('one_label', [(0, 0, .9), (1, 1, .8), (2, 0, .7), (3, 1, .6)]),
+    # now 1 falls to 0, and 2 to the fallen 1
+    ('class_agnostic', [(0, 0, .9), (3, 1, .6)]),
+])
+def test_rules_by_hand(rule, kept):
+    """(row, label, score), boxes 0 to 2 in a chain, 3 alone."""
+    boxes = torch.tensor([[0., 0, 10, 10], [0, 3, 10, 13], [0, 6, 10, 16],
+                          [50, 0, 60, 10]])
+    scores = torch.tensor([[.9, .1, .7, .3], [.0, .8, .0, .6]])
+    found, score, label, row = fast_nms(boxes, scores, 0.5, 0.05, 200, 10,
+                                        rule)
+    assert list(zip(row.tolist(), label.tolist(), strict=True)) == [
+        k[:2] for k in kept]
+    assert score.tolist() == pytest.approx([k[2] for k in kept])
+    assert torch.equal(found, boxes[row])
+
+
+@pytest.mark.parametrize('rule', NMS_RULES)
 @pytest.mark.parametrize('num', [0, 3])
-def test_fast_nms_of_nothing(num):
+def test_fast_nms_of_nothing(num, rule):
     kept, score, label, row = fast_nms(
-        torch.rand(num, 4), torch.zeros(2, num), 0.5, 0.1, 200, 10)
+        torch.rand(num, 4), torch.zeros(2, num), 0.5, 0.1, 200, 10, rule)
     assert kept.shape == (0, 4)
     assert [len(x) for x in (score, label, row)] == [0, 0, 0]

@@ -17,10 +17,12 @@ from tests.fakes.tiny_instanceformer import (
 
 OFFICIAL = dict(
     segmenter=dict(decoder=dict(cross_position=False), class_offset=1),
-    reference_prior=dict(source='position'),
+    reference_prior=dict(
+        source='position', combine='multiply', handed_on='start'),
     class_prior=dict(active=False),
     memory=dict(temporal_index='slot'),
-    matcher=dict(rule='first_frame', costs=dict(bbox=dict(norm=2.))),
+    matcher=dict(rule='first_frame', holder='each_layer',
+                 costs=dict(bbox=dict(norm=2.))),
     mask_way='stretch',
     ranking=dict(type='TopQuarterQuery'))
 HOSTS = {
@@ -274,15 +276,16 @@ def test_every_parameter_is_trained_in_the_paper_model():
 
 
 def test_every_loss_reaches_its_heads_and_the_trunk():
-    """By way of the frames before also the memory and, of classes, the prior
-    with the last layer's scores."""
+    """By way of the frames before also memory and reference prior and, of
+    classes, the prior with the last layer's scores."""
     model = tiny_model()
     for name, value in losses(model, clip()).items():
         heads = set() if name == 'loss_contrast' else heads_of(name)
         if name.endswith('cls'):
             heads = heads | {'class_prior', 'cls_branches.1'}
         assert parts_reached(
-            model, value) == TRUNK | heads | {'memory'}, name
+            model, value) == TRUNK | heads | {
+                'memory', 'reference_prior'}, name
 
 
 def test_gradients_run_through_the_clip():
@@ -301,6 +304,31 @@ def test_gradients_run_through_the_clip():
     model.propagate = keep
     sum(model(inputs, samples, mode='loss').values()).backward()
     assert seen[0].grad.abs().sum() > 0 and seen[1].grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize('handed_on', ['start', 'centre'])
+@torch.no_grad()
+def test_a_frame_starts_where_the_last_one_ended(handed_on):
+    """With an offset of zero, which moves no point: at the centres of the
+    last boxes, or where the last frame started."""
+    model = tiny_model(reference_prior=dict(
+        combine='logit', handed_on=handed_on)).eval()
+    for parameter in model.reference_prior.parameters():
+        parameter.zero_()
+    inputs, _ = batch(model, video(3), training=False)
+    encoded = model.segmenter.encode_frames(inputs[0], [(64, 64)] * 3)
+    state = expected = None
+    for t in range(3):
+        frame = model.decode(encoded.select(slice(t, t + 1)), state)
+        if expected is None:
+            expected = frame.decoded.references[0]
+            assert expected.std(1).min() > .01
+        assert torch.allclose(frame.decoded.references[0], expected,
+                              atol=1e-5)
+        state = model.propagate(frame, state)
+        if handed_on == 'centre':
+            expected = frame.decoded.boxes[-1, ..., :2]
+            assert expected.std(1).min() > .01
 
 
 def test_batch_of_two_is_two_batches_of_one(model):

@@ -3,43 +3,65 @@ from typing import NamedTuple, Optional
 
 import torch
 import torch.nn.functional as F
+from mmdet.models.layers import inverse_sigmoid
 from mmdet.registry import MODELS
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from .instanceformer_decoder import DecodedFrames
 from .start_points import start_points
 
 _SOURCES = ('content', 'position')
-_COMBINATIONS = ('multiply', 'add', None)
+_COMBINATIONS = ('logit', 'multiply', 'add', None)
+_HANDED_ON = ('start', 'centre')
 
 
 class ReferencePrior(nn.Module):
     """Reference points of a frame from its queries and the last ones, eq 1.
 
-    Only the linear layer is trained; it belongs to the host.
+    W_ref, which predicts points, belongs to the host.
 
     Args:
+        embed_dims (int): C. Defaults to 256.
         source (str): What predicts a point: 'content', the query that was
             carried over, so that points follow the video (eq 1); 'position',
             the constant query position, as the released code does. Defaults
             to 'content'.
-        combine (str, optional): How it meets the last point: 'multiply'
-            (eq 1), 'add' (a script of the released code) or None, not at
-            all. Defaults to 'multiply'.
+        combine (str, optional): How it meets the last point: 'logit' moves
+            the last point, sigmoid(W q + logit(last point)), as boxes are
+            refined from layer to layer; W is a layer of its own, ``offset``,
+            which starts at zero, since W_ref has learnt places. 'multiply' is
+            eq 1 to the letter, sigmoid(sigmoid(W_ref q) * last point), and
+            'add' a script of the released code: they end in (0.5, 0.731) and
+            (0.5, 0.881) of width and height, wherever the last point was.
+            None is not at all. Defaults to 'logit'.
+        handed_on (str): The last point: 'start', where the first decoder
+            layer of the last frame looked, as released; 'centre', that of the
+            last layer's box (Fig. 4), without gradient, as between two
+            layers. Defaults to 'centre'.
     """
 
     def __init__(self,
+                 embed_dims: int = 256,
                  source: str = 'content',
-                 combine: Optional[str] = 'multiply') -> None:
+                 combine: Optional[str] = 'logit',
+                 handed_on: str = 'centre') -> None:
         super().__init__()
-        if source not in _SOURCES:
-            raise ValueError(f'source of the reference points must be one of '
-                             f'{_SOURCES}, got {source!r}.')
-        if combine not in _COMBINATIONS:
-            raise ValueError(f'combine of the reference points must be one of '
-                             f'{_COMBINATIONS}, got {combine!r}.')
+        for name, value, known in (
+                ('source', source, _SOURCES),
+                ('combine', combine, _COMBINATIONS),
+                ('handed_on', handed_on, _HANDED_ON)):
+            if value not in known:
+                raise ValueError(f'{name} of the reference points must be '
+                                 f'one of {known}, got {value!r}.')
         self.source = source
         self.combine = combine
+        self.handed_on = handed_on
+        self.offset = None
+        if combine == 'logit':
+            self.offset = nn.Linear(embed_dims, 2)
+            nn.init.zeros_(self.offset.weight)
+            nn.init.zeros_(self.offset.bias)
 
     def forward(self, layer: nn.Linear, content: Tensor, position: Tensor,
                 previous: Optional[Tensor]) -> Tensor:
@@ -49,19 +71,35 @@ class ReferencePrior(nn.Module):
             layer (nn.Linear): C to 2, W_ref of eq 1.
             content (Tensor): Shape (B, Q, C), queries that enter the frame.
             position (Tensor): Shape (B, Q, C), their constant positions.
-            previous (Tensor, optional): Shape (B, Q, 2), what this returned
-                for the last frame; None in the first one.
+            previous (Tensor, optional): Shape (B, Q, 2), what
+                :meth:`hand_on` returned for the last frame; None in the
+                first one.
 
         Returns:
             Tensor: Shape (B, Q, 2) float32, x and y as fractions.
         """
         query = content if self.source == 'content' else position
-        point = start_points(layer, query)
         if previous is None or self.combine is None:
-            return point
+            return start_points(layer, query)
+        if self.offset is not None:
+            return start_points(self.offset, query, inverse_sigmoid(previous))
+        point = start_points(layer, query)
         if self.combine == 'multiply':
             return (point * previous).sigmoid()
         return (point + previous).sigmoid()
+
+    def hand_on(self, decoded: DecodedFrames) -> Tensor:
+        """The points of a frame that the next one starts from.
+
+        Args:
+            decoded (DecodedFrames): B frames.
+
+        Returns:
+            Tensor: Shape (B, Q, 2) float32, x and y as fractions.
+        """
+        if self.handed_on == 'start':
+            return decoded.references[0]
+        return decoded.boxes[-1, ..., :2].detach()
 
 
 class ClassHistory(NamedTuple):

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ....ops import crop_split_gt
 from ....results.pixels import FrameMeta
 from ...layers import level_points
-from ...layers.fast_nms import fast_nms
+from ...layers.fast_nms import NMS_RULES, fast_nms
 from ...layers.masks import centres, vectors_at
 from ...truth.ground_truth import GroundTruth
 
@@ -85,7 +85,11 @@ class DenseHead(BaseModule):
             training, a fraction of their size.
         norm_cfg: norm layer of the towers.
         test_cfg: ``score_thr``, ``nms_iou_thr``, ``nms_pre`` (candidates a
-            level), ``max_per_img``.
+            level), ``max_per_img`` and ``nms``, the ``rule`` of
+            :func:`~..layers.fast_nms.fast_nms`.
+
+    Raises:
+        ValueError: if an option has no such value.
     """
 
     #: Input pixels a pixel of the mask basis.
@@ -124,8 +128,12 @@ class DenseHead(BaseModule):
         self.ref_jitter = ref_jitter
         self.norm_cfg = norm_cfg or dict(type='GN', num_groups=32)
         self.test_cfg: dict[str, Any] = dict(
-            score_thr=0.03, nms_iou_thr=0.5, nms_pre=200, max_per_img=10)
+            score_thr=0.03, nms_iou_thr=0.5, nms_pre=200, max_per_img=10,
+            nms='every_label')
         self.test_cfg.update(test_cfg or {})
+        if self.test_cfg['nms'] not in NMS_RULES:
+            raise ValueError(f"test_cfg.nms is {self.test_cfg['nms']!r}; use "
+                             f'one of {NMS_RULES}.')
         self.scales = nn.ModuleList(Scale(1.0) for _ in self.strides)
 
     def _tower(self, length: int, last_relu: bool = True) -> nn.ModuleList:
@@ -280,7 +288,8 @@ class DenseHead(BaseModule):
                 iou_thr=self.test_cfg['nms_iou_thr'],
                 score_thr=self.test_cfg['score_thr'],
                 pre_nms=self.test_cfg['nms_pre'],
-                max_per_img=self.test_cfg['max_per_img'])
+                max_per_img=self.test_cfg['max_per_img'],
+                rule=self.test_cfg['nms'])
             middle = centres(boxes)
             image_index = torch.full_like(keep, b)
             coefficients = vectors_at(
