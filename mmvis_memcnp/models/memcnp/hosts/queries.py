@@ -31,8 +31,8 @@ def query_key(memcnp: Mapping[str, Any]) -> MemCNPKey:
 
     Returns:
         MemCNPKey: USS among the queries, the mixture's likelihood and the
-        contrast of eq 16. Each branch of a decoder encodes what it reads by itself unless ``readout`` says
-        otherwise.
+        contrast of eq 16. Each branch of a decoder encodes what it reads by
+        itself unless ``readout`` says otherwise.
 
     Raises:
         ValueError: For another type than MemCNP.
