@@ -122,8 +122,9 @@ class DenseProbe(MemCNPProbe):
             feats (tuple[Tensor]): Pyramid of B frames.
 
         Returns:
-            list[Tensor]: (B, H, W) of each level, fractions of the sides of
-            the padded input.
+            list[Tensor]: (B, H, W) of each level, in the ``box_unit`` of the
+            memory: of half the sides of the box that the point predicts or,
+            'image', fractions of the sides of the padded input.
         """
         outs = self.head(feats)
         return [

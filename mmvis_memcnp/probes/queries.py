@@ -24,7 +24,8 @@ class LayerQueries(NamedTuple):
         references: (L, T, Q, 2), points that enter each layer, x and y as
             fractions of the frame.
         boxes: (L, T, Q, 4), cx, cy, w, h as fractions of the frame.
-        sigmas: (L, T, Q, 4), fractions of the frame.
+        sigmas: (L, T, Q, 4), in the ``box_unit`` of the memory: of half the
+            sides of ``boxes`` or, 'image', fractions of the frame.
         scores: (Q, ), of the best class in the last layer.
     """
     hidden: Tensor

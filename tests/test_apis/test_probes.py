@@ -4,11 +4,13 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from mmdet.structures.bbox import bbox_cxcywh_to_xyxy
 from mmengine.config import Config
 from mmengine.structures import InstanceData
 
 from mmvis_memcnp.apis import VISInferencer
 from mmvis_memcnp.models.memcnp import memory_target
+from mmvis_memcnp.models.memcnp.distribution import half_sides
 from mmvis_memcnp.probes import memcnp_probe
 from tests.fakes import tiny_idol, tiny_seqformer, tiny_sipmask
 from tests.fakes.colour_blobs import CLASSES, clip, config
@@ -67,9 +69,13 @@ def test_queries_are_those_of_the_results(queries):
     results = session.step(FRAMES) + session.flush()
     for t, result in enumerate(results):
         assert len(result)
+        # The queries' are in the unit of the memory, halves of the sides of
+        # boxes; the results' are fractions of the frame.
+        of_frame = found.sigmas[-1, t] * half_sides(
+            bbox_cxcywh_to_xyxy(found.boxes[-1, t]))
         for sigma in result.box_sigmas:  # each is one of the queries'
-            gap = (found.sigmas[-1, t] - sigma).abs().amax(1)
-            assert gap.min() < 1e-5
+            assert (of_frame - sigma).abs().amax(1).min() < 1e-5
+        assert (found.sigmas > .1).all() and result.box_sigmas.min() < .1
     assert model.training is False
 
 

@@ -23,8 +23,9 @@ from tests.fakes.two_ranks import on_two_ranks
 
 
 def small_bank(**options):
-    """Two items, features (1, 0) and (0, 1), zero targets."""
-    bank = MemoryBank(num_items=2, feat_dims=2, hidden_dims=8, **options)
+    """Two items, features (1, 0) and (0, 1), zero targets, which stay."""
+    bank = MemoryBank(**{'num_items': 2, 'feat_dims': 2, 'hidden_dims': 8,
+                         'revive': 0., **options})
     with torch.no_grad():
         bank.items.copy_(torch.tensor([[1., 0, 0, 0, 0, 0],
                                        [0, 1., 0, 0, 0, 0]]))
@@ -72,18 +73,62 @@ def test_only_valid_points_are_written_even_beside_nan():
     assert torch.equal(bank.items, unchanged)
 
 
-def test_read_by_hand():
-    bank = small_bank(readout='raw').eval()
-    out = bank.read(torch.tensor([[3., 0.]]))  # cosines 1 and 0
-    a = math.e / (math.e + 1)
-    assert torch.allclose(out, torch.tensor([[a, 1 - a, 0, 0, 0, 0]]))
+RELEASED = dict(temperature=1., normalize=True)
 
 
-def test_read_equals_encoding_the_weighted_sum():
-    bank = MemoryBank(num_items=7, feat_dims=5, hidden_dims=6).double()
+@pytest.mark.parametrize('options, ratio, first', [
+    # cosines 1 and 0, as released; items of length 1
+    (RELEASED, math.e, .8),
+    # the items as they are
+    (dict(temperature=1.), math.e, 4.),
+    # a temperature divides the cosines
+    (dict(temperature=.5), math.exp(2), 4.),
+    # by default at .05
+    ({}, math.exp(20), 4.),
+    # dot products: 3 * 4 and 0
+    (dict(similarity='dot', temperature=10.), math.exp(1.2), 4.),
+])
+def test_read_by_hand(options, ratio, first):
+    """Weights of ratio : 1 for the items (4, 0, 3, 0, 0, 0) and (0, 1, 0, 0,
+    0, 0)."""
+    bank = small_bank(readout='raw', **options).eval()
+    bank.items.data[0] = torch.tensor([4., 0, 3, 0, 0, 0])
+    out = bank.read(torch.tensor([[3., 0.]]))
+    a = ratio / (ratio + 1)
+    assert torch.allclose(out, torch.tensor(
+        [[a * first, 1 - a, a * first * 3 / 4, 0, 0, 0]]))
+
+
+@pytest.mark.parametrize('options, similarities', [
+    # (3, 4) of length 5 and the features (2, 0), (0, 1)
+    (dict(similarity='dot'), [6., 4.]),
+    (dict(similarity='cosine'), [.6, .8]),
+])
+def test_similarities_by_hand(options, similarities):
+    """By dot products the longest item wins, by cosines the nearest; boxes
+    do not count."""
+    bank = small_bank(**options)
+    bank.items.data[0] *= 2
+    bank.items.data[:, 2:] = torch.tensor([[0.], [99.]])
+    z = torch.tensor([[3., 4.]])
+    assert torch.allclose(bank.similarity(z), torch.tensor([similarities]))
+    before = bank.items.clone()
+    bank.write(z, torch.ones(1, 4), all_of(z))
+    winner = max(range(2), key=lambda i: similarities[i])
+    assert not torch.equal(bank.items[winner], before[winner])
+    assert torch.equal(bank.items[1 - winner], before[1 - winner])
+
+
+@pytest.mark.parametrize('options', [
+    {}, RELEASED, dict(similarity='dot', temperature=2.)])
+def test_read_equals_encoding_the_weighted_sum(options):
+    bank = MemoryBank(
+        num_items=7, feat_dims=5, hidden_dims=6, **options).double()
     z = torch.randn(9, 5, dtype=torch.double)
     scores = bank.similarity(z)
-    summed = scores.softmax(1) @ F.normalize(bank.items, dim=1)
+    rows = F.normalize(bank.items, dim=1) if options == RELEASED \
+        else bank.items
+    summed = (scores / bank.temperature).softmax(1) @ rows
     assert torch.allclose(bank.read(z), bank.mlp(summed))
     # Other weights, other contexts: the scores are not ignored.
     assert not torch.allclose(bank.read(z, -scores), bank.mlp(summed))
@@ -144,7 +189,7 @@ class _Read(torch.nn.Module):
 
 def test_several_writes_in_one_graph_have_each_their_own_snapshot():
     bank = MemoryBank(num_items=6, feat_dims=4, rate=0.5,
-                      readout='raw').double().train()
+                      readout='raw', learnable=True).double().train()
     levels = [(torch.randn(n, 4, dtype=torch.double, requires_grad=True),
                torch.randn(n, 4, dtype=torch.double)) for n in (9, 5, 3)]
     weights = [torch.randn(n, 8, dtype=torch.double) for n in (9, 5, 3)]
@@ -153,7 +198,7 @@ def test_several_writes_in_one_graph_have_each_their_own_snapshot():
         scores = bank.similarity(z)
         total = total + (write_then_read(bank, z, y) * weight).sum()
         rows = bank.items.detach().clone().requires_grad_()
-        value = (scores.softmax(1) @ F.normalize(rows, dim=1) * weight).sum()
+        value = (bank.weights(scores) @ rows * weight).sum()
         expected = expected + torch.autograd.grad(value, rows)[0]
     total.backward()
     assert torch.allclose(bank.items.grad, expected)
@@ -222,7 +267,7 @@ def test_points_of_a_grid_are_shared_by_the_images():
 def test_what_is_written_by_hand():
     """Query 0 lies in both boxes, 1 in the large one, 2 in none, 3 on the
     edge of the large one."""
-    model = host(rate=0.)
+    model = host(rate=0., revive=0.)
     reference = torch.tensor([[[.5, .5, .1, .1], [.1, .2, 1, 1],
                                [.95, .95, 1, 1], [.9, .9, 1, 1]]])
     boxes = torch.tensor([[[0., 0, .9, .9], [.4, .25, .8, .75],
@@ -272,13 +317,17 @@ def test_a_read_after_its_write_weighs_as_before_it():
 
 
 def test_parameters_meet_table_1():
-    """33,280 items and 132,608 for the encoder."""
-    assert sum(p.numel() for p in MemCNP().parameters()) == 165_888
+    """33,280 items, which are no parameters unless they are trained, and
+    132,608 for the encoder."""
+    assert MemCNP().bank.items.numel() == 33_280
+    assert sum(p.numel() for p in MemCNP().parameters()) == 132_608
+    assert sum(p.numel() for p in MemCNP(
+        learnable=True).parameters()) == 165_888
     assert sum(p.numel() for p in CNP().parameters()) == 132_608
 
 
 def test_write_stays_in_float32_under_autocast():
-    one, two = small_bank(rate=0.5), small_bank(rate=0.5)
+    one, two = (small_bank(rate=0.5, learnable=True) for _ in range(2))
     z, y = torch.randn(6, 2), torch.randn(6, 4)
     with torch.autocast('cpu', dtype=torch.bfloat16):
         out = write_then_read(one, z, y)
@@ -296,7 +345,9 @@ def test_no_points_at_all():
     assert torch.equal(bank.items, before)
 
 
-@pytest.mark.parametrize('options', [dict(rate=1.5), dict(readout='max')])
+@pytest.mark.parametrize('options', [
+    dict(rate=1.5), dict(readout='max'), dict(similarity='l2'),
+    dict(temperature=0.), dict(temperature=-1.)])
 def test_bad_options_are_named(options):
     with pytest.raises(ValueError, match=next(iter(options))):
         MemoryBank(**options)
@@ -366,8 +417,8 @@ def test_an_empty_reference_set_gives_zeros():
 
 
 # -- distributed ----------------------------------------------------------
-def _write(rank, kind):
-    model = host(kind, num_items=3)
+def _write(rank, kind, options):
+    model = host(kind, num_items=3, **options)
     # The second rank's image has one object less.
     for _ in range(2):
         model.write(*(x[rank:rank + 1] for x in queries(2)))
@@ -375,9 +426,9 @@ def _write(rank, kind):
 
 
 def test_all_ranks_hold_the_memory_of_the_whole_batch(tmp_path):
-    first, second = on_two_ranks(_write, tmp_path, MemCNP)
+    first, second = on_two_ranks(_write, tmp_path, MemCNP, dict(revive=0.))
     assert torch.equal(first['bank.items'], second['bank.items'])
-    single = host(num_items=3)
+    single = host(num_items=3, revive=0.)
     start = single.bank.items.detach().clone()
     for _ in range(2):
         single.write(*queries(2))
@@ -386,7 +437,7 @@ def test_all_ranks_hold_the_memory_of_the_whole_batch(tmp_path):
 
 
 def test_all_ranks_hold_the_same_reference_entries(tmp_path):
-    first, second = on_two_ranks(_write, tmp_path, CNP)
+    first, second = on_two_ranks(_write, tmp_path, CNP, {})
     assert int(first['bank.filled']) == int(second['bank.filled']) == 3
     assert torch.equal(first['bank.entries'], second['bank.entries'])
 

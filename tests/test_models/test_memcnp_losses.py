@@ -18,6 +18,7 @@ from mmvis_memcnp.models.memcnp import (
     Support,
     target_uncertainty,
 )
+from mmvis_memcnp.models.memcnp.distribution import in_object_unit
 
 RULES = ('gmm', 'nll', 'energy')
 
@@ -40,7 +41,7 @@ def batch(num=7, num_gts=4, seed=0):
 
 def test_eq_10_by_hand():
     """Two Gaussians with weights 3 : 1 around one box."""
-    loss = MemCNPLoss('gmm', sigma_weight=0.)(
+    loss = MemCNPLoss('gmm', sigma_weight=0., box_unit='image')(
         Support(
             mu=torch.tensor([[0.5] * 4, [1.0] * 4]),
             sigma=torch.tensor([[0.5] * 4, [1.0] * 4]),
@@ -52,21 +53,25 @@ def test_eq_10_by_hand():
     assert loss.item() == pytest.approx(-math.log(density) / 2, rel=1e-6)
 
 
-def test_mixture_is_that_of_torch_per_ground_truth():
+@pytest.mark.parametrize('unit', ['object', 'image'])
+def test_mixture_is_that_of_torch_per_ground_truth(unit):
     data = batch()
-    score, _ = MemCNPLoss('gmm').terms(data)
+    score, _ = MemCNPLoss('gmm', box_unit=unit).terms(data)
     for g in range(3):
-        own = data.gt_index == g
+        own, box = data.gt_index == g, data.gt_boxes[g]
+        mu = data.mu[own]
+        if unit == 'object':
+            mu, box = in_object_unit(mu, box), in_object_unit(box, box)
         mixture = MixtureSameFamily(
             Categorical(data.phi[own] + 1e-9),
-            Independent(Normal(data.mu[own], data.sigma[own]), 1))
-        expected = -mixture.log_prob(data.gt_boxes[g])
-        assert torch.allclose(score[g], expected)
+            Independent(Normal(mu, data.sigma[own]), 1))
+        assert torch.allclose(score[g], -mixture.log_prob(box))
     assert score[3] == 0
 
 
 def test_regulariser_and_means_by_hand():
     """Smooth L1: 0.5 d^2 below 1, d - 0.5 above; gt 1 has no support."""
+    options = dict(box_unit='image', sigma_norm='smooth_l1')
     data = Support(
         mu=torch.zeros(3, 4),
         sigma=torch.tensor([[1.] * 4, [2.] * 4, [0.5] * 4]),
@@ -74,10 +79,10 @@ def test_regulariser_and_means_by_hand():
         gt_index=torch.tensor([0, 0, 2]),
         gt_boxes=torch.zeros(3, 4),
         uncertainty=torch.tensor([0.5, 0.5, 0.5]))
-    _, regulariser = MemCNPLoss().terms(data)
+    _, regulariser = MemCNPLoss(**options).terms(data)
     assert regulariser.tolist() == [(0.125 + 1.0) / 2, 0, 0]
-    full = MemCNPLoss('nll')(data)
-    without = MemCNPLoss('nll', sigma_weight=0.)(data)
+    full = MemCNPLoss('nll', **options)(data)
+    without = MemCNPLoss('nll', sigma_weight=0., **options)(data)
     assert (full - without).item() == pytest.approx(0.5625 / 2)
     log_2pi = 2 * math.log(2 * math.pi)
     scores = [log_2pi + 0.5 * 4 * math.log(2), log_2pi + 4 * math.log(0.5)]
@@ -87,7 +92,9 @@ def test_regulariser_and_means_by_hand():
 
 def test_released_normalisers():
     data = batch()
-    loss = MemCNPLoss('gmm', alpha='points', reduction='image_sum')
+    loss = MemCNPLoss(
+        'gmm', alpha='points', box_unit='image', sigma_samples='positives',
+        sigma_norm='smooth_l1', reduction='image_sum')
     score, regulariser = loss.terms(data)
     expected = (score / 50 + regulariser).sum() / 2
     assert torch.allclose(loss(data, num_points=50, num_images=2), expected)
@@ -98,7 +105,8 @@ def test_released_normalisers():
 
 
 def test_energy_score_by_hand():
-    """Noise of +1 and -1: draws at mu + sigma and mu - sigma."""
+    """Noise of +1 and -1: draws at mu + sigma and mu - sigma, in units of
+    the object, whose edges mu is on."""
     noise = torch.ones(2, 1, 4)
     noise[1] = -1
     loss = MemCNPLoss('energy', sigma_weight=0.)(
@@ -201,10 +209,17 @@ def test_target_uncertainty():
 
 
 @pytest.mark.parametrize('options', [
-    dict(rule='crps'), dict(alpha='none'), dict(reduction='mean')])
+    dict(rule='crps'), dict(alpha='none'), dict(reduction='mean'),
+    dict(box_unit='pixel'), dict(sigma_samples='all'), dict(sigma_norm='l2')])
 def test_bad_options_are_named(options):
     with pytest.raises(ValueError, match=next(iter(options))):
         MemCNPLoss(**options)
+
+
+def test_defaults_are_the_first_choices():
+    loss = MemCNPLoss()
+    for name, values in MemCNPLoss.choices.items():
+        assert getattr(loss, name) == values[0], name
 
 
 def test_segments_with_an_empty_group():

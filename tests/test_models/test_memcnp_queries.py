@@ -18,6 +18,7 @@ from mmvis_memcnp.models.memcnp.hosts.queries import (
     clip_cnp_loss,
     clip_contrast,
     frame_contrast,
+    frame_owners,
 )
 from mmvis_memcnp.models.segmenters.deformable import (
     build_box_branches,
@@ -25,8 +26,14 @@ from mmvis_memcnp.models.segmenters.deformable import (
     refine_boxes,
 )
 from mmvis_memcnp.models.truth import GroundTruth, Matches
+from tests.test_models.test_matching.objects import clips_of, frames_of
 
-LOSS = MemCNPLoss(alpha='points')
+#: The defaults, and the options of the released code.
+LOSSES = dict(
+    ours=MemCNPLoss(),
+    released=MemCNPLoss(alpha='points', box_unit='image',
+                        sigma_samples='positives', sigma_norm='smooth_l1'))
+both = pytest.mark.parametrize('criterion', LOSSES.values(), ids=LOSSES)
 
 
 def assignment(gt_index, num_gts, centreness=1.):
@@ -38,28 +45,70 @@ def assignment(gt_index, num_gts, centreness=1.):
 
 
 def frame_cnp_loss(criterion, boxes, sigmas, probs, assigned, gt_boxes,
-                   labels, layers=1):
+                   labels, candidates=None, layers=1):
     """Images (B, Q, .) of all layers as the clips of one frame they are."""
     return clip_cnp_loss(
         criterion, boxes[:, None], sigmas[:, None], probs,
         replace(assigned, centreness=assigned.centreness[:, None]),
         gt_boxes[:, None], labels,
-        torch.ones_like(labels, dtype=torch.bool)[:, None], layers)
+        torch.ones_like(labels, dtype=torch.bool)[:, None],
+        None if candidates is None else candidates[:, None], layers)
 
 
-def test_a_frame_by_hand():
-    """One of four queries, mu on the box: L_nll is the peak's logarithm over
-    four queries, u = 1 - .8."""
+@pytest.mark.parametrize('kind, count, regulariser', [
+    ('released', 4, .5 * .3**2),  # over four queries
+    ('ours', 1, 4 * .3),  # over one support; four edges
+])
+def test_a_frame_by_hand(kind, count, regulariser):
+    """One of four queries, mu on the box: L_nll is the peak's logarithm, u =
+    1 - .8, .3 off the sigma."""
     boxes = torch.rand(1, 4, 4)
     gt = torch.tensor([[[.2, .2, .6, .6]]])
     boxes[0, 2] = gt[0, 0]
     probs = torch.zeros(1, 4, 3)
     probs[0, 2, 1] = .8
-    loss = frame_cnp_loss(LOSS, boxes, torch.full((1, 4, 4), .5), probs,
-                          assignment([[-1, -1, 0, -1]], 1), gt,
+    loss = frame_cnp_loss(LOSSES[kind], boxes, torch.full((1, 4, 4), .5),
+                          probs, assignment([[-1, -1, 0, -1]], 1), gt,
                           torch.tensor([[1]]))
     nll = 2 * math.log(2 * math.pi) + 4 * math.log(.5)
-    assert loss.item() == pytest.approx(nll / 4 + .5 * .3**2, rel=1e-5)
+    assert loss.item() == pytest.approx(nll / count + regulariser, rel=1e-5)
+
+
+def test_candidates_of_a_frame_by_hand():
+    """Query 0 supports object 0, and 0, 1 and 3 stand in it. Query 2 stands
+    in object 1, which has no support."""
+    gt = torch.tensor([[[.2, .2, .6, .6], [.1, .1, .2, .9]]])
+    boxes = gt[:, [0, 0, 1, 1]].clone()
+    boxes[0, 3] = torch.tensor([.2, .2, .6, .4])  # half of its object
+    probs = torch.zeros(1, 4, 3)
+    probs[0, :, 1] = torch.tensor([.8, .6, .3, .9])
+    sigmas = torch.full((1, 4, 4), .5, requires_grad=True)
+    loss = frame_cnp_loss(
+        MemCNPLoss(), boxes, sigmas, probs,
+        assignment([[0, -1, -1, -1]], 2), gt, torch.tensor([[1, 1]]),
+        torch.tensor([[0, 0, 1, 0]]))
+    # u: 1 - .8, 1 - .6, and 2 - .9 - .5
+    nll = 2 * math.log(2 * math.pi) + 4 * math.log(.5)
+    assert loss.item() == pytest.approx(
+        nll + 4 * (.3 + .1 + .1) / 3, rel=1e-5)
+    loss.backward()
+    assert (sigmas.grad[0, [0, 1, 3]] != 0).all()
+    assert (sigmas.grad[0, 2] == 0).all()
+
+
+def test_owners_of_queries_by_hand():
+    """Query 0 stands in both boxes and belongs to the smaller, in its second
+    frame to the only one that is seen; query 1 stands on an edge, query 2 in
+    a padded box."""
+    points = torch.tensor([[.3, .3], [.6, .4], [.95, .95]])
+    boxes = torch.tensor([[0., 0, .6, .6], [.2, .2, .4, .4], [.9, .9, 1, 1]])
+    visible = torch.tensor([[True, True, False], [True, False, False]])
+    found = frame_owners(points.expand(1, 2, 3, 2), boxes.expand(1, 2, 3, 4),
+                         visible[None])
+    assert found.tolist() == [[[1, 0, -1], [0, 0, -1]]]
+    none = frame_owners(points.expand(1, 2, 3, 2), boxes[:0].expand(
+        1, 2, 0, 4), visible[None, :, :0])
+    assert none.tolist() == [[[-1] * 3] * 2]
 
 
 def test_alpha_counts_the_queries_or_the_supports():
@@ -72,20 +121,22 @@ def test_alpha_counts_the_queries_or_the_supports():
     assert points.item() == pytest.approx(support.item() * 2 / 6, rel=1e-5)
 
 
-def test_padding_and_empty_images_change_nothing():
+@both
+def test_padding_and_empty_images_change_nothing(criterion):
     boxes, sigmas = torch.rand(2, 6, 4), torch.rand(2, 6, 4) + .2
     probs, gt = torch.rand(2, 6, 3), torch.rand(2, 3, 4)
     gt_index = [[0, -1, -1, 0, -1, 1], [-1] * 6]
-    both = frame_cnp_loss(LOSS, boxes, sigmas, probs,
-                          assignment(gt_index, 3), gt,
-                          torch.zeros(2, 3, dtype=torch.long))
-    one = frame_cnp_loss(LOSS, boxes[:1], sigmas[:1], probs[:1],
+    padded = frame_cnp_loss(criterion, boxes, sigmas, probs,
+                            assignment(gt_index, 3), gt,
+                            torch.zeros(2, 3, dtype=torch.long))
+    one = frame_cnp_loss(criterion, boxes[:1], sigmas[:1], probs[:1],
                          assignment(gt_index[:1], 2), gt[:1, :2],
                          torch.zeros(1, 2, dtype=torch.long))
-    assert torch.allclose(both, one)
+    assert torch.allclose(padded, one)
 
 
-def test_frames_of_a_clip_are_averaged_before_objects():
+@both
+def test_frames_of_a_clip_are_averaged_before_objects(criterion):
     """Object 0 is seen in three frames, object 1 in one."""
     torch.manual_seed(0)
     boxes, sigmas = torch.rand(1, 3, 5, 4), torch.rand(1, 3, 5, 4) + .2
@@ -94,14 +145,14 @@ def test_frames_of_a_clip_are_averaged_before_objects():
     visible = torch.tensor([[[True, False], [True, True], [True, False]]])
     assigned = assignment([[0, 1, -1, 0, -1]], 2)
     phi = torch.rand(1, 3, 5) * assigned.pos[:, None]
-    clip = clip_cnp_loss(LOSS, boxes, sigmas, probs,
+    clip = clip_cnp_loss(criterion, boxes, sigmas, probs,
                          replace(assigned, centreness=phi), gt, labels,
                          visible)
 
     def single(frame, obj):
         only = torch.where(assigned.gt_index == obj, obj, -1)
         return frame_cnp_loss(
-            LOSS, boxes[:, frame], sigmas[:, frame], probs,
+            criterion, boxes[:, frame], sigmas[:, frame], probs,
             replace(assigned, gt_index=only, centreness=phi[:, frame]),
             gt[:, frame], labels)
 
@@ -109,7 +160,8 @@ def test_frames_of_a_clip_are_averaged_before_objects():
     assert torch.allclose(clip, (first + single(1, 1)) / 2)
 
 
-def test_layers_have_means_of_their_own():
+@both
+def test_layers_have_means_of_their_own(criterion):
     """All at once as one by one, with more objects in one than in others."""
     torch.manual_seed(0)
     boxes, sigmas = torch.rand(6, 5, 4), torch.rand(6, 5, 4) + .2
@@ -119,11 +171,12 @@ def test_layers_have_means_of_their_own():
                            [-1] * 5, [-1] * 5, [-1] * 5], 2)
     rows = [slice(i, i + 2) for i in (0, 2, 4)]
     apart = torch.cat([
-        frame_cnp_loss(LOSS, boxes[r], sigmas[r], probs[r],
+        frame_cnp_loss(criterion, boxes[r], sigmas[r], probs[r],
                        assigned.map(lambda x, r=r: x[r]), gt[r],
                        labels[r]) for r in rows
     ])
-    found = frame_cnp_loss(LOSS, boxes, sigmas, probs, assigned, gt, labels, 3)
+    found = frame_cnp_loss(criterion, boxes, sigmas, probs, assigned, gt,
+                           labels, layers=3)
     assert found.shape == (3, ) and torch.allclose(found, apart)
     assert found[2] == 0 and found[:2].all()
 
@@ -183,6 +236,45 @@ def test_gradients_flow_to_mu_and_sigma_of_every_layer(half):
     assert query.grad.isfinite().all()
 
 
+YES, NO = True, False
+
+
+@pytest.mark.parametrize('clips, samples, expected', [
+    (False, 'positives', [YES, NO, NO, NO]),
+    (False, 'inside', [YES, YES, YES, NO]),
+    # query 0 has its likelihood wherever the object is seen; by frames
+    (True, 'positives', [[YES, YES, NO], [NO] * 3, [NO] * 3, [NO] * 3]),
+    (True, 'inside',
+     [[YES, YES, NO], [YES, NO, NO], [YES, YES, NO], [NO] * 3]),
+])
+def test_sigmas_learn_where_a_detection_may_come_from(
+        clips, samples, expected):
+    """Queries 0, 1 and 2 stand in the box and 0 is chosen. In the second
+    frame of a clip 0 and 1 have left it; in the third one there is no
+    object."""
+    rules = FrameRules(**query_key(dict(type='MemCNP', training=dict(
+        assigner=dict(topk=1), loss=dict(sigma_samples=samples)))).training)
+    points = torch.tensor([[.5, .5], [.3, .5], [.5, .2], [.95, .5]])
+    gt = torch.tensor([[[.1, .1, .9, .9]]])
+    if clips:
+        moved = points + torch.tensor([[.5, 0], [.7, 0], [0, 0], [0, 0]])
+        points = torch.stack((points, moved, points), 1)
+        truth = clips_of(gt[:, :, None].expand(1, 1, 3, 4),
+                         torch.tensor([[[YES, YES, NO]]]))
+        given = dict(matched=torch.zeros(2, 1, 1, dtype=torch.long))
+    else:
+        truth, given = frames_of(gt, torch.tensor([[YES]])), {}
+    sigmas = torch.full((2, 1, *points.shape[:-1], 4), .5, requires_grad=True)
+    queries = Queries(
+        torch.zeros(2, 1, 4, 3), torch.full_like(sigmas, .3).detach(),
+        points.expand(2, 1, *points.shape), sigmas)
+    picked = rules.assigner.match(queries, truth, **given)
+    losses = rules.box_losses(queries, picked, truth)
+    sum(losses.values()).backward()
+    for layer in (sigmas.grad != 0).all(-1)[:, 0]:
+        assert layer.tolist() == expected
+
+
 @pytest.mark.parametrize('num', [1, 2])
 def test_no_ground_truth_keeps_the_graph(num):
     query = torch.randn(2, 12, 8, requires_grad=True)
@@ -201,7 +293,7 @@ def test_defaults_of_the_key():
     key = query_key(dict(type='MemCNP', training=dict(loss=dict(rule='nll'))))
     assert key.training == dict(
         assigner=dict(type='QueryUSSAssigner'),
-        loss=dict(type='MemCNPLoss', alpha='points', rule='nll'),
+        loss=dict(type='MemCNPLoss', rule='nll'),
         contrast=dict(type='ContrastiveTrackingLoss'))
     memcnp = key.build(feat_dims=8)
     assert isinstance(memcnp, MemCNP) and memcnp.out_dims == 12  # raw items

@@ -261,7 +261,9 @@ class MemoryBank(nn.Module):
         rank = (unused.cumsum(0) - 1) * count // unused.sum().clamp(min=1)
         point = torch.searchsorted(valid.cumsum(0), rank + 1)
         taken = unused & (count > 0) & (get_rank() == 0)
-        return pairs[point.clamp(0, len(pairs) - 1)] * taken[:, None]
+        # Points that are not written may hold anything, NaN as well.
+        return pairs[point.clamp(0, len(pairs) - 1)].where(
+            taken[:, None], pairs.new_zeros(()))
 
     def _revive(self, counts: Tensor, seeds: Tensor) -> None:
         """Put seeds in the place of unused items, with a fair share."""

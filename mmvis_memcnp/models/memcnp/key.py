@@ -61,7 +61,8 @@ def split_key(memcnp: Settings, **defaults: dict) -> MemCNPKey:
         MemCNPKey: Rules of the names in ``defaults``.
 
     Raises:
-        ValueError: If a rule is not known or cannot be left out.
+        ValueError: If a rule is not known or cannot be left out, or the loss
+            measures in another ``box_unit`` than the module.
     """
     module = dict(memcnp)
     given = dict(module.pop('training', None) or {})
@@ -83,6 +84,10 @@ def split_key(memcnp: Settings, **defaults: dict) -> MemCNPKey:
         training[name] = rule
     # The loss measures in the unit that the results are read in.
     loss = training.get('loss')
+    if loss and 'box_unit' in loss:
+        raise ValueError('memcnp.training.loss has box_unit: set '
+                         f'memcnp.box_unit={loss["box_unit"]!r} in its place, '
+                         'which is that of the results as well.')
     if loss and 'box_unit' in module:
         training['loss'] = {**loss, 'box_unit': module['box_unit']}
     return MemCNPKey(module, training, tracker)

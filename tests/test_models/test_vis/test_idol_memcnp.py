@@ -4,6 +4,7 @@ import torch
 from mmengine.config import Config
 
 from mmvis_memcnp.models.memcnp import ContrastiveTrackingLoss
+from mmvis_memcnp.models.memcnp.distribution import half_sides
 from mmvis_memcnp.models.segmenters.deformable import MemCNPBoxBranch
 from tests.fakes.gradients import TRUNK, heads_of, parts_reached
 from tests.fakes.tiny_idol import CONFIGS, tiny_model
@@ -174,10 +175,15 @@ def test_every_loss_reaches_its_heads_and_the_trunk(trained):
 def test_results_carry_sigma_and_one_frame_is_a_video():
     model = memcnp_model().eval()
     inputs, samples = batch(model, video(1), training=False)
-    (out, ) = model.session().step(
-        inputs[0], [f.metainfo for f in samples[0].video_data_samples])
+    frames = [f.metainfo for f in samples[0].video_data_samples]
+    (out, ) = model.session().step(inputs[0], frames)
     assert len(out) and out.box_sigmas.shape == (len(out), 4)
-    assert (out.box_sigmas >= 0.1).all()
+    # Of half the sides of the boxes, as fractions of the frame of 64 pixels.
+    model.memcnp.box_unit = 'image'
+    (raw, ) = model.session().step(inputs[0], frames)
+    assert (raw.box_sigmas >= 0.1).all()
+    assert torch.allclose(out.box_sigmas,
+                          raw.box_sigmas * half_sides(out.bboxes / 64))
     (result, ) = predict(model, video(1))
     assert result.num_frames == 1 and len(result.tracks) > 0
     (again, ) = predict(model, video(1))
@@ -219,7 +225,7 @@ def test_all_is_overridable_below_the_key():
         tracker=dict(association=dict(similarity='dot')))
     rules = model.memcnp_training
     assert (rules.assigner.topk, rules.loss.rule) == (2, 'nll')
-    assert rules.loss.alpha == 'points'  # the host's default
+    assert rules.loss.alpha == 'support'  # the default
     assert rules.contrast.temperature == .2
     association = model.tracker.association
     assert (association.similarity, association.temperature) == ('dot', .2)

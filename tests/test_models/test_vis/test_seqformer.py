@@ -1,8 +1,11 @@
 """SeqFormer: losses on clips, and what leaves a video."""
+from types import SimpleNamespace
+
 import pytest
 import torch
 from mmdet.structures import TrackDataSample
 
+from mmvis_memcnp.models.memcnp.distribution import half_sides
 from mmvis_memcnp.models.truth.clip_truth import collect_clips
 from tests.fakes.gradients import TRUNK, heads_of, parts_reached
 from tests.fakes.tiny_seqformer import (
@@ -210,7 +213,7 @@ def test_a_box_branch_is_called_once_a_layer_and_its_sigma_is_kept():
     def with_sigma(layer, branch):
         plain = branch.forward
 
-        def forward(query):
+        def forward(query, context):
             calls.append((layer, tuple(query.shape)))
             delta = plain(query).delta
             return type(plain(query))(delta, torch.full_like(delta, .3))
@@ -219,9 +222,16 @@ def test_a_box_branch_is_called_once_a_layer_and_its_sigma_is_kept():
 
     for layer, branch in enumerate(model.segmenter.box_branches):
         with_sigma(layer, branch)
+    # A memory that says nothing but what sigmas are measured in.
+    model.memcnp = SimpleNamespace(
+        read=lambda query: None,
+        frame_sigmas=lambda sigmas, boxes: sigmas * half_sides(boxes))
     inputs, _ = batch(model, video(2), training=False)
     session = model.session()
     results = session.step(inputs[0], metas(2, (64, 64))) + session.flush()
     assert calls == [(0, (1, 2, 12, 32)), (1, (1, 2, 12, 32))]
-    assert torch.allclose(results[0].box_sigmas, torch.full((4, 4), .3))
-    assert session.finish().tracks[0].sigmas == pytest.approx([.3, .3])
+    for result in results:
+        assert torch.allclose(result.box_sigmas,
+                              .3 * half_sides(result.bboxes / 64))
+    assert session.finish().tracks[0].sigmas == pytest.approx(
+        [r.box_sigmas[0].mean().item() for r in results])

@@ -1,10 +1,13 @@
 """MemCNP in SeqFormer: what it adds to the losses, and when it writes."""
+import copy
+
 import pytest
 import torch
 from torch.nn.parallel import DistributedDataParallel
 
 from mmvis_memcnp.models.memcnp import MemoryBank
-from mmvis_memcnp.models.memcnp.hosts.queries import ClipRules
+from mmvis_memcnp.models.memcnp.distribution import half_sides
+from mmvis_memcnp.models.memcnp.hosts.queries import ClipRules, frame_truth
 from mmvis_memcnp.models.truth import Matches, collect_clips
 from mmvis_memcnp.results import FileSink
 from tests.fakes.gradients import TRUNK, heads_of, parts_reached
@@ -31,12 +34,28 @@ EMPTY = {
 }
 
 
-def model_with(training=None, **model):
-    return tiny_model(memcnp=dict(MEMCNP, training=training or {}), **model)
+def model_with(training=None, learnable=False, **model):
+    return tiny_model(
+        memcnp=dict(MEMCNP, training=training or {}, learnable=learnable),
+        **model)
 
 
 def items(model):
     return model.memcnp.bank.items
+
+
+def memory(model):
+    """The items and how much they are used."""
+    return copy.deepcopy(model.memcnp.bank.state_dict())
+
+
+def recall(model, state):
+    model.memcnp.bank.load_state_dict(state)
+
+
+def same(state, other):
+    assert {'items', 'usage'} <= state.keys() == other.keys()
+    return all(torch.equal(v, other[k]) for k, v in state.items())
 
 
 def gradients(model):
@@ -126,15 +145,14 @@ def test_contrast_is_removable():
 def test_the_matching_alone_trains_classes_and_masks():
     """Supports change the boxes' losses and no other of the host."""
     model = model_with()
-    start = items(model).detach().clone()
+    start = memory(model)
     both = losses(model, clip(), clip(seed=1))
-    with torch.no_grad():
-        items(model).copy_(start)  # as before the write
+    recall(model, start)  # as before the write
     model.memcnp_training.assigner.topk = 0  # no support
     host = losses(model, clip(), clip(seed=1))
     for name in HOST:
-        same = torch.equal(both[name], host[name])
-        assert same == (not name.endswith(('bbox', 'giou'))), name
+        equal = torch.equal(both[name], host[name])
+        assert equal == (not name.endswith(('bbox', 'giou'))), name
 
 
 def test_supports_join_the_matched_queries():
@@ -182,8 +200,10 @@ def test_box_losses_are_means_over_the_pairs():
             assert torch.allclose(plain[name], last[name]), name
 
 
-def test_gradients_reach_sigmas_readouts_and_the_memory():
-    model = model_with()
+@pytest.mark.parametrize('learnable', [False, True])
+def test_gradients_reach_sigmas_readouts_and_the_memory(learnable):
+    """The memory where it is a parameter."""
+    model = model_with(learnable=learnable)
     found = losses(model, clip())
     names = ('d0.loss_cnp', 'loss_cnp')
     for layer, name in enumerate(names):
@@ -194,7 +214,10 @@ def test_gradients_reach_sigmas_readouts_and_the_memory():
         assert (branch.last.bias.grad[4:] != 0).all()
         for parameter in branch.readout.parameters():
             assert parameter.grad.abs().sum() > 0
-        assert items(model).grad.abs().sum() > 0
+        if learnable:
+            assert items(model).grad.abs().sum() > 0
+        else:
+            assert not items(model).requires_grad
     model.zero_grad(set_to_none=True)
     total(found).backward()
     assert {n for n, p in model.named_parameters()
@@ -257,13 +280,14 @@ def test_sizes_of_a_batch_may_differ():
     assert all(g.isfinite().all() for g in gradients(model).values())
 
 
-def test_every_loss_reaches_its_heads_and_the_trunk():
+@pytest.mark.parametrize('learnable', [False, True])
+def test_every_loss_reaches_its_heads_and_the_trunk(learnable):
     """What reads the memory as a parameter trains it."""
-    model = model_with()
+    model = model_with(learnable=learnable)
     found = losses(model, clip())
     for name in HOST | OWN - {'loss_track'}:
         heads = heads_of(name.replace('loss_cnp', 'loss_bbox'))
-        if not name.endswith(('cls', 'mask', 'dice')):
+        if learnable and not name.endswith(('cls', 'mask', 'dice')):
             heads.add('memcnp')
         assert parts_reached(model, found[name]) == TRUNK | heads, name
     # the matched queries of frames alone: no reference point is compared
@@ -277,36 +301,35 @@ def test_an_iteration_reads_what_the_one_before_wrote():
     is seen by the next one alone, and a clip without objects writes nothing.
     """
     model = model_with()
-    start = items(model).detach().clone()
+    start = memory(model)
     first = losses(model, clip(), clip([[]] * 3, seed=1))
-    moved = items(model).detach().clone()
-    assert not torch.equal(moved, start)
+    moved = memory(model)
+    assert not same(moved, start)
     second = losses(model, clip(), clip([[]] * 3, seed=1))
     assert second['loss_bbox'] != first['loss_bbox']
-    with torch.no_grad():
-        items(model).copy_(start)
+    recall(model, start)
     again = losses(model, clip(), clip([[]] * 3, seed=1))
     assert all(torch.equal(first[n], again[n]) for n in first)
-    with torch.no_grad():
-        items(model).copy_(start)
+    recall(model, start)
     losses(model, clip())  # as if the empty clip had not been there
-    assert torch.allclose(items(model), moved, atol=1e-6)
+    for name, value in memory(model).items():
+        assert torch.allclose(value, moved[name], atol=1e-6), name
 
 
 def test_the_memory_moves_in_training_only():
     model = model_with()
-    start = items(model).detach().clone()
+    start = memory(model)
     losses(model, clip([[]] * 3))
-    assert torch.equal(items(model), start)
+    assert same(memory(model), start)
     losses(model, clip())
-    moved = items(model).detach().clone()
-    assert not torch.equal(moved, start)
+    moved = memory(model)
+    assert not same(moved, start)
     model.eval()
     inputs, samples = batch(model, video(2), training=False)
     model(inputs, samples, mode='predict')
     with torch.no_grad():
         model(*batch(model, clip()), mode='loss')
-    assert torch.equal(items(model), moved)
+    assert same(memory(model), moved)
 
 
 def test_absent_objects_are_not_written():
@@ -315,11 +338,10 @@ def test_absent_objects_are_not_written():
     model = model_with()
     decoded, _, truth, _ = decoded_clips(
         model, clip([o[:1] if o[0][0] == 3 else [] for o in OBJECTS]))
-    start = items(model).detach().clone()
+    start = memory(model)
     remember(model, decoded, truth)
-    whole = items(model).detach().clone()
-    with torch.no_grad():
-        items(model).copy_(start)
+    whole = memory(model)
+    recall(model, start)
     seen = [0, 2]
     remember(
         model,
@@ -329,8 +351,9 @@ def test_absent_objects_are_not_written():
         truth._replace(
             cxcywh=truth.cxcywh[:, :, seen], xyxy=truth.xyxy[:, :, seen],
             present=truth.present[:, :, seen]))
-    assert torch.allclose(items(model), whole, atol=1e-6)
-    assert not torch.equal(whole, start)
+    for name, value in memory(model).items():
+        assert torch.allclose(value, whole[name], atol=1e-6), name
+    assert not same(whole, start)
 
 
 def _train(rank):
@@ -348,10 +371,11 @@ def _train(rank):
 
 def test_two_ranks_hold_one_memory(tmp_path):
     first, second = on_two_ranks(_train, tmp_path)
-    key = 'memcnp.bank.items'
-    assert not torch.equal(first[key], model_with().state_dict()[key])
+    memory = {f'memcnp.bank.{name}' for name in ('items', 'usage')}
+    for key in memory:
+        assert not torch.equal(first[key], model_with().state_dict()[key])
     trained = {n for n, _ in model_with().named_parameters()}
-    assert all(torch.equal(first[n], second[n]) for n in trained)
+    assert all(torch.equal(first[n], second[n]) for n in trained | memory)
 
 
 # -- results ----------------------------------------------------------------
@@ -359,18 +383,36 @@ def test_two_ranks_hold_one_memory(tmp_path):
     None, dict(type='ClipMatching', length=2)])
 @pytest.mark.parametrize('half', [False, True])
 def test_sigmas_leave_with_the_results(window, half):
+    """As fractions of the frame: those of the box times half its sides."""
     model = model_with(window=window).eval()
     inputs, _ = batch(model, video(3, size=(50, 75)), training=False)
-    session = model.session()
-    with torch.autocast('cpu', dtype=torch.bfloat16, enabled=half):
-        results = session.step(inputs[0], metas(3, (50, 75)))
-        results += session.flush()
-    assert [r.frame_id for r in results] == [0, 1, 2]
-    for result in results:
+
+    def run(unit):
+        model.memcnp.box_unit = unit
+        session = model.session()
+        with torch.autocast('cpu', dtype=torch.bfloat16, enabled=half):
+            results = session.step(inputs[0], metas(3, (50, 75)))
+            results += session.flush()
+        assert [r.frame_id for r in results] == [0, 1, 2]
+        return results, session.finish().tracks
+
+    found, tracks = run('object')
+    plain, _ = run('image')  # as they are predicted
+    size = torch.tensor([75, 50] * 2)
+    for result, raw in zip(found, plain, strict=True):
+        assert (raw.box_sigmas > .1).all()
+        assert torch.equal(result.bboxes, raw.bboxes)
         assert result.box_sigmas.shape == result.bboxes.shape
-        assert (result.box_sigmas > .1).all()
-    assert not torch.equal(results[0].box_sigmas, results[1].box_sigmas)
-    assert all(s > .1 for t in session.finish().tracks for s in t.sigmas)
+        # Windows meet in frame 1: a mean of products, of similar boxes.
+        assert torch.allclose(
+            result.box_sigmas,
+            raw.box_sigmas * half_sides(result.bboxes / size),
+            rtol=.02 if window and result.frame_id == 1 else 1e-4)
+    assert not torch.equal(found[0].box_sigmas, found[1].box_sigmas)
+    for t, result in enumerate(found):
+        means = result.box_sigmas.mean(1)
+        assert tracks and all((means - x.sigmas[t]).abs().min() < 1e-6
+                              for x in tracks)
 
 
 def test_one_frame_video():

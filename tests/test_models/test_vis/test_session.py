@@ -165,11 +165,14 @@ def test_frame_result_keeps_the_contract(model):
     assert ('box_sigmas' in result) == with_memory
 
 
+@pytest.mark.parametrize('unit', ['object', 'image'])
 @pytest.mark.parametrize('bias', [0., 5.])
-def test_sigmas_are_fractions_of_the_frame_without_a_bound(bias):
+def test_sigmas_are_fractions_of_the_frame_without_a_bound(bias, unit):
     """75 x 50 pixels are padded to 96 x 64: the head's sigmas are fractions
-    of that, results are of the frame, however large they are."""
+    of that, or of half a box, results are of the frame, however large they
+    are."""
     model = tiny_model().eval()
+    model.bbox_head.memcnp.box_unit = unit
     model.bbox_head.fcos_reg.bias.data[4:] += bias
     inputs, (sample, ) = batch(
         model, video(1, size=(50, 75)), training=False)
@@ -179,10 +182,15 @@ def test_sigmas_are_fractions_of_the_frame_without_a_bound(bias):
     result, = model.session().step(inputs[0], [meta])
     kept = torch.cdist(result.bboxes, found.bboxes).argmin(1)
     assert torch.equal(result.box_sigmas, found.box_sigmas[kept])
-    padded = result.box_sigmas * torch.tensor([75 / 96, 50 / 64] * 2)
-    gaps = (padded[:, None] - raw).abs().amax(-1)  # (n, points)
+    own = result.box_sigmas * torch.tensor([75., 50.] * 2)  # pixels
+    if unit == 'object':
+        sides = result.bboxes[:, 2:] - result.bboxes[:, :2]
+        own = own / (sides / 2).repeat(1, 2)
+    else:
+        own = own / torch.tensor([96., 64.] * 2)
+    gaps = (own[:, None] - raw).abs().amax(-1)  # (n, points)
     assert gaps.amin(1).max() < 1e-5
-    assert padded.min() > 0.1 and (padded.min() > 1) == (bias > 0)
+    assert own.min() > 0.1 and (own.min() > 1) == (bias > 0)
 
 
 def test_boxes_clipped_to_the_image_or_the_input():

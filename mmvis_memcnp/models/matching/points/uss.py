@@ -38,9 +38,9 @@ class USSAssigner(PointAssigner):
     """Uncertainty sample selection: confident positives, trusted negatives.
 
     Scores every point by ``tau = -lambda_tau * sigma + (1 - lambda_tau) * c``
-    with sigma the mean of its four standard deviations and c its centreness. Positives are the ``topk`` best candidates
-    of each ground truth on each level; negatives are the other points with
-    tau < 0; the rest is ignored.
+    with sigma the mean of its four standard deviations and c its centreness.
+    Positives are the ``topk`` best candidates of each ground truth on each
+    level; negatives are the other points with tau < 0; the rest is ignored.
 
     Args:
         topk (int): Positives a ground truth and level. Defaults to 5.
