@@ -239,9 +239,14 @@ def losses(fixture: Fixture, part: str) -> dict:
     embeds = found.embeds[-1].unflatten(0, (-1, train['clip_frames']))
     rows = given_rows(fixture, truth.valid.unflatten(0, embeds.shape[:2]),
                       matches.best[-1])
+    # Clips with fewer objects are padded.
+    objects = torch.stack([
+        torch.arange(rows.shape[2]) < ids.shape[1]
+        for _, ids in sorted(fixture.targets()['ids'].items())])
     totals = {}
     for case, options in train['cases'].items():
-        contrast = case_losses(model.loss_embed, embeds, rows, options)
+        contrast = case_losses(model.loss_embed, embeds, rows, objects,
+                               options)
         for ours, theirs in LOSSES.items():
             named[f'loss_{case}_loss_{theirs}'] = contrast.pop(ours)
         named.update({f'{case}_{k}': v for k, v in contrast.items()})
@@ -279,8 +284,16 @@ def given_rows(fixture: Fixture, present: Tensor, own: Tensor) -> Tensor:
 
 
 def case_losses(contrast: MemoryContrast, embeds: Tensor, rows: Tensor,
-                options: dict) -> dict:
-    """Losses and items of a case, whose random choices are pinned."""
+                objects: Tensor, options: dict) -> dict:
+    """Losses and items of a case, whose random choices are pinned.
+
+    Args:
+        contrast: of the model.
+        embeds: (B, T, Q, C).
+        rows: (B, T, G), the query of each object.
+        objects: (B, G) bool, which are no padding.
+        options: of the case.
+    """
     # A coin above 0.5 takes the average.
     contrast.latest_prob = float(options['coin'] <= 0.5)
     written = rows
@@ -291,7 +304,7 @@ def case_losses(contrast: MemoryContrast, embeds: Tensor, rows: Tensor,
             raise ManifestError(
                 f'noise_source {options["noise_source"]!r} is not supported')
         # As released, what was written by mistake is an anchor, too.
-        written = rows.where(rows >= 0, int(number[1]))
+        written = rows.where((rows >= 0) | ~objects[:, None], int(number[1]))
     items = contrast.build(embeds, rows, written, written)
     out = contrast.contrast(*items)
     # Clip by clip, then frame by frame, as the released code goes.
