@@ -12,6 +12,7 @@ from tests.fakes.tiny_mask2former import CONFIGS, tiny_config
 def tiny_ctvis_config(**model):
     """Model config of 3 classes and 7 queries; settings are merged."""
     own = Config.fromfile(CONFIGS / 'ctvis.py').ctvis
+    own.mask_nms_iou = .95  # masks of random weights are much alike
     cfg = Config(dict(tiny_config(embed_dims=8), **own))
     cfg.merge_from_dict(model)
     return cfg.to_dict()
@@ -32,6 +33,6 @@ def tiny_model(seed=0, **model):
 def tiny_deformable(**options):
     """The same training on IDOL's segmenter."""
     own = Config.fromfile(CONFIGS / 'ctvis.py')
-    return tiny_idol.tiny_model(
+    return tiny_idol.tiny_model(**dict(
         loss_embed=dict(own.ctvis_contrast, _delete_=True),
-        tracker=own.ctvis_tracker, **options)
+        tracker=own.ctvis_tracker) | options)
