@@ -6,3 +6,4 @@ _base_ = [
 ]
 
 model = _base_.ctvis_official
+train_dataloader = dict(dataset=dict(clip_sampler=dict(num_frames=10)))

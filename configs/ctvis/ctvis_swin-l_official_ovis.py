@@ -6,3 +6,5 @@ _base_ = [
 ]
 
 model = _base_.ctvis_official
+train_dataloader = dict(
+    dataset=dict(clip_sampler=dict(num_frames=6, frame_range=10)))

@@ -102,7 +102,11 @@ def leaves(node: Any, path: str = '') -> Iterator[tuple[str, Any]]:
 
 def changes(before: Any, after: Any,
             path: str = '') -> Iterator[tuple[str, Any]]:
-    """Dotted key and new value of what differs; another type is one change."""
+    """Dotted key and new value of what differs; another type is one change,
+    and so is another list, but for the data sets of a joint training."""
+    if path.endswith('.datasets') and len(before) == len(after):
+        before, after = ({str(i): one for i, one in enumerate(many)}
+                         for many in (before, after))
     both = isinstance(before, dict) and isinstance(after, dict)
     if not both or before.get('type') != after.get('type'):
         if plain(before) != plain(after):

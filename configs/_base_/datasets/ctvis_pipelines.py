@@ -1,4 +1,4 @@
-_base_ = './query_pipelines.py'
+_base_ = './seqformer_pipelines.py'
 
 # The frames of a clip share everything: half of the clips are cropped, then
 # all get a scale and a flip.
@@ -22,13 +22,15 @@ ctvis_train_pipeline = [
         ]),
     dict(type='PackTrackInputs'),
 ]
-# Clips of 8 frames, the others at most 20 away from the first drawn.
+# Clips of 8 frames, the others at most 20 away from the one drawn first.
 ctvis_clips = dict(
     clip_sampler=dict(
-        _delete_=True,
         type='ClipSampler',
         num_frames=8,
         frame_range=20,
         empty_frames=True,
         replace=True),
     pipeline=ctvis_train_pipeline)
+# Pseudo clips of COCO images beside the videos: every copy of an image has
+# its own scale, crop and flip.
+ctvis_coco = dict(_base_.seqformer_coco, num_frames=8)
