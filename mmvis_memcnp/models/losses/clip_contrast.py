@@ -110,12 +110,12 @@ class MemoryContrast(ClipContrast):
                  latest_prob: float = 0.,
                  look_ahead: bool = False) -> None:
         super().__init__(loss)
-        if major not in ('memory', 'frame', None):
-            raise ValueError("major must be 'memory', 'frame' or None, got "
-                             f'{major!r}.')
-        if supplementary not in ('local', 'global', None):
-            raise ValueError("supplementary must be 'local', 'global' or "
-                             f'None, got {supplementary!r}.')
+        for name, value, known in (
+                ('major', major, ('memory', 'frame', None)),
+                ('supplementary', supplementary, ('local', 'global', None))):
+            if value not in known:
+                raise ValueError(
+                    f'{name} must be one of {known}, got {value!r}.')
         if major is None and supplementary is None:
             raise ValueError('major and supplementary are both None: without '
                              'negatives there is nothing to learn.')
@@ -170,10 +170,12 @@ class MemoryContrast(ClipContrast):
                 coin = torch.rand(known.shape, device=near.device)
                 near = torch.where((coin < self.latest_prob)[..., None],
                                    self.latest.read(latest), near)
-            if self.look_ahead:
+            if self.look_ahead and t + 1 < rows.shape[1]:
                 later = written[:, t + 1:] >= 0
-                ahead = first_of(values[:, t + 1:], later)
-                near = torch.where(known[..., None], near, ahead)
+                ahead = values[:, t + 1:].transpose(1, 2)
+                first = later.long().argmax(1, keepdim=True).transpose(1, 2)
+                near = torch.where(known[..., None], near,
+                                   of_objects(ahead, first)[:, :, 0])
                 known = known | later.any(1)
             found.append(self._frame(
                 anchor[:, t], near, known, embeds[:, :t], own[:, :t],
@@ -182,16 +184,9 @@ class MemoryContrast(ClipContrast):
 
     def _frame(self, anchor: Tensor, near: Tensor, known: Tensor,
                embeds: Tensor, own: Tensor, valid: Tensor) -> Items:
-        """Items of a frame.
-
-        Args:
-            anchor: (B, G, C).
-            near: (B, G, C), positives.
-            known: (B, G) bool, objects that have one.
-            embeds: (B, t, Q, C), queries of the frames before.
-            own: (B, t, G, Q) bool, whether a query is that of an object.
-            valid: (B, G) bool, objects that make an item.
-        """
+        """Items of a frame: anchors and positives (B, G, C), who has one;
+        queries of the frames before (B, t, Q, C) and whose they are (B, t, G,
+        Q); who makes an item."""
         same = torch.eye(known.shape[1], dtype=torch.bool,
                          device=known.device).expand(len(known), -1, -1)
         others, negatives = [near], [
@@ -270,19 +265,3 @@ def of_objects(embeds: Tensor, rows: Tensor) -> Tensor:
     """
     index = rows.clamp(min=0)[..., None]
     return embeds.gather(-2, index.expand(*rows.shape, embeds.shape[-1]))
-
-
-def first_of(values: Tensor, there: Tensor) -> Tensor:
-    """The first value of each object.
-
-    Args:
-        values: (B, T, G, C).
-        there: (B, T, G) bool.
-
-    Returns:
-        (B, G, C); any where there is none.
-    """
-    if not there.shape[1]:
-        return values.new_zeros(len(values), *values.shape[2:])
-    at = there.long().argmax(1)[:, None, :, None]
-    return values.gather(1, at.expand(-1, -1, -1, values.shape[-1]))[:, 0]
