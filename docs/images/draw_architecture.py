@@ -163,16 +163,17 @@ def classes() -> str:
         'several frames: decode',), BLUE)
     for x, end in ((150, 430), (385, 475), (590, 525), (820, 570)):
         page.arrow((x, 182), (x, 152), (end, 152), (end, 122), tip='open')
-    page.box(40, 284, 100, 40, 'SipMaskVIS', (), BLUE)
-    page.box(160, 284, 100, 40, 'IDOL', (), BLUE)
+    page.box(40, 284, 88, 40, 'SipMaskVIS', (), BLUE)
+    page.box(138, 284, 56, 40, 'IDOL', (), BLUE)
+    page.box(204, 284, 66, 40, 'CTVIS', (), BLUE)
     page.box(770, 284, 100, 40, 'SeqFormer', (), BLUE)
-    page.arrow((90, 284), (90, 244), tip='open')
-    page.arrow((210, 284), (210, 244), tip='open')
+    for x in (84, 166, 237):
+        page.arrow((x, 284), (x, 244), tip='open')
     page.arrow((820, 284), (820, 244), tip='open')
 
     page.box(300, 284, 200, 62, 'DetectionTracker', (
         'CueTracker, GreedyTracker',), SAND)
-    page.arrow((240, 244), (240, 264), (320, 264), (320, 284))
+    page.arrow((254, 244), (254, 264), (320, 264), (320, 284))
     page.text(326, 278, 'tracker', 11, colour=GREY, anchor='start')
     page.box(530, 284, 200, 62, 'RowTracker', (
         'N queries stay N queries',), SAND)
@@ -194,8 +195,8 @@ def classes() -> str:
 
     page.box(40, 392, 220, 78, 'Segmenter parts', (
         'SipMask head, deformable/,', 'Mask2FormerSegmenter'))
-    page.arrow((90, 324), (90, 392))
-    page.arrow((210, 324), (210, 392))
+    for x in (84, 166, 237):
+        page.arrow((x, 324), (x, 392))
     page.box(40, 502, 220, 46, 'MemCNP: MemoryBank', (), ROSE, dashed=True)
     page.arrow((150, 470), (150, 502), dashed=True)
     page.text(157, 491, 'memcnp', 11, colour=GREY, anchor='start')

@@ -33,6 +33,8 @@ class CocoPseudoVideo(VISDataset):
         num_frames: Frames of the pseudo video. Defaults to 2.
         class_map: 'ytvis2019', 'ytvis2021' or 'ovis' train the classes of
             that data set (:mod:`.coco_classes`); None all of COCO's.
+        paste: Also give the pipeline another image, drawn at random, as
+            ``paste``; for :class:`ClipPaste`. Defaults to False.
         clip_sampler: As for :class:`VISDataset`; the first frame is the key
             frame. None: all frames.
         indices: Keep these images only, as for :class:`VISDataset`.
@@ -50,6 +52,7 @@ class CocoPseudoVideo(VISDataset):
                  ann_file: str,
                  num_frames: int = 2,
                  class_map: str | None = None,
+                 paste: bool = False,
                  metainfo: Mapping | None = None,
                  test_mode: bool = False,
                  **kwargs: Any) -> None:
@@ -60,6 +63,7 @@ class CocoPseudoVideo(VISDataset):
             raise ValueError('CocoPseudoVideo has nothing to follow, so it '
                              'serves training only: take test_mode out.')
         self.class_map = class_map
+        self.paste = paste
         #: Frames of every pseudo video.
         self._length = num_frames
         classes = self.classes_of(
@@ -206,6 +210,10 @@ class CocoPseudoVideo(VISDataset):
         results['frame_id'] = frames
         results['img_id'] = [video * self._length + f for f in frames]
         results['key_frame_flags'] = is_key
+        if self.paste:
+            other = self.get_data_info(np.random.randint(len(self.videos)))
+            other['instances'] = self._with_masks(other)
+            results['paste'] = [other] * len(frames)
         return self.pipeline(results)
 
     def _with_masks(self, image: dict) -> list[dict]:

@@ -47,6 +47,11 @@ class FrameInstances:
             too.
         keep_empty (bool): Whether instances without a pixel are results of
             this frame. Rankings see them anyway. Defaults to True.
+        rated (bool): Whether :meth:`render` also sets ``quality``. Defaults
+            to False.
+        quality (Tensor, optional): Shape (n, 2), for rankings that weigh by
+            the masks: the sum of the probabilities of a mask's pixels and
+            their number, zeros for who is not shown.
     """
     ids: Tensor
     masks: MaskSource
@@ -62,6 +67,8 @@ class FrameInstances:
     uncertainties: Tensor | None = None
     shown: Tensor | None = None
     keep_empty: bool = True
+    rated: bool = False
+    quality: Tensor | None = None
 
     def __post_init__(self) -> None:
         if self.uncertainties is None and self.sigmas is not None:
@@ -94,7 +101,12 @@ class FrameInstances:
         rows = torch.arange(len(self), device=self.ids.device)
         if self.shown is not None:
             rows = rows[self.shown]
-        masks = self.masks.pixels(rows)
+        if self.rated:
+            masks, sums = self.masks.rated(rows)
+            self.quality = sums.new_zeros(len(self), 2)
+            self.quality[rows] = sums
+        else:
+            masks = self.masks.pixels(rows)
         if not self.keep_empty:
             filled = masks.flatten(1).any(1)
             rows, masks = rows[filled], masks[filled]

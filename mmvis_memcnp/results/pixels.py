@@ -5,7 +5,7 @@ a system names its own and everything behind it is shared.
 """
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypedDict
 
@@ -71,7 +71,7 @@ def _pair(shape: Sequence[int]) -> tuple[int, int]:
     return int(shape[0]), int(shape[1])
 
 
-def paste(values: Tensor, canvas: Canvas, threshold: float) -> Tensor:
+def paste(values: Tensor, canvas: Canvas) -> Tensor:
     """Enlarge by the scale of the frame, then cut to its size (SipMask)."""
     height, width = canvas.ori_hw
     x, y = canvas.scale
@@ -79,33 +79,32 @@ def paste(values: Tensor, canvas: Canvas, threshold: float) -> Tensor:
         values[None],
         scale_factor=(canvas.stride / y, canvas.stride / x),
         mode='bilinear',
-        align_corners=False)[0] > threshold
-    full = full[:, :height, :width]
+        align_corners=False)[0, :, :height, :width]
     # Rounding can leave the enlarged canvas a pixel short.
-    return F.pad(full, (0, width - full.shape[2], 0, height - full.shape[1]))
+    return F.pad(full, (0, width - full.shape[2], 0, height - full.shape[1]),
+                 value=-torch.inf)
 
 
-def nearest(values: Tensor, canvas: Canvas, threshold: float) -> Tensor:
+def nearest(values: Tensor, canvas: Canvas) -> Tensor:
     """Bilinear to the input, cut the padding off, nearest pixel to the
     original (IDOL, SeqFormer)."""
     full = F.interpolate(values[:, None], size=canvas.input_hw,
-                         mode='bilinear', align_corners=False) > threshold
+                         mode='bilinear', align_corners=False)
     image = full[:, :, :canvas.image_hw[0], :canvas.image_hw[1]]
-    return F.interpolate(image.to(torch.uint8),
-                         size=canvas.ori_hw)[:, 0].bool()
+    return F.interpolate(image, size=canvas.ori_hw)[:, 0]
 
 
-def bilinear(values: Tensor, canvas: Canvas, threshold: float) -> Tensor:
+def bilinear(values: Tensor, canvas: Canvas) -> Tensor:
     """Bilinear to the input, cut the padding off, bilinear to the original
     (Mask2Former and what stands on it)."""
     full = F.interpolate(values[:, None], size=canvas.input_hw,
                          mode='bilinear', align_corners=False)
     image = full[:, :, :canvas.image_hw[0], :canvas.image_hw[1]]
     return F.interpolate(image, size=canvas.ori_hw, mode='bilinear',
-                         align_corners=False)[:, 0] > threshold
+                         align_corners=False)[:, 0]
 
 
-def resample(values: Tensor, canvas: Canvas, threshold: float) -> Tensor:
+def resample(values: Tensor, canvas: Canvas) -> Tensor:
     """Bilinear in one step, each pixel at its true place.
 
     Padding and sides that the stride does not divide shift nothing.
@@ -118,10 +117,10 @@ def resample(values: Tensor, canvas: Canvas, threshold: float) -> Tensor:
     grid = torch.stack((axes[1].expand(canvas.ori_hw),
                         axes[0][:, None].expand(canvas.ori_hw)), -1)[None]
     return F.grid_sample(values[None], grid, padding_mode='border',
-                         align_corners=False)[0] > threshold
+                         align_corners=False)[0]
 
 
-def stretch(values: Tensor, canvas: Canvas, threshold: float) -> Tensor:
+def stretch(values: Tensor, canvas: Canvas) -> Tensor:
     """Bilinear from the whole canvas to the original, as the released
     InstanceFormer.
 
@@ -130,12 +129,12 @@ def stretch(values: Tensor, canvas: Canvas, threshold: float) -> Tensor:
     """
     full = F.interpolate(values[:, None], size=canvas.ori_hw,
                          mode='bilinear', align_corners=False)
-    return full[:, 0] > threshold
+    return full[:, 0]
 
 
-#: Ways back by name: (n, h, w) float32 values, their canvas and a threshold
-#: that values of the mask exceed to (n, H, W) bool.
-WAYS_BACK: dict[str, Callable[[Tensor, Canvas, float], Tensor]] = dict(
+#: Ways back by name: (n, h, w) float32 values and their canvas to (n, H, W)
+#: values of the original frame's pixels.
+WAYS_BACK: dict[str, Callable[[Tensor, Canvas], Tensor]] = dict(
     bilinear=bilinear, nearest=nearest, paste=paste, resample=resample,
     stretch=stretch)
 
@@ -172,16 +171,36 @@ class MaskSource:
         Returns:
             Tensor: Shape (k, H, W) bool, at the size of the original frame.
         """
-        canvas = Canvas.of(self.meta, self.stride)
-        parts = []
-        for some in rows.split(CHUNK):
-            if len(some) == 0:
-                continue
-            values = (self.values[some] if isinstance(self.values, Tensor)
-                      else self.values(some))
-            parts.append(WAYS_BACK[self.way](values.float(), canvas,
-                                             self.threshold))
+        parts = [full > self.threshold for full in self._full(rows)]
         if not parts:
-            return torch.zeros((0, *canvas.ori_hw), dtype=torch.bool,
-                               device=rows.device)
+            return torch.zeros((0, *_pair(self.meta['ori_shape'])),
+                               dtype=torch.bool, device=rows.device)
         return torch.cat(parts)
+
+    def rated(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Masks, and how sure their pixels are; of logits.
+
+        Args:
+            rows (Tensor): Shape (k,) int64.
+
+        Returns:
+            tuple[Tensor, Tensor]: The masks (k, H, W) bool, and (k, 2): the
+            sum of the probabilities of a mask's pixels, and their number.
+        """
+        masks, sums = [self.pixels(rows[:0])], [torch.zeros(
+            (0, 2), device=rows.device)]
+        for full in self._full(rows):
+            mask = full > self.threshold
+            masks.append(mask)
+            sums.append(torch.stack((
+                (full.sigmoid() * mask).sum((1, 2)), mask.sum((1, 2))), 1))
+        return torch.cat(masks), torch.cat(sums)
+
+    def _full(self, rows: Tensor) -> Iterator[Tensor]:
+        """Values at the size of the original frame, some at a time."""
+        canvas = Canvas.of(self.meta, self.stride)
+        for some in rows.split(CHUNK):
+            if len(some):
+                values = (self.values[some] if isinstance(self.values, Tensor)
+                          else self.values(some))
+                yield WAYS_BACK[self.way](values.float(), canvas)

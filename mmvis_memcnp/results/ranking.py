@@ -286,14 +286,41 @@ class TopPairs(_ClassSums):
     Args:
         num_pairs (int): Pairs that become tracks; a higher one gives more
             tracks of low scores. Defaults to 10.
+        rescore (bool): Multiply the scores of these pairs by the mean
+            probability of the pixels of the identity's masks in the video,
+            as released CTVIS does; masks whose edges are unsure lose.
+            Defaults to False.
     """
 
-    def __init__(self, num_pairs: int = 10) -> None:
+    def __init__(self, num_pairs: int = 10, rescore: bool = False) -> None:
         super().__init__('logits')
         if num_pairs < 1:
             raise ValueError(
                 f'num_pairs must be at least 1, got {num_pairs}.')
         self.num_pairs = num_pairs
+        self.rescore = rescore
+        #: Of each identity the sum of the probabilities, and the pixels.
+        self._masks: dict[int, tuple[float, float]] = {}
+
+    def add(self, frame: FrameInstances) -> None:
+        """See :class:`Ranking`."""
+        super().add(frame)
+        if not self.rescore:
+            return
+        if frame.quality is None:
+            raise ValueError('TopPairs(rescore=True) needs masks that are '
+                             'rated: leave rescore out for this model.')
+        for one, (total, pixels) in zip(
+                frame.ids.tolist(), frame.quality.tolist(), strict=True):
+            before = self._masks.get(one, (0., 0.))
+            self._masks[one] = before[0] + total, before[1] + pixels
+
+    def drop(self, ids: Iterable[int]) -> None:
+        """See :class:`Ranking`."""
+        ids = list(ids)
+        super().drop(ids)
+        for one in ids:
+            self._masks.pop(one, None)
 
     def finish(self) -> list[Ranked]:
         """See :class:`Ranking`; the best first."""
@@ -304,6 +331,14 @@ class TopPairs(_ClassSums):
         best, index = scores.flatten().topk(
             min(self.num_pairs, scores.numel()))
         classes = scores.shape[1]
-        return [Ranked(ids[i // classes], i % classes, score)
-                for i, score in zip(index.tolist(), best.tolist(),
-                                    strict=True)]
+        ranked = [Ranked(ids[i // classes], i % classes, score)
+                  for i, score in zip(index.tolist(), best.tolist(),
+                                      strict=True)]
+        if not self.rescore:
+            return ranked
+        return sorted(map(self._rescored, ranked), key=lambda x: -x.score)
+
+    def _rescored(self, ranked: Ranked) -> Ranked:
+        """0 for an identity without a pixel."""
+        total, pixels = self._masks[ranked.id]
+        return ranked._replace(score=ranked.score * total / (pixels + 1e-6))

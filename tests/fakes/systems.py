@@ -4,6 +4,7 @@ from typing import Any
 
 from mmvis_memcnp.models.vis import VIS
 from tests.fakes import (
+    tiny_ctvis,
     tiny_idol,
     tiny_instanceformer,
     tiny_minvis,
@@ -25,6 +26,8 @@ SYSTEMS: dict[str, Callable[[], Any]] = {
     'seqformer in windows': lambda: tiny_seqformer.tiny_model(window=_WINDOW),
     'instanceformer': tiny_instanceformer.tiny_model,
     'minvis': tiny_minvis.tiny_model,
+    'ctvis': tiny_ctvis.tiny_model,
+    'ctvis on Deformable DETR': tiny_ctvis.tiny_deformable,
 }
 
 

@@ -13,7 +13,8 @@ from tests.parity.run_fixture import load_system, run
 DATA = Path(__file__).resolve().parents[1] / 'data' / 'parity'
 #: Arrays that are compared, and those whose official code has a bug.
 FIXTURES = {
-    'ctvis_tracker': (187, 0), 'idol_r50_ytvis19': (259, 0),
+    'ctvis_r50_video': (77, 4), 'ctvis_tracker': (190, 0),
+    'idol_r50_ytvis19': (259, 0),
     'instanceformer_r50_ytvis19_nomem': (83, 0), 'memcnp_r50_ytvis': (411, 0),
     'memcnp_units': (82, 1), 'memcnp_vit_ytvis': (384, 0),
     'o2vis_trackless': (12, 0), 'sipmask_r50_ytvis': (365, 0),
@@ -36,6 +37,16 @@ def test_official_instanceformer_with_memory(shared_dir, capsys):
         pytest.skip(f'needs {folder.name}')
     assert run(str(folder)) == 0
     assert '100 arrays, 0 skipped' in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_the_whole_of_official_ctvis(shared_dir, capsys):
+    """Its parts are above and in test_mask2former.py."""
+    folder = shared_dir / 'parity' / 'ctvis_r50_ytvis19'
+    if not folder.is_dir():
+        pytest.skip(f'needs {folder.name}')
+    assert run(str(folder)) == 0
+    assert '372 arrays, 4 skipped' in capsys.readouterr().out
 
 
 def test_one_altered_value_fails_that_array_alone(tmp_path, capsys):

@@ -26,6 +26,10 @@ CLASSES = {
     'instanceformer/instanceformer_r50_official_youtubevis2022':
         YOUTUBE_VIS_2021,
     'instanceformer/instanceformer_r50_official_ovis': OVIS,
+    **{f'ctvis/ctvis_{backbone}_official{suffix}': classes
+       for backbone in ('r50', 'swin-l') for suffix, classes in (
+           ('', YOUTUBE_VIS_2019), ('_youtubevis2021', YOUTUBE_VIS_2021),
+           ('_ovis', OVIS))},
     # Trained on 2019; docs/model_zoo.md has the option.
     'sipmask/sipmask_r50_official': YOUTUBE_VIS_2021,
     'sipmask/sipmask-memcnp_r50_official': YOUTUBE_VIS_2021,

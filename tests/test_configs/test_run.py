@@ -71,12 +71,15 @@ def shrink_dense(head: ConfigDict) -> None:
 
 
 def shrink_mask2former(cfg: ConfigDict) -> None:
-    """A Mask2Former of 24 queries; few points of a mask."""
+    """A Mask2Former of 24 queries; few points of a mask, no instance is too
+    weak."""
     net = cfg.segmenter
     net.pixel_decoder.update(mask_dims=16, num_groups=8)
     net.pixel_decoder.encoder.update(LAYERS)
     net.decoder.update(LAYERS, mask_dims=16, num_queries=24)
     cfg.matcher.costs.mask.num_points = cfg.loss.num_points = 64
+    if 'init_score_thr' in cfg.tracker:
+        cfg.tracker.update(init_score_thr=0., new_score_thr=0.)
 
 
 def shrink_queries(cfg: ConfigDict) -> None:

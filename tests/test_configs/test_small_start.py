@@ -19,12 +19,13 @@ from .trees import config_of
 OWN = dict(
     idol=(),
     seqformer=('frame_weight.', ),
-    instanceformer=('memory', 'class_prior.'))
+    instanceformer=('memory', 'class_prior.'),
+    ctvis=('segmenter.embed_head.', ))
 
 
 @pytest.mark.parametrize('host, variant', [
     ('idol', ''), ('idol', '-memcnp'), ('seqformer', ''),
-    ('seqformer', '-memcnp'), ('instanceformer', '')])
+    ('seqformer', '-memcnp'), ('instanceformer', ''), ('ctvis', '')])
 def test_all_of_it_is_used(host, variant):
     cfg = config_of(f'{host}/{host}{variant}_r18_movingshapes')
     init_default_scope('mmdet')
@@ -41,6 +42,6 @@ def test_all_of_it_is_used(host, variant):
     own = OWN[host] + (('box_branches.', 'memcnp') if variant else ())
     assert all(any(part in name for part in own) for name in report.missing)
     assert bool(report.missing) == bool(own)
-    before = torch.clone(next(model.segmenter.encoder.parameters()))
+    before = torch.clone(next(model.segmenter.decoder.parameters()))
     model.load_state_dict(checkpoint['state_dict'], strict=False)
-    assert not torch.equal(before, next(model.segmenter.encoder.parameters()))
+    assert not torch.equal(before, next(model.segmenter.decoder.parameters()))

@@ -99,3 +99,21 @@ def test_rows_chunks_and_half_precision(way, monkeypatch):
     assert lazy.pixels(rows[:0]).shape == (0, 41, 37)
     half = MaskSource(values.bfloat16(), source.meta, way, 4)
     assert (half.pixels(rows) != every[rows]).float().mean() < .02
+
+
+@pytest.mark.parametrize('way', sorted(WAYS_BACK))
+def test_rated_masks_are_the_masks_and_their_probabilities(way):
+    values = 3 * torch.randn(5, 8, 8)
+    values[2] = -1.  # nothing
+    source = MaskSource(values, meta((30, 26), (41, 37), (32, 32)), way, 4)
+    rows = torch.tensor([3, 2, 0])
+    masks, sums = source.rated(rows)
+    assert torch.equal(masks, source.pixels(rows))
+    assert sums[:, 1].tolist() == masks.sum((1, 2)).tolist()
+    canvas = ways.Canvas.of(source.meta, 4)
+    for i, row in enumerate(rows.tolist()):
+        full = WAYS_BACK[way](values[row:row + 1], canvas)[0]
+        expected = sum(full[masks[i]].sigmoid().tolist())
+        assert sums[i, 0].item() == pytest.approx(expected, rel=1e-5)
+    none, sums = source.rated(rows[:0])
+    assert none.shape == (0, 41, 37) and sums.shape == (0, 2)

@@ -160,3 +160,44 @@ def test_top_quarter_needs_the_same_queries():
     ranking.add(instances([1], [[.5]]))
     with pytest.raises(ValueError, match='the same identities'):
         ranking.add(instances([2], [[.5]]))
+
+
+def rated(frame, *rows):
+    """With (sum of probabilities, pixels) of each identity."""
+    frame.quality = torch.tensor(rows)
+    return frame
+
+
+def test_pairs_are_weighed_by_the_masks_of_the_video():
+    frames = [
+        # the better identity has the worse mask: 10 of 40 and 10 of 10
+        rated(logits([1, 2], [[3., 0., 0.], [2., 0., 0.]]),
+              [8., 20.], [9., 10.]),
+        rated(logits([1], [[3., 0., 0.]]), [2., 20.])]
+    plain = {r.id: r.score for r in _ranked(TopPairs(3), frames)
+             if r.label == 0}
+    found = _ranked(TopPairs(3, rescore=True), frames)
+    # The three best pairs as before, then weighed and sorted.
+    assert [(r.id, r.label) for r in found[:2]] == [(2, 0), (1, 0)]
+    assert found[0].score == pytest.approx(plain[2] * .9)
+    assert found[1].score == pytest.approx(plain[1] * .25)
+
+
+def _ranked(ranking, frames):
+    for frame in frames:
+        ranking.add(frame)
+    return ranking.finish()
+
+
+def test_weights_of_masks_at_the_edges():
+    ranking = TopPairs(9, rescore=True)
+    # never a pixel: no score
+    ranking.add(rated(logits([1], [[3., 0., 0.]]), [0., 0.]))
+    assert [r.score for r in ranking.finish()] == [0., 0.]
+    # forgotten, then afresh
+    ranking.drop([1])
+    ranking.add(rated(logits([1], [[3., 0., 0.]]), [5., 10.]))
+    best = logits([1], [[3., 0., 0.]]).scores[0] / 2
+    assert ranking.finish()[0].score == pytest.approx(best.item())
+    with pytest.raises(ValueError, match='leave rescore out'):
+        ranking.add(logits([1], [[3., 0., 0.]]))

@@ -24,7 +24,7 @@ SMALL = {
     'seqformer/seqformer-memcnp': 'identities',
     'seqformer/seqformer_windows': 'identities',
     'instanceformer/instanceformer': None,  # queries are identities
-    'minvis/minvis': 'identities',
+    'minvis/minvis': 'identities', 'ctvis/ctvis': 'identities',
 }
 
 

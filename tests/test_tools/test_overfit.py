@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SMALL = {
     path.parent.name: path
     for system in ('sipmask', 'idol', 'seqformer', 'instanceformer',
-                   'minvis')
+                   'minvis', 'ctvis')
     for path in [ROOT / f'configs/{system}/{system}_r18_movingshapes.py']
 }
 

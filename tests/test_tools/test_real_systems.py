@@ -22,7 +22,8 @@ CONFIGS = {
     for path in sorted(ROOT.glob('configs/*/*_r18_movingshapes.py'))
     if path.stem.split('_')[1] == 'r18'}
 SYSTEMS = [name for name in (
-    'sipmask-memcnp', 'idol', 'seqformer-memcnp', 'instanceformer', 'minvis')
+    'sipmask-memcnp', 'idol', 'seqformer-memcnp', 'instanceformer', 'minvis',
+    'ctvis')
     if name in CONFIGS]
 SIZE, LENGTH, ITERS = (64, 96), 4, 4
 

@@ -1,5 +1,9 @@
 """Clip-level data transforms."""
 from .loading import LoadFrame, LoadVISAnnotations
 from .pad_clip import PadClip
+from .pseudo_motion import ClipCrop, ClipPaste, ClipRotation
 
-__all__ = ['LoadFrame', 'LoadVISAnnotations', 'PadClip']
+__all__ = [
+    'ClipCrop', 'ClipPaste', 'ClipRotation', 'LoadFrame',
+    'LoadVISAnnotations', 'PadClip'
+]

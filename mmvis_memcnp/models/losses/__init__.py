@@ -1,5 +1,6 @@
 """Losses that mmdet lacks."""
 from .by_layer import name_by_layer
+from .clip_contrast import ClipContrast, MemoryContrast, ReferenceContrast
 from .contrastive_embedding import ContrastiveEmbeddingLoss
 from .idol import IDOLLoss
 from .query import QueryLoss
@@ -8,6 +9,7 @@ from .seqformer import SeqFormerLoss
 from .temporal_contrast import TemporalContrastiveLoss
 
 __all__ = [
-    'ContrastiveEmbeddingLoss', 'IDOLLoss', 'QueryLoss', 'SampledMaskLoss',
-    'SeqFormerLoss', 'TemporalContrastiveLoss', 'name_by_layer'
+    'ClipContrast', 'ContrastiveEmbeddingLoss', 'IDOLLoss', 'MemoryContrast',
+    'QueryLoss', 'ReferenceContrast', 'SampledMaskLoss', 'SeqFormerLoss',
+    'TemporalContrastiveLoss', 'name_by_layer'
 ]

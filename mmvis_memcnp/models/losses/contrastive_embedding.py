@@ -22,14 +22,14 @@ class ContrastiveEmbeddingLoss(nn.Module):
     Args:
         weight (float): Of the first. Defaults to 2.
         aux_weight (float): Of the second. Defaults to 3.
-        negative_ratio (int): Negatives to draw for each positive of the
-            second. Defaults to 10.
+        negative_ratio (int, optional): Negatives to draw for each positive
+            of the second; None takes all, as CTVIS does. Defaults to 10.
     """
 
     def __init__(self,
                  weight: float = 2.,
                  aux_weight: float = 3.,
-                 negative_ratio: int = 10) -> None:
+                 negative_ratio: int | None = 10) -> None:
         super().__init__()
         self.weight = weight
         self.aux_weight = aux_weight
@@ -79,6 +79,8 @@ class ContrastiveEmbeddingLoss(nn.Module):
             Tensor: Shape (B, G, Q) bool: ``negative_ratio`` negatives a
             positive, as many without any positive, all if there are fewer.
         """
+        if self.negative_ratio is None:
+            return negatives
         wanted = positives.sum(-1, keepdim=True).clamp(
             min=1) * self.negative_ratio
         lots = torch.rand(negatives.shape, device=negatives.device)

@@ -87,9 +87,11 @@ class StickyMatcher(OneToOneMatcher):
             last = held.best[-1:].expand_as(held.best)
             if not torch.equal(held.best, last):
                 held = Matches.of_objects(last, num_queries)
-        new = taught & (held.best < 0)
+        before = held.best
+        assert before is not None
+        new = taught & (before < 0)
         if not new.any():
             return held
         found = hungarian(self.cost(queries, truth), new, held.neg)
         return Matches.of_objects(
-            torch.where(new, found, held.best), num_queries)
+            torch.where(new, found, before), num_queries)

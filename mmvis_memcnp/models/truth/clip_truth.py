@@ -7,7 +7,7 @@ from mmdet.structures import TrackDataSample
 from mmdet.structures.bbox import bbox_cxcywh_to_xyxy
 from torch import Tensor
 
-from .ground_truth import collect_ground_truth
+from .ground_truth import GroundTruth, collect_ground_truth
 
 
 class ClipTruth(NamedTuple):
@@ -44,6 +44,21 @@ class ClipTruth(NamedTuple):
         """Boxes (B, T, G, 4), xyxy, and (B, T, G) bool, in which frames the
         objects are seen."""
         return self.xyxy.transpose(1, 2), self.present.transpose(1, 2)
+
+    def frames(self) -> GroundTruth:
+        """Of all B * T frames; an object has the same row in all frames of
+        its clip, not valid where it is absent."""
+        frames = self.sizes.shape[1]
+        objects = torch.arange(self.valid.numel(), device=self.valid.device)
+        ids = objects.view_as(self.valid).where(self.valid, -1)
+        xyxy, cxcywh, present, masks = (
+            x.transpose(1, 2).flatten(0, 1) for x in (
+                self.xyxy, self.cxcywh, self.present, self.masks))
+        labels, ids = (x[:, None].expand(-1, frames, -1).flatten(0, 1)
+                       for x in (self.labels, ids))
+        sides = self.sizes.flatten(0, 1).repeat(1, 2)[:, None]
+        return GroundTruth(xyxy * sides, cxcywh, xyxy, labels, ids, present,
+                           masks)
 
 
 def collect_clips(samples: Sequence[TrackDataSample],

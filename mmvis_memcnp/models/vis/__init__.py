@@ -1,6 +1,7 @@
 """Systems, one file each: a paper's pipeline, top to bottom."""
 from .base import VIS
 from .clip import ClipVIS
+from .ctvis import CTVIS
 from .idol import IDOL
 from .instanceformer import InstanceFormer
 from .minvis import MinVIS
@@ -10,6 +11,6 @@ from .session import Session
 from .sipmask import SipMaskVIS
 
 __all__ = [
-    'ClipVIS', 'IDOL', 'InstanceFormer', 'MinVIS', 'OnlineVIS', 'SeqFormer',
-    'Session', 'SipMaskVIS', 'VIS'
+    'CTVIS', 'ClipVIS', 'IDOL', 'InstanceFormer', 'MinVIS', 'OnlineVIS',
+    'SeqFormer', 'Session', 'SipMaskVIS', 'VIS'
 ]

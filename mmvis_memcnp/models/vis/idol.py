@@ -14,6 +14,7 @@ from torch import Tensor
 from ...results.frame import FrameInstances
 from ...results.pixels import FrameMeta, MaskSource
 from ..layers.greedy_nms import class_nms, mask_nms
+from ..losses import ClipContrast
 from ..matching import Queries
 from ..memcnp import ContextModule, merge_settings
 from ..memcnp.hosts.keys import query_key
@@ -24,6 +25,7 @@ from ..segmenters.deformable import (
     input_hw,
     sizes_wh,
 )
+from ..truth.clip_truth import collect_clips
 from ..truth.ground_truth import (
     GroundTruth,
     clip_frames,
@@ -54,7 +56,8 @@ class IDOL(OnlineVIS):
             and the losses.
         loss_instance (dict, optional): An ``IDOLLoss``.
         loss_embed (dict, optional): A ``ContrastiveEmbeddingLoss``. Without
-            it, training needs key frames alone: instances of images.
+            it, training needs key frames alone: instances of images. A
+            ``ClipContrast`` trains all frames of a clip, as CTVIS does.
         positive_topk (int): IoUs that are summed to the number of positives
             of an object on the reference frame. Defaults to 10.
         ignore_topk (int): The same for what is no negative. Defaults to 100.
@@ -277,6 +280,8 @@ class IDOL(OnlineVIS):
         if not (self.matcher and self.loss_instance):
             raise ValueError('Training needs matcher and loss_instance: set '
                              'them in the config.')
+        if isinstance(self.loss_embed, ClipContrast):
+            return self.clip_losses(inputs, data_samples)
         rows = torch.arange(len(inputs), device=inputs.device)
         at, samples = clip_frames(data_samples, 'key')
         frames, ref_gt = inputs[rows, at], None
@@ -294,6 +299,23 @@ class IDOL(OnlineVIS):
         encoded, decoded = self.decode(
             frames, [m['img_shape'] for m in metas])
         return self.query_losses(encoded, decoded, image_wh, key_gt, ref_gt)
+
+    def clip_losses(self, inputs: Tensor, data_samples: list[TrackDataSample]
+                    ) -> dict[str, Tensor]:
+        """Losses of all frames and of their embeddings; see :meth:`loss`."""
+        truth = collect_clips(data_samples, inputs.device,
+                              self.segmenter.mask_stride).frames()
+        metas = [frame.metainfo for sample in data_samples
+                 for frame in sample.video_data_samples]
+        encoded, decoded = self.decode(
+            inputs.flatten(0, 1), [m['img_shape'] for m in metas])
+        losses, matches = self.frame_losses(
+            encoded, decoded, sizes_wh(metas, inputs.device), truth)
+        assert matches.best is not None and self.loss_embed is not None
+        return losses | self.loss_embed(*(
+            x.unflatten(0, inputs.shape[:2])
+            for x in (self.segmenter.embeds(decoded.hidden[-1]),
+                      matches.best[-1].where(truth.valid, -1))))
 
     def query_losses(self, encoded: EncodedFrames, decoded: DecodedQueries,
                      image_wh: Tensor, key_gt: GroundTruth,
@@ -313,28 +335,35 @@ class IDOL(OnlineVIS):
         """
         batch = len(key_gt.boxes)
         key = decoded.frames(slice(None, batch))
-        queries = self.queries(key)
-        assert self.matcher is not None and self.loss_instance is not None
-        matches = self.matcher.match(queries, key_gt)
-        cnp = self.memcnp_training
-        if cnp is not None:
-            matches = cnp.select(queries, key_gt, matches.best)
-        features = self.segmenter.mask_features(
-            encoded.select(slice(None, batch)))
-        masks = self.mask_logits(features, key, image_wh[:batch],
-                                 matches.where)
-        losses = self.loss_instance(queries.logits, key.boxes, masks, matches,
-                                    key_gt)
-        if cnp is not None and self.memcnp is not None:
-            losses.update(cnp.box_losses(queries, matches, key_gt))
-            # After all that reads the memory, on every rank.
-            self.memcnp.write(key.hidden[-1], key.references[-1],
-                              key_gt.xyxy, key_gt.valid)
+        losses, matches = self.frame_losses(
+            encoded.select(slice(None, batch)), key, image_wh[:batch], key_gt)
         if ref_gt is not None:
             losses.update(self.embed_losses(
                 matches, key, key_gt, decoded.frames(slice(batch, None)),
                 ref_gt))
         return losses
+
+    def frame_losses(self, encoded: EncodedFrames, decoded: DecodedQueries,
+                     image_wh: Tensor, gt: GroundTruth
+                     ) -> tuple[dict[str, Tensor], Matches]:
+        """Losses of N frames but for the embeddings, and what they learn;
+        arguments as in :meth:`query_losses`."""
+        queries = self.queries(decoded)
+        assert self.matcher is not None and self.loss_instance is not None
+        matches = self.matcher.match(queries, gt)
+        cnp = self.memcnp_training
+        if cnp is not None:
+            matches = cnp.select(queries, gt, matches.best)
+        masks = self.mask_logits(self.segmenter.mask_features(encoded),
+                                 decoded, image_wh, matches.where)
+        losses = self.loss_instance(queries.logits, decoded.boxes, masks,
+                                    matches, gt)
+        if cnp is not None and self.memcnp is not None:
+            losses.update(cnp.box_losses(queries, matches, gt))
+            # After all that reads the memory, on every rank.
+            self.memcnp.write(decoded.hidden[-1], decoded.references[-1],
+                              gt.xyxy, gt.valid)
+        return losses, matches
 
     def queries(self, decoded: DecodedQueries) -> Queries:
         """What the layers say, as matchers and losses see it."""

@@ -1,4 +1,5 @@
 """Mask2Former on single frames: the network, its matching and its losses."""
+from collections.abc import Iterable
 from unittest import mock
 
 import numpy as np
@@ -8,13 +9,18 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from torch import Tensor, nn
 
-from mmvis_memcnp.converters import KEY_MAPS, check_against, guess_system
+from mmvis_memcnp.converters import (
+    KEY_MAPS,
+    KeyMap,
+    check_against,
+    guess_system,
+)
 from mmvis_memcnp.models.matching import Queries
 from mmvis_memcnp.models.segmenters.mask2former import (
     FrameQueries,
     Mask2FormerSegmenter,
 )
-from mmvis_memcnp.models.truth.ground_truth import GroundTruth
+from mmvis_memcnp.models.truth import GroundTruth, Matches
 from tests.parity.entries import ManifestError
 from tests.parity.fixture import Fixture
 from tests.parity.systems.common import CONFIGS, Recorder, Results, to_numpy
@@ -37,14 +43,19 @@ FIXED = dict(
             '(oversampled), 3136 (random part)')))
 
 
-def compute(fixture: Fixture) -> Results:
-    """Every array of a fixture of single frames."""
+def check(fixture: Fixture) -> None:
+    """Refuse what the model cannot be told."""
     for block, fixed in FIXED.items():
         for key, value in fixed.items():
             if fixture.run[block][key] != value:
                 raise ManifestError(
                     f'{block}.{key} is {fixture.run[block][key]!r}; '
                     f'supported: {value!r}')
+
+
+def compute(fixture: Fixture) -> Results:
+    """Every array of a fixture of single frames."""
+    check(fixture)
     out: Results = {}
     for name, value in forward(fixture, 'inference').items():
         out['inference', 'outputs.npz', name] = value
@@ -163,7 +174,19 @@ def losses(fixture: Fixture, part: str) -> dict[str, np.ndarray]:
             Queries(found.logits, mask_embeds=found.mask_embeds,
                     mask_features=found.mask_features), truth)
         values = MODELS.build(cfg.loss)(*args, pairs, truth)
-    layers = len(found.logits)
+    named = named_losses(values, pairs, truth)
+    sum(values.values()).backward()
+    official = fixture.weights(part)
+    named.update(gradient_norms(
+        nn.ModuleDict(dict(segmenter=segmenter)), official,
+        KEY_MAPS[guess_system(official) or '']))
+    return {name: to_numpy(value) for name, value in named.items()}
+
+
+def named_losses(values: dict[str, Tensor], pairs: Matches,
+                 truth: GroundTruth) -> dict[str, Tensor]:
+    """Losses and matches by the names of the arrays."""
+    layers = len(pairs.gt_index)
     named: dict[str, Tensor] = {}
     for ours, theirs in LOSSES.items():
         named[f'loss_loss_{theirs}'] = values[ours]
@@ -176,15 +199,16 @@ def losses(fixture: Fixture, part: str) -> dict[str, np.ndarray]:
     for i in range(layers):
         name = f'match_aux{i}' if i < layers - 1 else 'match_last'
         named[name] = rows[pairs.layer == i]
-    sum(values.values()).backward()
-    official = fixture.weights(part)
-    key_map = KEY_MAPS[guess_system(official) or '']
-    ours = {f'segmenter.{k}': v for k, v in segmenter.named_parameters()}
-    for name in official:
-        parameter = ours.get(key_map.rename(name))
-        if parameter is not None and parameter.grad is not None:
-            named[f'gradnorm:{name}'] = parameter.grad.norm()
-    return {name: to_numpy(value) for name, value in named.items()}
+    return named
+
+
+def gradient_norms(model: nn.Module, official: Iterable[str],
+                   key_map: KeyMap) -> dict[str, Tensor]:
+    """Norms of the gradients of parameters with these official names."""
+    ours = dict(model.named_parameters())
+    found = {name: ours.get(key_map.rename(name)) for name in official}
+    return {f'gradnorm:{name}': p.grad.norm() for name, p in found.items()
+            if p is not None and p.grad is not None}
 
 
 def pinned_points(rows: int, count: int, two: int, device=None) -> Tensor:

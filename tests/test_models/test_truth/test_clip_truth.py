@@ -4,6 +4,7 @@ from mmdet.structures import TrackDataSample
 from mmdet.structures.bbox import bbox_cxcywh_to_xyxy
 
 from mmvis_memcnp.models.truth.clip_truth import collect_clips
+from mmvis_memcnp.models.truth.ground_truth import collect_ground_truth
 from tests.fakes.tiny_sipmask import frame
 
 A, B = (7, 1, 0, 0, 16, 8), (2, 0, 8, 8, 24, 16)
@@ -81,3 +82,26 @@ def test_sides_that_eight_does_not_divide():
     assert gt.masks.shape[-2:] == (4, 8)
     # pixels 2 and 6 of 8 rows; 2, 6, 10 and 14 of 16 columns
     assert gt.masks.sum() == 2 * 4 and gt.masks[..., :2, :4].all()
+
+
+def test_frames_are_those_of_the_clips_with_the_same_rows():
+    clips = clip([A, B], [B], []), clip([], [A], [A])
+    gt = collect(*clips)
+    frames = gt.frames()
+    assert frames.valid.tolist() == [
+        [True, True], [True, False], [False, False],
+        [False, False], [True, False], [True, False]]
+    assert frames.labels.tolist() == [[0, 1]] * 3 + [[1, 0]] * 3
+    # An identity is the same in all frames of its clip, and in no other.
+    assert frames.ids.tolist() == [[0, 1]] * 3 + [[2, -1]] * 3
+    singles = collect_ground_truth(
+        [f for one in clips for f in one.video_data_samples],
+        torch.device('cpu'), mask_stride=4)
+    for b in range(6):
+        for name in ('boxes', 'cxcywh', 'xyxy', 'masks', 'labels'):
+            mine, other = (getattr(x, name)[b][x.valid[b]]
+                           for x in (frames, singles))
+            # There in the order of the annotations.
+            if b == 0:
+                other = other.flip(0)
+            torch.testing.assert_close(mine, other, msg=name)

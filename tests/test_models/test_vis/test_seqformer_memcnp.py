@@ -7,7 +7,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from mmvis_memcnp.models.memcnp import MemoryBank
 from mmvis_memcnp.models.memcnp.distribution import half_sides
-from mmvis_memcnp.models.memcnp.hosts.queries import ClipRules, frame_truth
+from mmvis_memcnp.models.memcnp.hosts.queries import ClipRules
 from mmvis_memcnp.models.truth import Matches, collect_clips
 from mmvis_memcnp.results import FileSink
 from tests.fakes.gradients import TRUNK, heads_of, parts_reached

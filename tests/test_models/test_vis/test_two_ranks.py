@@ -4,7 +4,13 @@ import torch
 from mmengine.config import Config
 from torch.nn.parallel import DistributedDataParallel
 
-from tests.fakes import tiny_idol, tiny_minvis, tiny_seqformer, tiny_sipmask
+from tests.fakes import (
+    tiny_ctvis,
+    tiny_idol,
+    tiny_minvis,
+    tiny_seqformer,
+    tiny_sipmask,
+)
 from tests.fakes import tiny_instanceformer as tiny_former
 from tests.fakes.tiny_sipmask import CONFIGS, batch
 from tests.fakes.two_ranks import on_two_ranks
@@ -41,6 +47,8 @@ SYSTEMS = {
                            *[tiny_former.OBJECTS[rank:]] * 2, seed=rank)),
     'minvis': (tiny_minvis.tiny_model,
                lambda rank: tiny_sipmask.clip(seed=rank)),
+    'ctvis': (tiny_ctvis.tiny_model,
+              lambda rank: tiny_sipmask.clip(seed=rank)),
 }
 #: Compare the objects of a device with each other, and not with those of
 #: other devices. Where one process has the clips of both ranks, these take

@@ -1,0 +1,12 @@
+# Fig. 4: clips of 6 frames.
+_base_ = '../ctvis_r50_8xb2-16k-coco-joint_youtubevis2019.py'
+
+_videos, _images = _base_.train_dataloader.dataset.datasets
+train_dataloader = dict(
+    dataset=dict(
+        datasets=[
+            dict(
+                _videos,
+                clip_sampler=dict(_videos.clip_sampler, num_frames=6)),
+            dict(_images, num_frames=6)
+        ]))

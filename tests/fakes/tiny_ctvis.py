@@ -1,0 +1,38 @@
+"""CTVIS small enough for a test."""
+import torch
+from mmdet.registry import MODELS
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from torch import nn
+
+from tests.fakes import tiny_idol
+from tests.fakes.tiny_mask2former import CONFIGS, tiny_config
+
+
+def tiny_ctvis_config(**model):
+    """Model config of 3 classes and 7 queries; settings are merged."""
+    own = Config.fromfile(CONFIGS / 'ctvis.py').ctvis
+    own.mask_nms_iou = .95  # masks of random weights are much alike
+    cfg = Config(dict(tiny_config(embed_dims=8), **own))
+    cfg.merge_from_dict(model)
+    return cfg.to_dict()
+
+
+def tiny_model(seed=0, **model):
+    """The model, in training mode, queries apart from each other."""
+    init_default_scope('mmdet')
+    torch.manual_seed(seed)
+    built = MODELS.build(tiny_ctvis_config(**model))
+    built.init_weights()
+    # Classes and masks that differ.
+    nn.init.normal_(built.segmenter.decoder.query_feat.weight, std=3.)
+    nn.init.normal_(built.segmenter.decoder.cls_embed.weight, std=.5)
+    return built.train()
+
+
+def tiny_deformable(**options):
+    """The same training on IDOL's segmenter."""
+    own = Config.fromfile(CONFIGS / 'ctvis.py')
+    return tiny_idol.tiny_model(**dict(
+        loss_embed=dict(own.ctvis_contrast, _delete_=True),
+        tracker=own.ctvis_tracker) | options)
