@@ -25,7 +25,7 @@ class SigmaMap:
     """A monotone map of predicted standard deviations to those of the errors.
 
     Piecewise linear between its points and constant outside, the same for all
-    four sides.
+    four sides but for a factor each.
 
     Args:
         raw (Sequence[float]): (P,) predicted values, strictly ascending.
@@ -33,6 +33,8 @@ class SigmaMap:
             positive, never descending.
         raw_unit (str): Of :data:`UNITS`: what ``raw`` is a fraction of.
         std_unit (str): The same of ``std``.
+        sides (Sequence[float]): (4,) positive factors of ``std`` for x1, y1,
+            x2 and y2. Defaults to 1 each.
         dof (float | None): Degrees of freedom of the Student's t, scaled to
             variance 1, that errors over their standard deviations follow;
             above 2, lower = more outliers. None: a normal distribution.
@@ -46,6 +48,7 @@ class SigmaMap:
                  std: Sequence[float],
                  raw_unit: str = 'frame',
                  std_unit: str = 'frame',
+                 sides: Sequence[float] = (1., 1., 1., 1.),
                  dof: float | None = None) -> None:
         self.raw, self.std = np.asarray(raw, float), np.asarray(std, float)
         if self.raw.ndim != 1 or self.raw.shape != self.std.shape or \
@@ -62,13 +65,18 @@ class SigmaMap:
         if dof is not None and not 2 < dof < math.inf:
             raise ValueError(f'dof of a sigma_map must be above 2 or None, '
                              f'got {dof}.')
+        self.sides = np.asarray(sides, float)
+        if self.sides.shape != (4, ) or not (
+                np.isfinite(self.sides) & (self.sides > 0)).all():
+            raise ValueError('The sides of a sigma_map are four positive '
+                             f'factors, got {sides}.')
         self.raw_unit, self.std_unit, self.dof = raw_unit, std_unit, dof
 
     def settings(self) -> dict[str, Any]:
         """The arguments, plain numbers and strings."""
         return dict(raw=self.raw.tolist(), std=self.std.tolist(),
                     raw_unit=self.raw_unit, std_unit=self.std_unit,
-                    dof=self.dof)
+                    sides=self.sides.tolist(), dof=self.dof)
 
     def pixels(self, sigmas: np.ndarray, frames: np.ndarray,
                sides: np.ndarray) -> np.ndarray:
@@ -87,7 +95,8 @@ class SigmaMap:
         # A box without width has an error all the same.
         whole = dict(frame=frames, box=np.maximum(sides, 1.))
         raw = sigmas / whole[self.raw_unit]
-        return np.interp(raw, self.raw, self.std) * whole[self.std_unit]
+        return np.interp(raw, self.raw, self.std) * (
+            whole[self.std_unit] * self.sides)
 
     def __call__(self, sigmas: np.ndarray, boxes: np.ndarray,
                  shape: tuple[int, int]) -> np.ndarray:

@@ -50,7 +50,7 @@ def result(segmentations, score=.9, category=1, video=1):
 
 def video_result(*tracks):
     """What a test loop hands over: tracks of (label, score, masks)."""
-    return SimpleNamespace(tracks=[
+    return SimpleNamespace(sigma_map=None, tracks=[
         SimpleNamespace(id=i, label=label, score=score,
                         segmentations=list(masks))
         for i, (label, score, masks) in enumerate(tracks)

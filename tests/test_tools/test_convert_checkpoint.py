@@ -184,14 +184,17 @@ def test_mask2former_with_a_shipped_config(tmp_path, capsys, num_classes,
 
 
 def test_publish_makes_the_folder(tmp_path, monkeypatch, capsys):
-    torch.save(dict(state_dict=official('sipmask')), tmp_path / 'in.pth')
+    kept = dict(sigma_map=dict(raw=[.1], std=[.2]))
+    torch.save(dict(state_dict=official('sipmask'),
+                    meta=dict(kept, cfg='mine')), tmp_path / 'in.pth')
     target = tmp_path / 'new' / 'folder' / 'out.pth'
     monkeypatch.setattr('sys.argv', [
         'publish', str(tmp_path / 'in.pth'), str(target)])
     load_tool('publish_model').main()
     assert 'sha256' in capsys.readouterr().out
-    assert load_checkpoint_file(target)['state_dict'].keys() == official(
-        'sipmask').keys()
+    published = load_checkpoint_file(target)
+    assert published['state_dict'].keys() == official('sipmask').keys()
+    assert published['meta'] == dict(kept, dataset_meta=dict(classes=()))
 
 
 def test_other_system_or_config(tool):

@@ -5,10 +5,12 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from matplotlib.axes import Axes
 
 from mmvis_memcnp.datasets.annotated_video import AnnotatedVideo
 from mmvis_memcnp.results import (
     Ranked,
+    SigmaMap,
     TrackStore,
     decode_masks,
     encode_masks,
@@ -106,6 +108,23 @@ def test_plot_needs_deviations(tmp_path):
     picture = cv2.imread(str(tmp_path / 'a.png'))
     assert picture.std() > 5
     assert [p.name for p in tmp_path.iterdir()] == ['a.png']
+
+
+def test_plot_shows_pixels_where_they_are_mapped(tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(Axes, 'plot', lambda self, x, y, *args, **kwargs:
+                        seen.append(y))
+    units = []
+    monkeypatch.setattr(Axes, 'set_ylabel', lambda self, text:
+                        units.append(text))
+    for mapped in (None, SigmaMap([.1], [.3])):
+        store = TrackStore(sigma_map=mapped)
+        store.append(result([(0, 10)], 0, .3))
+        plot_uncertainty(store.finish(EVERY), tmp_path / 'a.png')
+    height, width = SHAPE
+    assert seen[0] == pytest.approx([.3])
+    assert seen[2] == pytest.approx([.3 * (height + width) / 2])
+    assert 'not mapped' in units[0] and 'pixels' in units[1]
 
 
 def test_plot_of_many_tracks(tmp_path):

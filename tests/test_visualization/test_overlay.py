@@ -19,6 +19,7 @@ from mmvis_memcnp.visualization import (
     corner_ellipses,
     draw_frame,
     draw_video,
+    overlay,
     place_chips,
     rgb_of,
 )
@@ -163,6 +164,25 @@ def test_label_goes_above_its_box_if_there_is_room():
     assert place_chips(np.array([[30, 40, 60, 80]]), [(14, 50)], SHAPE) == [
         (26, 30, 40, 80)
     ]
+
+
+def test_mapped_deviations_are_drawn_at_their_size(monkeypatch):
+    drawn = []
+    monkeypatch.setattr(overlay, '_draw_ellipse', lambda image, centre, axes,
+                        *_: drawn.append(axes))
+    one = frame_result([0], [[20, 20, 60, 60]], [.5], [0],
+                       encode_masks(np.zeros((1, *SHAPE), bool)),
+                       ori_shape=SHAPE, box_sigmas=torch.full((1, 4), .1))
+    for mapped, scale in ((False, .1), (True, 1.)):
+        if mapped:
+            one.set_metainfo(dict(sigmas_mapped=True))
+        drawn.clear()
+        draw_frame(ground(), one)
+        assert drawn == [pytest.approx(
+            (.1 * SHAPE[1] * scale, .1 * SHAPE[0] * scale))] * 2
+        drawn.clear()
+        draw_frame(ground(), one, ellipse_scale=3.)
+        assert drawn[0] == pytest.approx((.3 * SHAPE[1], .3 * SHAPE[0]))
 
 
 def test_label_larger_than_the_frame():

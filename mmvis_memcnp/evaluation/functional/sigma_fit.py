@@ -44,8 +44,9 @@ def fit_sigma_map(pairs: Pairs, iou_thr: float = .5) -> SigmaMap:
     """Fit a map to predictions with their truth.
 
     The variance of the error is estimated in bins of equal size by the
-    predicted value, and made monotone. Then the t distribution is chosen
-    under which the errors are likeliest, and so are the units.
+    predicted value, and made monotone; then each side gets a factor by which
+    its variance is right. The t distribution is chosen under which the errors
+    are likeliest, and so are the units.
 
     Args:
         pairs (Pairs): Of a model without a map, from data that is not judged
@@ -88,7 +89,11 @@ def _fit(pairs: Pairs, raw_unit: str,
     std = np.sqrt(np.maximum(variances, least))
     knots = points.tolist(), std.tolist(), raw_unit, std_unit
     sigmas = SigmaMap(*knots).pixels(pairs.sigmas, pairs.frames, pairs.sides)
+    scale = np.sqrt(np.square(pairs.errors / sigmas).mean(0))
+    scale = np.where(scale > 0, scale, 1.)
+    sigmas = sigmas * scale
     found = [(negative_log_likelihood(pairs.errors, sigmas, dof), dof)
              for dof in _DOFS]
     nll, dof = min(found, key=lambda pair: pair[0])
-    return nll, SigmaMap(*knots, None if dof is None else float(dof))
+    return nll, SigmaMap(*knots, scale.tolist(),
+                         None if dof is None else float(dof))

@@ -40,9 +40,10 @@ class System(Generic[State, Item]):
     frame.
 
     Attributes:
-        sigma_map: What makes standard deviations in pixels of the model's
-            sigmas, where it has been fitted.
+        sigma_map: maps the standard deviations of results; None: they are the
+            network's own.
     """
+
     sigma_map: SigmaMap | None = None
 
     def begin(self, video_meta: VideoMeta) -> State:

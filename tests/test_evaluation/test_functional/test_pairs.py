@@ -7,10 +7,8 @@ import pytest
 from mmvis_memcnp.evaluation.functional import (
     GTTrack,
     Pairs,
-    auroc,
     pair_frame,
     pair_video,
-    reliability,
 )
 from mmvis_memcnp.results.sinks import Record
 
@@ -75,12 +73,15 @@ def test_many_are_as_one_by_one():
     crowd = np.arange(7) % 3 == 0
     sigmas, scores = rng.random((30, 4)), rng.random(30)
     whole = pair_frame(boxes, scores, labels, truth, kinds, sigmas,
-                       scores / 2, crowd)
+                       scores / 2, crowd, scores / 3, scores / 4, (40, 50))
     single = Pairs.join(
         pair_frame(boxes[i:i + 1], scores[i:i + 1], labels[i:i + 1], truth,
-                   kinds, sigmas[i:i + 1], scores[i:i + 1] / 2, crowd)
+                   kinds, sigmas[i:i + 1], scores[i:i + 1] / 2, crowd,
+                   scores[i:i + 1] / 3, scores[i:i + 1] / 4, (40, 50))
         for i in range(30))
     assert 0 < len(whole) < 30
+    np.testing.assert_array_equal(whole.uncertainties, whole.scores / 4)
+    np.testing.assert_array_equal(whole.centernesses, whole.scores / 3)
     for name, value in vars(whole).items():
         np.testing.assert_array_equal(value, getattr(single, name))
 
@@ -90,7 +91,8 @@ def test_a_video():
     size = (4, 8)
     cat = GTTrack(7, False, 4., [rle(np.s_[:2, :2], size=size), None])
     tracks = [(7, [
-        Record(0, 3, 0, .8, (0., 0., 2., 2.), (.25, .5, .25, .5), {}),
+        Record(0, 3, 0, .8, (0., 0., 2., 2.), (.25, .5, .25, .5), {}, .9,
+               .5, 3.),
         Record(1, 3, 0, .7, (0., 0., 2., 2.), (.25, .25, .25, .25), {}),
         Record(1, 3, 0, .1, (0., 0., 2., 2.), (.25, .25, .25, .25), {}),
     ]), (9, [Record(0, 4, 1, .6, (0., 0., 2., 1.), None, {})])]
@@ -103,59 +105,16 @@ def test_a_video():
         found.sigmas, [[2, 2, 2, 2], [np.nan] * 4, [2, 1, 2, 1]])
     np.testing.assert_array_equal(
         found.errors, [[0] * 4, [0, 0, 0, -1], [np.nan] * 4])
+    for name, value in dict(class_probs=.9, centernesses=.5,
+                            uncertainties=3.).items():
+        np.testing.assert_array_equal(getattr(found, name),
+                                      [value, np.nan, np.nan])
+    assert found.sides.tolist() == [[2, 2] * 2, [2, 1] * 2, [2, 2] * 2]
+    assert found.frames.tolist() == [[8, 4] * 2] * 3
 
 
-@pytest.mark.parametrize('uncertainties, failed, expected', [
-    ([1, 2, 3, 4], [0, 0, 1, 1], 1.),  # every failure is less certain
-    ([4, 3, 2, 1], [0, 0, 1, 1], 0.),
-    ([1, 3, 2, 4], [0, 0, 1, 1], .75),  # three of four pairs
-    ([1, 1, 1, 1], [0, 1, 0, 1], .5),  # ties count a half
-    ([1, 2, 2, 3], [0, 0, 1, 1], .875),
-    ([1, 2], [0, 0], math.nan),  # nothing to tell apart
-    ([], [], math.nan),
-])
-def test_auroc_by_hand(uncertainties, failed, expected):
-    assert auroc(np.array(uncertainties), np.array(failed, bool)) == (
-        pytest.approx(expected, nan_ok=True))
-
-
-def honest(count=4000):
-    """Errors as large as the standard deviations say."""
-    rng = np.random.default_rng(0)
-    sigmas = np.repeat(rng.uniform(.1, 4, (count, 1)), 4, 1)
-    errors = sigmas * rng.standard_normal((count, 4))
-    ious = 1 / (1 + np.abs(errors).mean(1))
-    return Pairs(ious, ious, rng.random(count), rng.random(count), sigmas,
-                 errors)
-
-
-def test_informative_sigmas_and_random_scores():
-    numbers = reliability(honest())
-    assert numbers['num_pairs'] == 4000
-    assert .4 < numbers['failures'] < .8
-    assert numbers['auroc_sigma'] > .9
-    assert numbers['auroc_score'] == pytest.approx(.5, abs=.03)
-    assert numbers['auroc_class_prob'] == pytest.approx(.5, abs=.03)
-    assert numbers['ause_sigma'] < .3 * numbers['ause_score']
-    assert numbers['ause_score'] == pytest.approx(
-        numbers['ause_random'], abs=.03)
-    # Of successes alone errors are smaller than sigma says.
-    assert numbers['z_std'] < 1
-    everything = reliability(honest(), iou_thr=0.)
-    assert everything['failures'] == 0
-    assert everything['z_std'] == pytest.approx(1, abs=.02)
-    assert everything['coverage_error'] < .02
-    assert everything['sharpness'] == pytest.approx(2.05, abs=.05)
-
-
-def test_a_model_without_sigmas_is_judged_by_its_scores():
-    pairs = honest(200)
-    pairs.sigmas[:] = np.nan
-    pairs.scores = pairs.ious
-    pairs.class_probs[:] = np.nan
-    numbers = reliability(pairs)
-    assert numbers['auroc_score'] == 1 and numbers['ause_score'] == 0
-    unknown = {name for name, value in numbers.items() if value != value}
-    assert unknown == {'auroc_sigma', 'auroc_class_prob', 'ause_sigma',
-                       'coverage_error', 'z_std', 'sharpness'}
-    assert reliability(Pairs.join([]))['num_pairs'] == 0
+def test_some_of_them():
+    found = frame([[0, 0, 4, 4], [10, 0, 14, 4]], [1, 1], [[0, 0, 4, 4]], [1])
+    for which in (np.array([False, True]), np.array([1])):
+        assert found[which].ious.tolist() == [0]
+        assert found[which].sides.shape == (1, 4)

@@ -10,6 +10,7 @@ from pycocotools import mask as mask_utils
 
 from mmvis_memcnp.evaluation import VISMetric
 from mmvis_memcnp.evaluation.metrics import vis_metric
+from mmvis_memcnp.results import SigmaMap
 from mmvis_memcnp.results.ownership import MARKER
 from mmvis_memcnp.results.sinks import Record
 from tests.fakes.two_ranks import on_two_ranks
@@ -301,7 +302,7 @@ def test_two_processes(tmp_path):
 
 
 def records(sigma, *boxes, score=.9):
-    return [Record(t, 0, 0, score, box, (sigma, ) * 4, {})
+    return [Record(t, 0, 0, score, box, (sigma, ) * 4, {}, .5, .25, sigma)
             for t, box in enumerate(boxes)]
 
 
@@ -324,6 +325,21 @@ def test_reliability_of_uncertainty(tmp_path):
     assert scores['reliability/num_pairs'] == 3
     assert scores['reliability/auroc_sigma'] == 1
     assert scores['reliability/failures'] == pytest.approx(1 / 3)
+    assert metric.pairs.class_probs.tolist() == [.5] * 3
+    assert metric.pairs.centernesses.tolist() == [.25] * 3
+    assert metric.dof is None
+    # What maps the standard deviations says how wide an interval is: of t,
+    # with 3 degrees of freedom, that of 50 % ends at .44 sigma, not at .67.
+    hit['tracks'].tracks[0].records = lambda: records(
+        .1, (0., 0., 4., 2.), (.2, .2, 4.2, 2.2))
+    for mapped, expected in (
+            (None, 1), (SigmaMap([.1], [.1]), 1),
+            (SigmaMap([.1], [.1], dof=3.), .5)):
+        hit['tracks'].sigma_map = mapped
+        metric.process(None, [hit])
+        found = metric.evaluate(2)
+        assert found['reliability/coverage_50'] == expected
+        assert metric.dof == (mapped and mapped.dof)
     # Without the option nothing is collected, and nothing is reported.
     metric = make(tmp_path, toy_gt())
     metric.process(None, [sample(1, CAT)])

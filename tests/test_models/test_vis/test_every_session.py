@@ -4,7 +4,12 @@ import copy
 import pytest
 import torch
 
-from mmvis_memcnp.results import FileSink, MemorySink, decode_masks
+from mmvis_memcnp.results import (
+    FileSink,
+    MemorySink,
+    SigmaMap,
+    decode_masks,
+)
 from tests.fakes.systems import SYSTEMS, build
 from tests.fakes.tiny_sipmask import batch, video
 
@@ -90,3 +95,42 @@ def test_mixed_precision_in_chunks(system, chunk):
     exact = model.session()
     exact = follow(exact, frames, metas) + exact.flush()
     assert seen(exact) != seen(runs[0])  # it was another precision
+
+
+def test_what_calibration_needs_comes_with_the_results(system, request):
+    """Class probability, centre-ness, uncertainty, and, if the model has a
+    map, standard deviations of its size, in whichever sink."""
+    model, frames, metas = system
+    name = request.node.callspec.params['system']
+    session = model.session()
+    found = [r for r in follow(session, frames, metas) + session.flush()
+             if len(r)]
+    for r in found:
+        share = r.centernesses if 'sipmask' in name else torch.ones(len(r))
+        assert torch.allclose(r.scores, r.class_probs * share)
+        assert ('centernesses' in r) == ('sipmask' in name)
+        assert ('uncertainties' in r) == ('memcnp' in name)
+        assert ((r.class_probs > 0) & (r.class_probs <= 1)).all()
+    plain = session.finish()
+    assert plain.sigma_map is None
+    if 'memcnp' not in name:
+        return
+    try:
+        model.sigma_map = SigmaMap([.1], [.03], dof=4.)
+        for sink in (MemorySink(), FileSink()):
+            session = model.session(sink=sink)
+            mapped = [r for r in follow(session, frames, metas)
+                      + session.flush() if len(r)]
+            video = session.finish()
+            assert video.sigma_map is model.sigma_map
+            for before, r, kept in zip(
+                    found, mapped,
+                    (r for r in video.iter_frames() if len(r)), strict=True):
+                assert torch.allclose(r.box_sigmas, torch.tensor(.03))
+                assert not torch.allclose(before.box_sigmas, r.box_sigmas)
+                for field in ('uncertainties', 'class_probs', 'bboxes'):
+                    assert torch.equal(r[field], before[field])
+                    assert torch.equal(kept[field], r[field])
+                assert torch.equal(kept.box_sigmas, r.box_sigmas)
+    finally:
+        model.sigma_map = None
