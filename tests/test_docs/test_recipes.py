@@ -41,6 +41,9 @@ def shrink(text: str) -> str:
     """The same commands on little data and two iterations."""
     for pattern, value in ((r'--videos \d+', '--videos 2'),
                            (r'--frames \d+', '--frames 3'),
+                           (r'\bDEV\.json\b', 'GT.json'),
+                           (r'\bDEV_FRAMES\b',
+                            'data/moving_shapes/easy/val/JPEGImages'),
                            (r'\bCONFIG\b', CONFIG),
                            (r'\bCHECKPOINT\b', str(WEIGHTS))):
         text = re.sub(pattern, value, text)

@@ -11,8 +11,10 @@ from .pairs import Pairs
 
 #: Points of a map at most; each is fitted to an equal share of the sides.
 POINTS = 20
-#: Sides that a point is fitted to, at least.
+#: Sides that a point is fitted to, at least, if there are that many.
 _PER_POINT = 50
+#: Sides without which nothing is fitted.
+_LEAST = 20
 _DOFS = (*(2 + np.geomspace(.1, 100, 61)), None)
 
 
@@ -61,7 +63,7 @@ def fit_sigma_map(pairs: Pairs, iou_thr: float = .5) -> SigmaMap:
         ValueError: If there are too few predictions with standard deviations.
     """
     judged = pairs[(pairs.ious >= iou_thr) & ~np.isnan(pairs.sigmas).any(1)]
-    if 4 * len(judged) < _PER_POINT:
+    if 4 * len(judged) < _LEAST:
         raise ValueError(
             f'Only {len(judged)} predictions with standard deviations meet an '
             f'object with IoU {iou_thr} or more, which is too few to fit a '
@@ -77,7 +79,7 @@ def _fit(pairs: Pairs, raw_unit: str,
     raw = (pairs.sigmas / whole[raw_unit]).ravel()
     squares = np.square(pairs.errors / whole[std_unit]).ravel()
     order = np.argsort(raw, kind='stable')
-    bins = np.array_split(order, min(POINTS, len(raw) // _PER_POINT) or 1)
+    bins = np.array_split(order, max(1, min(POINTS, len(raw) // _PER_POINT)))
     centres = np.array([raw[b].mean() for b in bins])
     # Bins of one value are one point.
     points, place = np.unique(centres, return_inverse=True)

@@ -123,5 +123,8 @@ def test_failures_do_not_count_and_too_few_are_refused():
     worse.errors += 1000
     both = type(pairs).join([pairs, worse])
     assert fit_sigma_map(both).settings() == before
-    with pytest.raises(ValueError, match='Only 0 predictions'):
-        fit_sigma_map(worse)
+    for few in (worse, pairs[np.arange(4)]):
+        with pytest.raises(ValueError, match='Only [04] predictions'):
+            fit_sigma_map(few)
+    assert len(fit_sigma_map(pairs[np.arange(5)]).raw) == 1
+    assert len(fit_sigma_map(pairs[np.arange(50)]).raw) == 4
