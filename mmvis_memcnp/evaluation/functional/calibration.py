@@ -218,46 +218,6 @@ def rank_correlation(first: np.ndarray,
     return float(rest[:, 0] @ rest[:, 1] / spread.prod())
 
 
-def ranks(values: np.ndarray) -> np.ndarray:
-    """Place of each value in ascending order; equal ones share the mean.
-
-    Args:
-        values (np.ndarray): (N,) without NaN.
-
-    Returns:
-        np.ndarray: float64 (N,), from 1 on.
-    """
-    _, place, count = np.unique(np.asarray(values, float),
-                                return_inverse=True, return_counts=True)
-    return (np.cumsum(count) - (count - 1) / 2)[place]
-
-
-def rank_correlation(first: np.ndarray,
-                     second: np.ndarray,
-                     *given: np.ndarray) -> float:
-    """Spearman's rank correlation of two things, others held constant.
-
-    Args:
-        first (np.ndarray): (N,) without NaN.
-        second (np.ndarray): (N,) without NaN.
-        given (np.ndarray): each (N,); what can be said of the ranks of both
-            by a linear function of the ranks of these is taken out first
-            (partial correlation). None: the plain one.
-
-    Returns:
-        float: In [-1, 1]; NaN if there is nothing left of one of them.
-    """
-    if len(first) < 2:
-        return float('nan')
-    known = np.stack([np.ones(len(first)), *map(ranks, given)], 1)
-    both = np.stack([ranks(first), ranks(second)], 1)
-    rest = both - known @ np.linalg.lstsq(known, both, rcond=None)[0]
-    spread = np.sqrt(np.square(rest).sum(0))
-    if (spread <= 1e-9 * len(first) * np.sqrt(len(first))).any():
-        return float('nan')
-    return float(rest[:, 0] @ rest[:, 1] / spread.prod())
-
-
 def auroc(uncertainties: np.ndarray, failed: np.ndarray) -> float:
     """Area under the ROC curve: does uncertainty tell failures?
 
