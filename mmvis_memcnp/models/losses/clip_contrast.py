@@ -37,6 +37,9 @@ class ClipContrast(nn.Module):
         loss (dict): A :class:`ContrastiveEmbeddingLoss`.
     """
 
+    #: Takes all frames of clips.
+    whole_clips = True
+
     def __init__(self, loss: dict) -> None:
         super().__init__()
         self.contrast = MODELS.build(loss)

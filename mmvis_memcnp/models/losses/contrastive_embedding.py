@@ -26,6 +26,9 @@ class ContrastiveEmbeddingLoss(nn.Module):
             of the second; None takes all, as CTVIS does. Defaults to 10.
     """
 
+    #: Takes key and reference frames.
+    whole_clips = False
+
     def __init__(self,
                  weight: float = 2.,
                  aux_weight: float = 3.,

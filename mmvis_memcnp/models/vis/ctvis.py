@@ -5,7 +5,7 @@ Ying et al., ICCV 2023.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Unpack
 
 import torch
 from mmdet.registry import MODELS, TASK_UTILS
@@ -19,7 +19,7 @@ from ..layers.greedy_nms import mask_nms
 from ..matching import Queries
 from ..segmenters.mask2former import FrameQueries
 from ..truth.clip_truth import collect_clips
-from .online import OnlineVIS
+from .online import OnlineOptions, OnlineVIS
 
 
 @MODELS.register_module()
@@ -56,16 +56,15 @@ class CTVIS(OnlineVIS):
                  loss_embed: dict | None = None,
                  score_thr: float = 0.01,
                  mask_nms_iou: float = 0.6,
-                 **kwargs: Any) -> None:
+                 **kwargs: Unpack[OnlineOptions]) -> None:
         super().__init__(**kwargs)
         self.segmenter = MODELS.build(segmenter)
         if self.segmenter.embed_head is None:
             raise ValueError('CTVIS tells instances apart by embeddings: set '
                              'embed_dims of the segmenter.')
-        self.matcher: Any = TASK_UTILS.build(matcher) if matcher else None
+        self.matcher = TASK_UTILS.build(matcher) if matcher else None
         self.frame_loss = MODELS.build(loss or dict(type='SampledMaskLoss'))
-        self.loss_embed: Any = (
-            MODELS.build(loss_embed) if loss_embed else None)
+        self.loss_embed = MODELS.build(loss_embed) if loss_embed else None
         self.score_thr = score_thr
         self.mask_nms_iou = mask_nms_iou
 

@@ -14,7 +14,6 @@ from torch import Tensor
 from ...results.frame import FrameInstances
 from ...results.pixels import FrameMeta, MaskSource
 from ..layers.greedy_nms import class_nms, mask_nms
-from ..losses import ClipContrast
 from ..matching import Queries
 from ..memcnp import ContextModule, merge_settings
 from ..memcnp.hosts.keys import query_key
@@ -280,7 +279,7 @@ class IDOL(OnlineVIS):
         if not (self.matcher and self.loss_instance):
             raise ValueError('Training needs matcher and loss_instance: set '
                              'them in the config.')
-        if isinstance(self.loss_embed, ClipContrast):
+        if self.loss_embed is not None and self.loss_embed.whole_clips:
             return self.clip_losses(inputs, data_samples)
         rows = torch.arange(len(inputs), device=inputs.device)
         at, samples = clip_frames(data_samples, 'key')

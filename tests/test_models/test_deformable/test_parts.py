@@ -5,7 +5,6 @@ import torch.nn.functional as F
 from mmdet.models.detectors import DeformableDETR
 
 from mmvis_memcnp.models.segmenters.deformable import (
-    NUM_MASK_PARAMS,
     DeformableEncoder,
     DynamicConvMaskHead,
     MaskBranch,
@@ -127,11 +126,11 @@ def test_mask_branch_takes_the_three_finest_levels():
 def test_dynamic_masks_equal_a_loop():
     generator = torch.Generator().manual_seed(1)
     features = torch.randn(2, 8, 5, 6, generator=generator)
-    params = torch.randn(3, NUM_MASK_PARAMS, generator=generator)
+    params = torch.randn(3, 169, generator=generator)
     points = torch.rand(3, 2, generator=generator) * 40
     index = torch.tensor([0, 1, 1])
     head = DynamicConvMaskHead(stride=8)
-    assert NUM_MASK_PARAMS == 169 and head.out_stride == 4
+    assert DynamicConvMaskHead.num_params == 169 and head.out_stride == 4
     out = head(features, params, points, index)
     assert out.shape == (3, 10, 12)
     for p in range(3):
@@ -151,7 +150,7 @@ def test_dynamic_masks_equal_a_loop():
 def test_no_instance_gives_no_mask():
     none = torch.zeros(0)
     out = DynamicConvMaskHead()(
-        torch.randn(1, 8, 5, 6), none.view(0, NUM_MASK_PARAMS),
+        torch.randn(1, 8, 5, 6), none.view(0, DynamicConvMaskHead.num_params),
         none.view(0, 2), none.long())
     assert out.shape == (0, 10, 12)
 

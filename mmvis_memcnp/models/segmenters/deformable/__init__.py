@@ -9,7 +9,7 @@ from .box_branch import (
     refine_boxes,
 )
 from .decoder import DecodedQueries, DeformableDecoder
-from .dynamic_mask_head import NUM_MASK_PARAMS, DynamicConvMaskHead
+from .dynamic_mask_head import DynamicConvMaskHead
 from .encoder import (
     DeformableEncoder,
     EncodedFrames,
@@ -26,7 +26,7 @@ from .start_points import start_points
 from .token_memory import MemoryTokens, TokenMemory
 
 __all__ = [
-    'NUM_MASK_PARAMS', 'BoxPrediction', 'BoxRegressor', 'ClassHistory',
+    'BoxPrediction', 'BoxRegressor', 'ClassHistory',
     'ClassPrior', 'DecodedClips', 'DecodedFrames', 'DecodedQueries',
     'DeformableDecoder', 'DeformableEncoder', 'DeformableSegmenter',
     'DynamicConvMaskHead', 'EncodedFrames', 'InstanceFormerDecoder',

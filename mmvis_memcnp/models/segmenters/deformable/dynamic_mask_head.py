@@ -4,10 +4,8 @@ from mmdet.models.utils import aligned_bilinear
 from mmdet.registry import MODELS
 from torch import Tensor, nn
 
-#: Weights (10 x 8, 8 x 8, 8 x 1), then biases (8, 8, 1), of one instance.
+# Weights (10 x 8, 8 x 8, 8 x 1), then biases (8, 8, 1), of one instance.
 _WEIGHTS = ((8, 10), (8, 8), (1, 8))
-NUM_MASK_PARAMS = (
-    sum(o * i for o, i in _WEIGHTS) + sum(o for o, _ in _WEIGHTS))
 
 
 @MODELS.register_module()
@@ -22,6 +20,10 @@ class DynamicConvMaskHead(nn.Module):
         stride (int): Input pixels a cell of the mask features. Defaults
             to 8.
     """
+
+    #: Numbers that an instance brings along.
+    num_params = (
+        sum(o * i for o, i in _WEIGHTS) + sum(o for o, _ in _WEIGHTS))
 
     def __init__(self, stride: int = 8) -> None:
         super().__init__()
@@ -41,7 +43,7 @@ class DynamicConvMaskHead(nn.Module):
 
         Args:
             features (Tensor): Shape (B, 8, h, w), of B frames.
-            params (Tensor): Shape (P, ``NUM_MASK_PARAMS``): all weights,
+            params (Tensor): Shape (P, ``num_params``): all weights,
                 (out, in) each, then all biases.
             references (Tensor): Shape (P, 2), x and y in input pixels.
             frame_index (Tensor): Shape (P,) int64, frame of each instance.

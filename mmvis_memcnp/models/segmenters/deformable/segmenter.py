@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from ....results.pixels import FrameMeta
 from ...memcnp import ContextModule
 from .box_branch import BoxRegressor, build_box_branches, reading
-from .dynamic_mask_head import NUM_MASK_PARAMS
 from .encoder import EncodedFrames, input_hw, padding_mask
 from .start_points import start_points
 
@@ -74,9 +73,9 @@ class DeformableSegmenter(BaseModule):
             [nn.Linear(dims, self.class_channels) for _ in range(layers)])
         self.box_branches = build_box_branches(layers, dims)
         self.mask_branch = MODELS.build(mask_branch)
-        self.mask_controller = MLP(dims, dims, NUM_MASK_PARAMS, 3)
-        self.mask_head = MODELS.build(
-            mask_head or dict(type='DynamicConvMaskHead'))
+        head = MODELS.build(mask_head or dict(type='DynamicConvMaskHead'))
+        self.mask_controller = MLP(dims, dims, head.num_params, 3)
+        self.mask_head = head
         self.embed_head = (
             None if embed_dims is None else MLP(dims, dims, embed_dims, 3))
 
