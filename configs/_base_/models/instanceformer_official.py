@@ -8,9 +8,6 @@ instanceformer_official = dict(
         source='position', combine='multiply', handed_on='start'),
     class_prior=dict(active=False),
     memory=dict(num_frames=3, temporal_index='slot'),
-    matcher=dict(
-        rule='first_frame',
-        holder='each_layer',
-        costs=dict(bbox=dict(norm=2.0))),
+    matcher=dict(rule='first_frame', costs=dict(bbox=dict(norm=2.0))),
     mask_way='stretch',
     ranking=dict(type='TopQuarterQuery'))

@@ -14,7 +14,6 @@ model = dict(
     matcher=dict(
         type='StickyMatcher',
         rule='appearance',
-        holder='last_layer',
         costs=dict(
             cls=dict(type='FocalCost', weight=1.0, alpha=0.25, gamma=2.0),
             bbox=dict(type='BoxCost', weight=5.0, norm=1.0),

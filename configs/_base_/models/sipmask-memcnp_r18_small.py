@@ -16,7 +16,11 @@ model = dict(
         strides=(8, 16, 32),
         loss_cls=dict(loss_weight=2.0),
         norm_cfg=dict(type='GN', num_groups=16),
+        # One label a point, and labels that weigh less than appearance: see
+        # configs/sipmask/README.md.
+        test_cfg=dict(nms='one_label'),
         # The contrast has the size of the host's tracking loss: with so few
         # channels it outweighs masks and classes.
         memcnp=dict(
-            rate=0.99, training=dict(contrast=dict(loss_weight=0.25)))))
+            rate=0.99, training=dict(contrast=dict(loss_weight=0.25)))),
+    tracker=dict(association=dict(label_weight=2.)))

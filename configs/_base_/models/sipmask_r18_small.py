@@ -20,6 +20,10 @@ model = dict(
         strides=(8, 16, 32),
         regress_ranges=((-1, 32), (32, 64), (64, 1e8)),
         norm_cfg=dict(type='GN', num_groups=16),
+        # One label a point, and labels that weigh less than appearance: see
+        # configs/sipmask/README.md.
+        test_cfg=dict(nms='one_label'),
         basis_channels=32,
         loss_cls=dict(loss_weight=2.0),
-        track_channels=48))
+        track_channels=48),
+    tracker=dict(association=dict(label_weight=2.)))

@@ -21,8 +21,7 @@ OFFICIAL = dict(
         source='position', combine='multiply', handed_on='start'),
     class_prior=dict(active=False),
     memory=dict(temporal_index='slot'),
-    matcher=dict(rule='first_frame', holder='each_layer',
-                 costs=dict(bbox=dict(norm=2.))),
+    matcher=dict(rule='first_frame', costs=dict(bbox=dict(norm=2.))),
     mask_way='stretch',
     ranking=dict(type='TopQuarterQuery'))
 HOSTS = {
