@@ -23,7 +23,8 @@ def clip(step):
 # Entries of the reference set: of 3, all are there when the run stops; of
 # 300, some come after that.
 SYSTEMS = {
-    'a parameter': (tiny_sipmask.tiny_model, clip),
+    'a parameter': (lambda: tiny_sipmask.tiny_model(memcnp=dict(
+        type='MemCNP', num_items=8, learnable=True)), clip),
     'a buffer': (lambda: tiny_idol.tiny_model(
         file=tiny_idol.MEMCNP, memcnp=dict(rate=.5)), clip),
     'a full reference set': (lambda: cnp(num_items=3), clip),
@@ -53,7 +54,8 @@ def train(model, optimiser, clip, steps):
 def memory(model):
     """Copies of what is stored, by name."""
     return {k: v.detach().clone() for k, v in model.state_dict().items()
-            if k.rpartition('bank.')[2] in ('items', 'entries', 'filled')}
+            if k.rpartition('bank.')[2] in ('items', 'usage', 'entries',
+                                            'filled')}
 
 
 @pytest.fixture(scope='module', params=SYSTEMS)
