@@ -92,7 +92,8 @@ def read_keys(name: str) -> dict:
 
 def value_before(name: str, key: str) -> Any:
     """The value of an option: of the config, else the default of the class
-    of its part, else what the layers of the built part have."""
+    of its part, else what the layers of the built part have, or the default
+    of their classes."""
     node: Any = read_keys(name)
     *parents, option = key.split('.')
     for parent in parents:
@@ -104,8 +105,10 @@ def value_before(name: str, key: str) -> Any:
         parameters = inspect.signature(base.__init__).parameters
         if option in parameters:
             return parameters[option].default
-    part = build(name).get_submodule('.'.join(parents[1:]))
-    value, = {getattr(m, option) for m in part.modules() if hasattr(m, option)}
+    layers = list(build(name).get_submodule('.'.join(parents[1:])).modules())
+    value, = {getattr(m, option) for m in layers if hasattr(m, option)} or {
+        inspect.signature(type(m)).parameters[option].default for m in layers
+        if option in inspect.signature(type(m)).parameters}
     return value
 
 

@@ -290,8 +290,10 @@ def test_eval_and_frames_without_objects_write_nothing(kind):
     before = copy.deepcopy(model.state_dict())
 
     def unchanged():
+        """All but the number of calls."""
         return all(torch.equal(v, before[k])
-                   for k, v in model.state_dict().items())
+                   for k, v in model.state_dict().items()
+                   if k != 'bank.writes')
 
     query, reference, boxes, _ = queries(2)
     yes = torch.ones(2, 2, dtype=torch.bool)
@@ -355,7 +357,7 @@ def test_bad_options_are_named(options):
 
 # -- conventional CNP -----------------------------------------------------
 def test_reference_set_fills_once_and_gives_the_mean_context():
-    bank = ReferenceSet(num_items=4, feat_dims=3, hidden_dims=5)
+    bank = ReferenceSet(num_items=4, feat_dims=3, hidden_dims=5, settle=0)
     z, y = torch.randn(3, 3), torch.randn(3, 4)
     valid = torch.tensor([True, False, True])
     bank.write(z, y, valid)
@@ -391,23 +393,49 @@ def test_reference_set_is_spread_over_the_valid_points(room, valid, taken):
     assert not bank.entries[len(taken):].any()
 
 
-@pytest.mark.parametrize('writes', [1, 3])
-def test_a_resumed_reference_set_goes_on_as_it_would_have(writes):
-    """Half full and full: what is known of it is in the checkpoint."""
+def test_entries_are_taken_anew_until_the_network_has_begun_to_learn():
+    """The first three writes; what is missing then is filled up."""
+    bank = ReferenceSet(num_items=3, feat_dims=1, settle=3)
+    rows = iter(torch.arange(1., 20.))
+
+    def write(num, none=False):
+        """Of the points 1, 2, ... the next ones."""
+        z = torch.stack([next(rows) for _ in range(num)])[:, None]
+        bank.write(z, torch.zeros(num, 4), all_of(z) & (not none))
+        return bank.entries[:int(bank.filled), 0].tolist()
+
+    assert write(4) == [1, 2, 3]
+    assert write(2, none=True) == [1, 2, 3]  # nothing to take
+    assert write(2) == [7, 8]
+    assert write(2) == [7, 8, 9]  # settled
+    assert write(2) == [7, 8, 9]
+    out = bank.read(torch.zeros(1, 1))
+    assert torch.allclose(out, bank.mlp(bank.entries).mean(0))
+
+
+@pytest.mark.parametrize('settle, writes, filled', [
+    (0, 1, 4), (0, 3, 5),  # half full and full
+    (9, 1, 2),  # taken anew
+    (3, 3, 4),  # settled
+])
+def test_a_resumed_reference_set_goes_on_as_it_would_have(
+        settle, writes, filled):
+    """What is known of it is in the checkpoint."""
     def step(bank, seed):
         g = torch.Generator().manual_seed(seed)
         bank.write(torch.randn(3, 3, generator=g),
                    torch.randn(3, 4, generator=g),
                    torch.tensor([True, False, True]))
 
-    one, two = (ReferenceSet(num_items=5, feat_dims=3) for _ in range(2))
+    one, two = (ReferenceSet(num_items=5, feat_dims=3, settle=settle)
+                for _ in range(2))
     for seed in range(writes):
         step(one, seed)
     two.load_state_dict(copy.deepcopy(one.state_dict()))
     for bank in (one, two):
         step(bank, 9)
     assert torch.equal(one.entries, two.entries)
-    assert int(one.filled) == int(two.filled) == min(2 * writes + 2, 5)
+    assert int(one.filled) == int(two.filled) == filled
     assert not set(vars(two)) - set(vars(ReferenceSet(5, 3)))
 
 

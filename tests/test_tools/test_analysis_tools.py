@@ -81,12 +81,14 @@ def test_hosts_with_queries_are_counted_as_in_table_1():
     assert tool['count_parameters'](QueryHost()) == dict(
         backbone=12, neck=58 + 360, head=25, total=455, trainable=455,
         memcnp=0)
-    # Items 6 * 12; a layer 8 * 8 + 4 * 9 of its MLP and 12 * 8 + 8 + 72.
-    added = 72 + 2 * (100 + 176)
-    memcnp = MemCNP(num_items=6, feat_dims=8, readout='raw')
-    assert tool['count_parameters'](QueryHost(memcnp)) == dict(
-        backbone=12, neck=58 + 360, head=25 + added, total=455 + added,
-        trainable=455 + added, memcnp=added)
+    # A layer 8 * 8 + 4 * 9 of its MLP and 12 * 8 + 8 + 72; where items are
+    # trained, 6 * 12 more.
+    for items, added in ((False, 552), (True, 552 + 72)):
+        memcnp = MemCNP(num_items=6, feat_dims=8, readout='raw',
+                        learnable=items)
+        assert tool['count_parameters'](QueryHost(memcnp)) == dict(
+            backbone=12, neck=58 + 360, head=25 + added, total=455 + added,
+            trainable=455 + added, memcnp=added)
 
 
 class Deformable(nn.Module):

@@ -197,21 +197,22 @@ def memory(recorder: Recorder) -> tuple[dict[str, float], list[Tensor]]:
 
 def gradients(recorder: Recorder, losses: dict[str, Tensor]
               ) -> dict[str, float]:
-    """Gradient norms of each term on the rows of mu and of sigma."""
+    """Gradient norms of each term on the rows of mu and of sigma.
+
+    Those of the likelihood and of R_sigma are their parts of the host's own
+    ``loss_cnp``, with whatever it averages over.
+    """
     parts = recorder.parts
-    support, score, regulariser = recorder.terms[0]
-    counts = torch.bincount(support.gt_index, minlength=len(score))
-    supported = (counts > 0).sum().clamp(min=1)
-    score = score / counts.clamp(min=1) if parts.loss.alpha == 'support' \
-        else score / recorder.writes[0][0].shape[0]
-    terms = dict(
-        giou=losses[parts.geometric], nll=score.sum() / supported,
-        r_sigma=(regulariser * (counts > 0)).sum() / supported *
-        parts.loss.sigma_weight)
+    _, score, regulariser = recorder.terms[0]
     found = {}
-    for name, value in terms.items():
-        grad, = torch.autograd.grad(value, parts.outputs, retain_graph=True,
-                                    allow_unused=True)
+    for name, value in dict(giou=losses[parts.geometric], nll=score,
+                            r_sigma=regulariser).items():
+        weight = None
+        if name != 'giou':
+            weight, = torch.autograd.grad(losses['loss_cnp'], value,
+                                          retain_graph=True)
+        grad, = torch.autograd.grad(value, parts.outputs, weight,
+                                    retain_graph=True, allow_unused=True)
         for rows, of in ((slice(4), 'mu'), (slice(4, 8), 'sigma')):
             found[f'{name}_on_{of}'] = 0. if grad is None else \
                 float(grad[rows].norm())

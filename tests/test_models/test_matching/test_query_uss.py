@@ -54,6 +54,15 @@ def test_by_hand():
                           torch.tensor([1., 0., 1 / 3]))
 
 
+def test_uncertain_queries_differ_without_a_limit():
+    """tau / 2: 1 - 3 at the centre, .82 - 1.5 beside it, .15 - 1.2 at the
+    edge."""
+    found = frames([[.3, .3], [.3, .35], [.3, .49]], [3., 1.5, 1.2],
+                   BOXES[1:])
+    assert found.gt_index.tolist() == [-1, 0, -1]
+    assert found.neg.tolist() == [True, False, True]
+
+
 def test_topk_and_the_best_of_them():
     points = [[.3, .3], [.2, .3], [.3, .35], [.45, .45]]
     found = frames(points, [.9, .1, .1, .1], BOXES[1:], topk=3)

@@ -114,6 +114,42 @@ def test_lambda_shifts_the_balance():
         assert result.pos[0].nonzero().flatten().tolist() == [best]
 
 
+@pytest.mark.parametrize('given, chosen', [
+    # each point by its centre-ness in its own box: .47, .91 and .22
+    (None, 4),
+    # by the largest in any box, as released: point 3 is A's centre
+    ([.27, .52, .75, 1., .91, .52, .27], 3),
+])
+def test_centreness_is_that_in_the_own_box(given, chosen):
+    """A is 56 x 8 around 28, B 22 x 8 around 35 overlaps it. The points at
+    28, 36 and 44 are B's, the smaller one's."""
+    priors, levels = grid((1, 7))
+    result = one_image(
+        USSAssigner(topk=1), priors, levels, [[0, 0, 56, 8], [24, 0, 46, 8]],
+        centreness_map=None if given is None else torch.tensor([given]))
+    assert (result.gt_index[0] == 1).nonzero().flatten().tolist() == [chosen]
+    if given is None:
+        assert result.centreness[0, 4].item() == pytest.approx(
+            math.sqrt(10 / 12))
+
+
+@pytest.mark.parametrize('limit, chosen, negative', [
+    # 2 tau: 1/3 - 1.2, sqrt(3/7) - 1.6, 1 - 3
+    (math.inf, 0, [1, 2]),
+    # as released, where uncertain points do not differ: the most central one
+    (1., 2, [0, 1]),
+])
+def test_a_limit_of_sigma_hides_how_uncertain_points_are(
+        limit, chosen, negative):
+    """Points 0, 1 and 2 of a box of 40 x 8."""
+    priors, levels = grid((1, 3))
+    sigma = torch.tensor([1.2, 1.6, 3.])[:, None]
+    result = one_image(USSAssigner(topk=1, sigma_limit=limit), priors, levels,
+                       [0, 0, 40, 8], sigma)
+    assert result.pos[0].nonzero().flatten().tolist() == [chosen]
+    assert result.neg[0].nonzero().flatten().tolist() == negative
+
+
 def test_each_level_and_box_has_its_own_top_k():
     priors, levels = grid((8, 8), (4, 4), (2, 2))
     boxes = [[0, 0, 32, 32], [32, 32, 64, 64]]
