@@ -46,8 +46,8 @@ def test_sizes_come_from_the_manifest(monkeypatch):
     for item in run['inputs']:
         item.update(frames=frames[item['part']], padded_hw=[53, 75],
                     ori_hw=[61, 40])
-    # One comes back, one begins late, one has gone; a clip with one object.
-    ids = {0: np.array([[0, -1, 2], [-1, 1, 2], [0, 1, -1]]),
+    # One comes back, one begins late, one stays; a clip with one object.
+    ids = {0: np.array([[0, -1, 2], [-1, 1, 2], [0, 1, 2]]),
            1: np.array([[0], [0], [-1]])}
     masks = {b: np.zeros((*x.shape, 50, 70), bool) for b, x in ids.items()}
     for b, x in ids.items():
@@ -77,10 +77,10 @@ def test_sizes_come_from_the_manifest(monkeypatch):
     assert sum(k.endswith('_kept') for k in video) == 6
     step = {k: v for (part, _, k), v in found.items() if part == 'losses'}
     # Object 0 comes back, 1 at its beginning (it looks ahead) and after, 2
-    # stays for a frame; that of the second clip stays for a frame, too.
-    assert step['ma_num_items'] == step['last_num_items'] == 5
+    # stays for two frames; that of the second clip for one.
+    assert step['ma_num_items'] == step['last_num_items'] == 6
     # Everyone in all frames but the first: three objects and one.
     assert step['noise_num_items'] == 8
-    assert step['ma_items_num_neg'].tolist() == [9, 8, 9, 8, 8]
+    assert step['ma_items_num_neg'].tolist() == [9, 8, 9, 8, 8, 8]
     assert step['loss_ma_loss_reid'] != step['loss_last_loss_reid']
     assert step['gradnorm:ALL'] > 0

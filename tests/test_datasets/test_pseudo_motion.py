@@ -47,7 +47,7 @@ def consistent(results):
     """Colours, masks, boxes and identities of every frame fit."""
     for t, img in enumerate(results['img']):
         masks = results['gt_masks'][t].masks
-        boxes = results['gt_bboxes'][t].tensor.numpy()
+        boxes = results['gt_bboxes'][t]
         ids = results['gt_instances_ids'][t]
         assert img.shape[:2] == results['img_shape'][t] == masks.shape[1:]
         assert len(masks) == len(boxes) == len(ids)
@@ -65,7 +65,7 @@ def centres(results, identity):
     """Middle of an object's box in the frames that have it."""
     return [(t, *((box[:2] + box[2:]) / 2)) for t, boxes in enumerate(
         results['gt_bboxes']) for box, one in zip(
-            boxes.tensor.numpy(), results['gt_instances_ids'][t].tolist(),
+            boxes, results['gt_instances_ids'][t].tolist(),
             strict=True) if one == identity]
 
 
@@ -116,7 +116,7 @@ def test_zoom_changes_the_size_of_objects_one_way():
     np.random.seed(0)
     results = ClipCrop((40, 60), zoom_prob=1., max_zoom=2.).transform(
         clip([(4, 1, 30, 20, 50, 40)]))
-    sizes = [b.tensor[0].numpy() for b in results['gt_bboxes'] if len(b)]
+    sizes = [b[0] for b in results['gt_bboxes'] if len(b)]
     widths = np.array([b[2] - b[0] for b in sizes
                        if 0 < b[0] and b[2] < results['img'][0].shape[1]])
     assert len(widths) > 2 and widths.max() > widths.min() + 2

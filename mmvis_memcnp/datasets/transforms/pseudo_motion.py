@@ -13,7 +13,6 @@ import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform, Compose
 from mmdet.registry import TRANSFORMS
-from mmdet.structures.bbox import HorizontalBoxes
 from mmdet.structures.mask import BitmapMasks
 
 #: What a frame says of its objects, but for boxes and masks.
@@ -44,7 +43,7 @@ def set_objects(results: dict, frame: int, masks: np.ndarray) -> None:
         box[:] = xs[0], ys[0], xs[-1] + 1, ys[-1] + 1
     for name in _COLUMNS:
         results[name][frame] = results[name][frame][kept]
-    results['gt_bboxes'][frame] = HorizontalBoxes(boxes)
+    results['gt_bboxes'][frame] = boxes
     results['gt_masks'][frame] = BitmapMasks(masks, *masks.shape[1:])
     results['img_shape'][frame] = results['img'][frame].shape[:2]
 
