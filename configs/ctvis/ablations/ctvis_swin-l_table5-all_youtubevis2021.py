@@ -1,4 +1,5 @@
-# Table 5, row 4: pseudo-videos of COCO alone, by rotation, crop and copy-and-paste.
+# Table 5, row 4: pseudo-videos of COCO alone, by rotation, crop and
+# copy-and-paste.
 _base_ = '../ctvis_swin-l_8xb2-16k_youtubevis2021.py'
 
 train_dataloader = dict(
