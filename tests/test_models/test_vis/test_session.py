@@ -230,6 +230,29 @@ def test_no_detection_above_an_unreachable_threshold(model):
     assert sample.pred_tracks.tracks == []
 
 
+def test_a_point_has_one_label_or_several(model):
+    """The same box under two labels, unless the config says otherwise."""
+    model.eval()
+    inputs, (sample, ) = batch(model, video(1), training=False)
+    boxes = {}
+    model.bbox_head.test_cfg.update(score_thr=0., max_per_img=100)
+    for rule in ('every_label', 'one_label', 'class_agnostic'):
+        model.bbox_head.test_cfg['nms'] = rule
+        found, = model.encode(inputs[0], metas(sample))
+        boxes[rule] = found.bboxes
+    number = {rule: len(b) for rule, b in boxes.items()}
+    assert number['every_label'] > number['one_label'] >= number[
+        'class_agnostic'] > 0
+    assert len(boxes['every_label'].unique(dim=0)) < number['every_label']
+    assert len(boxes['one_label'].unique(dim=0)) == number['one_label']
+
+
+def test_rules_of_labels_are_named():
+    config = tiny_config(test_cfg=dict(nms='soft')).model
+    with pytest.raises(ValueError, match="'soft'.*'one_label'"):
+        MODELS.build(config)
+
+
 def test_tensor_mode_gives_every_frame(model):
     outs = model(torch.zeros(2, 3, 3, 64, 64), mode='tensor')
     assert [tuple(x.shape) for x in outs.cls_scores] == [
