@@ -1,11 +1,11 @@
 """Uncertainty of every pyramid level or decoder layer (Fig. 6 of the MemCNP
 paper).
 
-A row a frame: the frame, then the mean standard deviation of the box sides;
-warm is uncertain. SipMask has it at each point of a level, as a fraction of
-the padded network input; IDOL and SeqFormer have it for each query of a
-layer, drawn at the centre of its box, as a fraction of the frame. SeqFormer
-takes the frames as one clip.
+A row a frame: the frame, then the mean standard deviation of the box sides,
+as predicted (in half sides of the box; with ``box_unit='image'``, fractions of
+the image); warm is uncertain. SipMask has it at each point of a level; IDOL
+and SeqFormer have it for each query of a layer, drawn at the centre of its
+box. SeqFormer takes the frames as one clip.
 """
 import argparse
 
