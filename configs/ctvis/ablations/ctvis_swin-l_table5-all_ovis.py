@@ -1,8 +1,10 @@
-# Table 5, row 4: pseudo-videos of COCO alone, by rotation, crop and
+# Table 5, row 4: pseudo-videos of COCO alone, by rotation, crop,
 # copy-and-paste.
 _base_ = '../ctvis_swin-l_8xb2-16k_ovis.py'
 
 train_dataloader = dict(
     dataset=dict(
-        _base_.ctvis_pseudo['all'], _delete_=True, class_map='ovis',
+        _base_.ctvis_pseudo['all'],
+        _delete_=True,
+        class_map='ovis',
         num_frames=10))

@@ -3,5 +3,7 @@ _base_ = '../ctvis_swin-l_8xb2-16k_ovis.py'
 
 train_dataloader = dict(
     dataset=dict(
-        _base_.ctvis_pseudo['crop'], _delete_=True, class_map='ovis',
+        _base_.ctvis_pseudo['crop'],
+        _delete_=True,
+        class_map='ovis',
         num_frames=10))

@@ -3,4 +3,6 @@ _base_ = '../ctvis_swin-l_8xb2-16k_youtubevis2021.py'
 
 train_dataloader = dict(
     dataset=dict(
-        _base_.ctvis_pseudo['rotation'], _delete_=True, class_map='ytvis2021'))
+        _base_.ctvis_pseudo['rotation'],
+        _delete_=True,
+        class_map='ytvis2021'))

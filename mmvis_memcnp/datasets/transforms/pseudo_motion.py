@@ -39,7 +39,7 @@ def set_objects(results: dict, frame: int, masks: np.ndarray) -> None:
     masks = masks[kept]
     boxes = np.zeros((len(masks), 4), np.float32)
     for box, mask in zip(boxes, masks, strict=True):
-        ys, xs = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+        ys, xs = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
         box[:] = xs[0], ys[0], xs[-1] + 1, ys[-1] + 1
     for name in _COLUMNS:
         results[name][frame] = results[name][frame][kept]
@@ -96,7 +96,7 @@ class ClipRotation(ClipMotion):
     def __init__(self, max_angle: float = 15.,
                  centre: tuple[float, float] = (0.4, 0.6)) -> None:
         self.max_angle = max_angle
-        self.centre = tuple(centre)
+        self.centre = centre
 
     def maps(self, count: int, height: int, width: int
              ) -> tuple[Sequence[np.ndarray], tuple[int, int]]:
@@ -126,7 +126,7 @@ class ClipCrop(ClipMotion):
                  zoom_prob: float = 0.5, max_zoom: float = 2.) -> None:
         if max_zoom < 1:
             raise ValueError(f'max_zoom must be at least 1, got {max_zoom}.')
-        self.crop_size = tuple(crop_size)
+        self.crop_size = crop_size
         self.zoom_prob = zoom_prob
         self.max_zoom = max_zoom
 
@@ -173,7 +173,7 @@ class ClipPaste(BaseTransform):
     def __init__(self, prob: float = 0.5,
                  scale: tuple[float, float] = (0.5, 1.)) -> None:
         self.prob = prob
-        self.scale = tuple(scale)
+        self.scale = scale
         self.load = Compose([dict(type='mmdet.LoadFrame'),
                              dict(type='mmdet.LoadVISAnnotations')])
 
@@ -205,8 +205,8 @@ class ClipPaste(BaseTransform):
     def _resized(self, other: dict, height: int, width: int) -> dict:
         """The other image at its new size, with objects of a pixel."""
         h, w = other['img'].shape[:2]
-        low, high = self.scale
-        scale = min(height / h, width / w) * np.random.uniform(low, high)
+        scale = min(height / h, width / w) * np.random.uniform(
+            self.scale[0], self.scale[1])
         size = max(1, round(w * scale)), max(1, round(h * scale))
         masks = [cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST)
                  for mask in other['gt_masks'].masks]
@@ -219,7 +219,7 @@ class ClipPaste(BaseTransform):
                label: int, identity: int) -> None:
         """One object into every frame, between a first and a last place."""
         height, width = results['img'][0].shape[:2]
-        ys, xs = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+        ys, xs = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
         inner = slice(ys[0], ys[-1] + 1), slice(xs[0], xs[-1] + 1)
         patch, shape = img[inner], mask[inner].astype(bool)
         room = np.array((height, width)) - shape.shape
