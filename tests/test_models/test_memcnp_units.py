@@ -11,7 +11,7 @@ from mmvis_memcnp.models.memcnp.distribution import (
     half_sides,
     in_object_unit,
 )
-from mmvis_memcnp.models.memcnp.hosts.queries import query_key
+from mmvis_memcnp.models.memcnp.hosts.keys import query_key
 from mmvis_memcnp.models.memcnp.hosts.sipmask import point_key
 from mmvis_memcnp.models.memcnp.losses import Candidates
 
