@@ -7,5 +7,5 @@ memcnp_queries = dict(
     training=dict(
         assigner=dict(type='QueryUSSAssigner', topk=5, lambda_tau=0.5),
         loss=dict(
-            type='MemCNPLoss', rule='gmm', sigma_weight=1.0, alpha='support'),
+            type='MemCNPLoss', rule='gmm', sigma_weight=1.0, alpha='image'),
         contrast=dict(type='ContrastiveTrackingLoss', temperature=0.1)))

@@ -25,7 +25,7 @@ model = dict(
                     type='MemCNPLoss',
                     rule='gmm',
                     sigma_weight=1.0,
-                    alpha='support'),
+                    alpha='image'),
                 contrast=dict(
                     type='ContrastiveTrackingLoss', temperature=0.1))),
         loss_cls=dict(

@@ -142,9 +142,11 @@ class MemCNPLoss(nn.Module):
         sigma_weight (float): Weight of R_sigma; with a higher one sigma keeps
             closer to its target. 0 switches it off. Defaults to 1.0.
         alpha (str): What the paper's "supporting samples" are counted over:
-            'support' = the samples of the ground truth (the I of eq 9);
-            'points' = all locations of the image, as the released code does,
-            where L_nll trains next to nothing. Defaults to 'support'.
+            'image' = all samples that the image's objects have, since eq 14
+            has one alpha for all of them; 'support' = the samples of the
+            ground truth (the I of eq 9), where L_nll comes to outweigh GIoU
+            on mu; 'points' = all locations of the image, as the released code
+            does, where L_nll trains next to nothing. Defaults to 'image'.
         box_unit (str): The "normalised coordinate format" of eq 8, which
             sigma is measured in as well. 'object': the object's own box is
             [-1, 1]^2, so that sigma's floor is a twentieth of a side and its
@@ -170,7 +172,7 @@ class MemCNPLoss(nn.Module):
     #: What each option may be, the default first.
     choices = dict(
         rule=('gmm', 'nll', 'energy'),
-        alpha=('support', 'points'),
+        alpha=('image', 'support', 'points'),
         box_unit=('object', 'image'),
         sigma_samples=('inside', 'positives'),
         sigma_norm=('l1', 'smooth_l1'),
@@ -179,7 +181,7 @@ class MemCNPLoss(nn.Module):
     def __init__(self,
                  rule: str = 'gmm',
                  sigma_weight: float = 1.0,
-                 alpha: str = 'support',
+                 alpha: str = 'image',
                  box_unit: str = 'object',
                  sigma_samples: str = 'inside',
                  sigma_norm: str = 'l1',
@@ -206,6 +208,7 @@ class MemCNPLoss(nn.Module):
                 candidates: Candidates | None = None,
                 num_points: int | None = None,
                 num_images: Tensor | int | None = None,
+                per_image: int | None = None,
                 samples: Tensor | None = None) -> Tensor:
         """Loss of a batch.
 
@@ -217,6 +220,8 @@ class MemCNPLoss(nn.Module):
                 ``alpha='points'``.
             num_images (Tensor | int, optional): Images that have a ground
                 truth, for ``reduction='image_sum'``.
+            per_image (int, optional): Rows of ``gt_boxes`` an image, for
+                ``alpha='image'``. Defaults to None: all are of one image.
             samples (Tensor, optional): Noise of the energy score (M, P, 4).
 
         Returns:
@@ -226,7 +231,7 @@ class MemCNPLoss(nn.Module):
             ValueError: If the number that an option asks for is missing.
         """
         loss, supported = self.per_box(support, candidates, num_points,
-                                       samples)
+                                       per_image, samples)
         total = loss.sum()
         if self.reduction == 'gt_mean':
             return total / supported.sum().clamp(min=1)
@@ -238,11 +243,13 @@ class MemCNPLoss(nn.Module):
                 support: Support,
                 candidates: Candidates | None = None,
                 num_points: int | None = None,
+                per_image: int | None = None,
                 samples: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Loss of each ground truth, for a host that averages by itself.
 
         Args:
-            support, candidates, num_points, samples: As in :meth:`forward`.
+            support, candidates, num_points, per_image, samples: As in
+                :meth:`forward`.
 
         Returns:
             tuple[Tensor, Tensor]: ``alpha * L_nll + R_sigma`` (G,), zero
@@ -251,7 +258,11 @@ class MemCNPLoss(nn.Module):
         score, regulariser = self.terms(support, candidates, samples)
         supports = segment_count(support.gt_index, len(support.gt_boxes),
                                  score.dtype)
-        if self.alpha == 'support':
+        if self.alpha == 'image':
+            images = supports.view(-1, per_image or max(len(supports), 1))
+            counts = images.sum(1, keepdim=True).expand_as(images)
+            score = score / counts.reshape(-1).clamp(min=1)
+        elif self.alpha == 'support':
             score = score / supports.clamp(min=1)
         else:
             if num_points is None:

@@ -249,7 +249,8 @@ def clip_cnp_loss(criterion: MemCNPLoss, boxes: Tensor, sigmas: Tensor,
             gt_boxes=gt_boxes.flatten(0, 2),
             **chosen._asdict()),
         None if candidates is None else of(candidates)[1],
-        num_points=boxes.shape[2])
+        num_points=boxes.shape[2],
+        per_image=num)
     times = supported.view(-1, frames, num).sum(1)
     mean = loss.view(-1, frames, num).sum(1) / times.clamp(min=1)
     objects = (times > 0).view(layers, -1).sum(1)

@@ -69,4 +69,5 @@ def point_cnp_loss(criterion: MemCNPLoss, found: SelectedPoints,
             **of(found)._asdict()),
         of(inside),
         num_points=sigmas.shape[1],
-        num_images=num_images)
+        num_images=num_images,
+        per_image=num)
