@@ -71,7 +71,7 @@ def test_mixture_is_that_of_torch_per_ground_truth(unit):
 
 def test_regulariser_and_means_by_hand():
     """Smooth L1: 0.5 d^2 below 1, d - 0.5 above; gt 1 has no support."""
-    options = dict(box_unit='image', sigma_norm='smooth_l1')
+    options = dict(box_unit='image', sigma_norm='smooth_l1', alpha='support')
     data = Support(
         mu=torch.zeros(3, 4),
         sigma=torch.tensor([[1.] * 4, [2.] * 4, [0.5] * 4]),
@@ -150,8 +150,10 @@ def test_batched_is_one_by_one(rule):
                         for k in ('mu', 'sigma', 'phi', 'uncertainty')
                     }),
                 samples=samples[:, own]))
+    # Every ground truth is an image of its own.
     assert torch.allclose(
-        loss(data, samples=samples), torch.stack(singles).mean())
+        loss(data, per_image=1, samples=samples),
+        torch.stack(singles).mean())
 
 
 @pytest.mark.parametrize('rule', RULES)
@@ -167,6 +169,26 @@ def test_order_of_samples_and_ground_truths_does_not_matter(rule):
     moved = moved._replace(gt_index=gts.argsort()[moved.gt_index])
     assert torch.allclose(
         loss(moved, samples=samples[:, order]), expected)
+
+
+@pytest.mark.parametrize('alpha, divisors', [
+    # three images of two ground truths: 3 + 2, 2 + 0 and 0 + 0 samples
+    ('image', [5, 5, 2, 1, 1, 1]),
+    # the samples of each ground truth
+    ('support', [3, 2, 2, 1, 1, 1]),
+    # all locations
+    ('points', [50] * 6),
+])
+def test_what_alpha_counts(alpha, divisors):
+    data = batch()._replace(
+        gt_index=torch.tensor([0, 0, 0, 1, 1, 2, 2]),
+        gt_boxes=torch.rand(6, 4, dtype=torch.double))
+    criterion = MemCNPLoss(alpha=alpha, sigma_weight=0.)
+    score, _ = criterion.terms(data)
+    loss, supported = criterion.per_box(data, num_points=50, per_image=2)
+    assert torch.allclose(loss, score / torch.tensor(divisors))
+    assert supported.tolist() == [True] * 3 + [False] * 3
+    assert (loss[:3] != 0).all()
 
 
 @pytest.mark.parametrize('rule', RULES)
