@@ -144,7 +144,7 @@ def test_batch_of_two_is_two_batches_sipmask():
 
 def test_batch_of_two_is_two_batches_memcnp():
     memory = dict(type='MemCNP', num_items=8, feat_dims=16, hidden_dims=16,
-                  rate=1.)  # what one clip writes, the other would read
+                  rate=1., revive=0.)  # what one writes, the other reads
     model = tiny_model(memcnp=memory)
     one, two = clip(), clip(KEY[1:], REF[:1], seed=1)
     a, b, both = (losses(model, *c) for c in ([one], [two], [one, two]))
@@ -159,7 +159,7 @@ def test_batch_of_two_is_two_batches_memcnp():
 def test_clip_without_objects_counts_as_the_losses_say():
     """Frames without objects take no part in class, box and mask losses."""
     memory = dict(type='MemCNP', num_items=8, feat_dims=16, hidden_dims=16,
-                  rate=1.)
+                  rate=1., revive=0.)
     model = tiny_model(memcnp=memory)
     alone = losses(model, clip())
     both = losses(model, clip(), clip([], [], seed=1))
