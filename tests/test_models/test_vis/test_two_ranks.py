@@ -28,16 +28,26 @@ def idol(**options):
         matcher=dict(topk=1), positive_topk=1, **options)
 
 
+def in_use(model):
+    """Items that all win a fair share of the points: none is put on a point,
+    which would be one of the first rank's."""
+    memcnp = getattr(model, 'memcnp', None) or model.bbox_head.memcnp
+    memcnp.bank.usage.fill_(1 / memcnp.bank.num_items)
+    return model
+
+
 # How a model is built, and the clip of each rank. Where losses are divided
 # by a number of this device, as the official code does, the clips have as
 # many objects; elsewhere the second rank has fewer.
 SYSTEMS = {
     'sipmask': (lambda: tiny_sipmask.tiny_model('sipmask'),
                 lambda rank: tiny_sipmask.clip(seed=rank)),
-    'sipmask-memcnp': (tiny_sipmask.tiny_model,
+    'sipmask-memcnp': (lambda: in_use(tiny_sipmask.tiny_model()),
                        lambda rank: tiny_sipmask.clip(seed=rank)),
     'idol': (idol, lambda rank: tiny_sipmask.clip(seed=rank)),
-    'idol-memcnp': (lambda: idol(file=tiny_idol.MEMCNP),
+    'idol-memcnp': (lambda: in_use(idol(
+        file=tiny_idol.MEMCNP,
+        memcnp=dict(training=dict(assigner=dict(topk=1))))),
                     lambda rank: tiny_sipmask.clip(seed=rank)),
     'seqformer': (tiny_seqformer.tiny_model,
                   lambda rank: tiny_seqformer.clip(
