@@ -225,7 +225,7 @@ def test_all_is_overridable_below_the_key():
         tracker=dict(association=dict(similarity='dot')))
     rules = model.memcnp_training
     assert (rules.assigner.topk, rules.loss.rule) == (2, 'nll')
-    assert rules.loss.alpha == 'support'  # the default
+    assert rules.loss.alpha == 'image'  # the default
     assert rules.contrast.temperature == .2
     association = model.tracker.association
     assert (association.similarity, association.temperature) == ('dot', .2)
