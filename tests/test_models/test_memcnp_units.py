@@ -11,8 +11,7 @@ from mmvis_memcnp.models.memcnp.distribution import (
     half_sides,
     in_object_unit,
 )
-from mmvis_memcnp.models.memcnp.hosts.keys import query_key
-from mmvis_memcnp.models.memcnp.hosts.keys import point_key
+from mmvis_memcnp.models.memcnp.hosts.keys import point_key, query_key
 from mmvis_memcnp.models.memcnp.losses import Candidates
 
 #: An object of .4 x .2 of the image around (.5, .4).
