@@ -19,7 +19,7 @@ from .trees import config_of
 OWN = dict(
     idol=(),
     seqformer=('frame_weight.', ),
-    instanceformer=('memory', 'class_prior.'),
+    instanceformer=('memory', 'class_prior.', 'reference_prior.'),
     ctvis=('segmenter.embed_head.', ))
 
 

@@ -9,7 +9,6 @@ from .costs import Queries
 from .one_to_one import OneToOneMatcher, hungarian
 
 _RULES = ('appearance', 'first_frame')
-_HOLDERS = ('last_layer', 'each_layer')
 
 
 @TASK_UTILS.register_module()
@@ -26,26 +25,15 @@ class StickyMatcher(OneToOneMatcher):
             of the clip in its first frame, those that come later too, with a
             box of next to no size, as the released code does. Defaults to
             'appearance'.
-        holder (str): Whose query an object keeps. In the frame in which it is
-            matched, each decoder layer matches on its own. 'last_layer':
-            afterwards all layers teach the query of the last one, which is
-            the identity of the object. 'each_layer': each goes on with its
-            own, as the released code does, so that a layer may teach an
-            identity's query to be background and another to be the object.
-            Defaults to 'last_layer'.
     """
 
     def __init__(self, costs: dict[str, dict],
-                 rule: str = 'appearance',
-                 holder: str = 'last_layer') -> None:
+                 rule: str = 'appearance') -> None:
         super().__init__(costs)
-        for name, value, known in (('rule', rule, _RULES),
-                                   ('holder', holder, _HOLDERS)):
-            if value not in known:
-                raise ValueError(f'{name} of the matcher must be one of '
-                                 f'{known}, got {value!r}.')
+        if rule not in _RULES:
+            raise ValueError(
+                f'rule of the matcher must be one of {_RULES}, got {rule!r}.')
         self.rule = rule
-        self.holder = holder
 
     def taught(self, truth: ClipTruth) -> Tensor:
         """Objects that each frame teaches.
@@ -83,15 +71,9 @@ class StickyMatcher(OneToOneMatcher):
             best = torch.full((layers, *taught.shape), -1)
             held = Matches.of_objects(best, num_queries)
         assert held.best is not None
-        if self.holder == 'last_layer':
-            last = held.best[-1:].expand_as(held.best)
-            if not torch.equal(held.best, last):
-                held = Matches.of_objects(last, num_queries)
-        before = held.best
-        assert before is not None
-        new = taught & (before < 0)
+        new = taught & (held.best < 0)
         if not new.any():
             return held
         found = hungarian(self.cost(queries, truth), new, held.neg)
         return Matches.of_objects(
-            torch.where(new, found, before), num_queries)
+            torch.where(new, found, held.best), num_queries)

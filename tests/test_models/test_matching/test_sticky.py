@@ -55,24 +55,6 @@ def test_matched_on_appearance_and_kept():
     assert found[2].gt_index.tolist() == [[[1, 0, -1, 2]]]
 
 
-def test_all_layers_go_on_with_the_query_of_the_last():
-    """Layers see three boxes in another order; the third object is new in the
-    second frame, in which each layer matches it on its own again."""
-    layers = torch.stack([BOXES[[2, 0, 1]], BOXES[[1, 2, 0]], BOXES])[:, None]
-    gt = truth([[1, 1, 0], [1, 1, 1], [1, 1, 1]])
-    boxes = [layers, torch.cat((layers, layers), 2), layers]
-    own, same = ([f.best[:, 0].tolist() for f in follow(
-        StickyMatcher(COSTS, holder=holder), gt, boxes)]
-        for holder in ('each_layer', 'last_layer'))
-    first = [[1, 2, -1], [2, 0, -1], [0, 1, -1]]
-    assert own[0] == same[0] == first
-    # the free query with the third object's box, in each layer
-    assert own[1] == own[2] == [[1, 2, 0], [2, 0, 1], [0, 1, 2]]
-    assert [x[:2] for x in same[1]] == [[0, 1]] * 3
-    assert [x[2] for x in same[1]] == [3, 4, 2]
-    assert same[2] == [[0, 1, 2]] * 3
-
-
 def test_first_frame_matches_all_at_once():
     gt = truth([[1, 0, 0], [1, 1, 1]])
     matcher = StickyMatcher(COSTS, rule='first_frame')
@@ -104,11 +86,9 @@ def test_nothing_new_costs_nothing(monkeypatch):
     assert again is first
 
 
-def test_unknown_options_are_named():
+def test_an_unknown_rule_is_named():
     with pytest.raises(ValueError, match='last_frame'):
         StickyMatcher(COSTS, rule='last_frame')
-    with pytest.raises(ValueError, match='first_layer'):
-        StickyMatcher(COSTS, holder='first_layer')
 
 
 def crowd(seed=0, layers=2, clips=3, queries=9, objects=5, frames=6):
@@ -123,13 +103,11 @@ def crowd(seed=0, layers=2, clips=3, queries=9, objects=5, frames=6):
         *shape, 4, generator=g)
 
 
-def loop(gt, boxes, logits, holder):
+def loop(gt, boxes, logits):
     """Queries (L, B, G) of the objects after all frames, one by one."""
     layers, clips = boxes.shape[1:3]
     result = torch.full((layers, *gt.valid.shape), -1)
     for t in range(len(boxes)):
-        if holder == 'last_layer':
-            result[:-1] = result[-1]
         cost = CostSum(COSTS)(Queries(logits[t], boxes[t]), gt.frame(t))
         for layer in range(layers):
             for b in range(clips):
@@ -145,16 +123,13 @@ def loop(gt, boxes, logits, holder):
     return result
 
 
-@pytest.mark.parametrize('holder', ['last_layer', 'each_layer'])
 @pytest.mark.parametrize('queries', [9, 3])
-def test_equals_a_loop_over_layers_clips_and_frames(queries, holder):
+def test_equals_a_loop_over_layers_clips_and_frames(queries):
     gt, boxes, logits = crowd(queries=queries)
-    found = follow(StickyMatcher(COSTS, holder=holder), gt, boxes, logits)
-    assert torch.equal(found[-1].best, loop(gt, boxes, logits, holder))
+    found = follow(StickyMatcher(COSTS), gt, boxes, logits)
+    assert torch.equal(found[-1].best, loop(gt, boxes, logits))
     for before, after in zip(found, found[1:], strict=False):
         kept = before.best >= 0
-        if holder == 'last_layer':  # which alone is an identity
-            kept[:-1] = False
         assert torch.equal(before.best[kept], after.best[kept])
         assert (after.pos.sum(-1) == (after.best >= 0).sum(-1)).all()
 
