@@ -64,6 +64,7 @@ def test_all_tools_that_write_are_here():
     """By their source: what offers --overwrite is tried above or apart."""
     apart = {'demo/video_demo.py', 'tools/test.py',
              'tools/dataset_converters/davis2ytvis.py',
+             'tools/analysis_tools/calibration.py',
              'tools/benchmark/overfit_clip.py',
              'tools/benchmark/overfit_shapes.py'}
     files = [*ROOT.glob('tools/**/*.py'), *ROOT.glob('demo/*.py')]
