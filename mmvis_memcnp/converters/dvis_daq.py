@@ -1,4 +1,4 @@
-"""Checkpoints of DVIS-DAQ, online: a segmenter of Mask2Former and a tracker."""
+"""Checkpoints of DVIS-DAQ, online: Mask2Former and a tracker."""
 from .base import KeyMap
 from .mask2former import MASK2FORMER_RULES, MASK2FORMER_VALUES
 

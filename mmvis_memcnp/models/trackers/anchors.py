@@ -188,7 +188,7 @@ class AnchorTracker(BaseModule):
         pooled = total / (inside.sum(-1, keepdim=True) + 1e-8)
         return self.anchor_embed(pooled)
 
-    # -- the next state ---------------------------------------------------------
+    # -- the next state -------------------------------------------------------
     def carry(self,
               tracks: AnchorTracks | None,
               rows: AnchorRows,

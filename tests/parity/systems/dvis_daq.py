@@ -1,5 +1,7 @@
-"""DVIS-DAQ online: its network, tracker, results of videos."""
+"""DVIS-DAQ online: its network, tracker, results of videos, losses."""
 from __future__ import annotations
+
+from unittest import mock
 
 import numpy as np
 import torch
@@ -10,6 +12,8 @@ from pycocotools import mask as coco_mask
 from torch import Tensor, nn
 
 from mmvis_memcnp.converters import KEY_MAPS, check_against
+from mmvis_memcnp.models.trackers.memories.base import row_sources
+from mmvis_memcnp.models.truth import GroundTruth
 from tests.parity.entries import ManifestError
 from tests.parity.fixture import Fixture
 from tests.parity.systems.common import CONFIGS, Recorder, Results, to_numpy
@@ -17,8 +21,17 @@ from tests.parity.systems.common import CONFIGS, Recorder, Results, to_numpy
 NETWORK = '_base_/models/mask2former_{}.py'
 SYSTEM = CONFIGS / '_base_/models/dvis_daq.py'
 
+#: Names of the losses here and there.
+LOSSES = dict(loss_cls='ce', loss_mask='mask', loss_dice='dice')
+
 #: What the model cannot be told.
 FIXED = dict(
+    train=dict(
+        dropout=0.0, normaliser='matched pairs over all frames',
+        random=dict(
+            points='every random point set is points_grid',
+            frames='all 5 used',
+            disappearance='never triggers: at most 3 objects')),
     arch=dict(levels=3),
     test=dict(
         whole_video=True, mask_thr=0.0,
@@ -43,12 +56,11 @@ def check(fixture: Fixture) -> None:
 def compute(fixture: Fixture) -> Results:
     """The arrays of all parts that a fixture has."""
     check(fixture)
-    parts = dict(inference=('outputs.npz', inference))
+    parts = dict(inference=('outputs.npz', inference),
+                 losses=('losses.npz', losses))
     out: Results = {}
     for item in fixture.run['inputs']:
         part = item['part']
-        if part == 'losses':
-            continue
         if part not in parts:
             raise ManifestError(f'inputs has the part {part!r}; supported: '
                                 f'{sorted(parts)}')
@@ -88,6 +100,21 @@ def model_config(fixture: Fixture) -> Config:
         max_missing=test['kick_out_frame_num'])
     cfg.ranking.num_pairs = test['top_k']
     cfg.track_filter.min_detections = test['noise_frame_num']
+    train = fixture.run['train']
+    weights = train['loss_weights']
+    for ours, theirs in LOSSES.items():
+        if weights[theirs] != weights[f'slot_{theirs}']:
+            raise ManifestError(
+                f'train.loss_weights of {theirs} and slot_{theirs} differ: '
+                'rows and slots have the same')
+        cfg.loss[f'{ours[5:]}_weight'] = weights[theirs]
+    cfg.loss.no_object_weight = train['no_object_weight']
+    cfg.carry_thr = train['training_select_threshold']
+    cfg.num_frames = [train['clip_frames']] * 2
+    cfg.matcher.costs.cls.weight = train['matcher']['cls']
+    cfg.matcher.costs.mask.update(
+        mask_weight=train['matcher']['mask'],
+        dice_weight=train['matcher']['dice'])
     return cfg
 
 
@@ -177,3 +204,118 @@ def result(session, size: tuple[int, int]) -> dict:
         'result/labels': np.array([x.label for x in tracks]),
         'result/track_row': np.array([kept.index(x.id) for x in tracks]),
         'result/masks_area': masks.sum((2, 3)), 'result/masks_packed': masks}
+
+
+# -- losses -------------------------------------------------------------------
+@torch.no_grad()
+def losses(fixture: Fixture, part: str) -> dict:
+    """One training step on stored targets in each stage."""
+    model = build_model(fixture, part).train()
+    (clip, ) = fixture.frames(part)
+    found = model.segmenter(torch.from_numpy(clip))
+    truth = ground_truth(fixture, part)
+    points = torch.from_numpy(np.asarray(fixture.arrays(part)['points']))
+
+    def grid(rows, *_, **__) -> Tensor:
+        """The stored points, for every row."""
+        return points.expand(len(rows) if isinstance(rows, Tensor) else rows,
+                             -1, -1)
+
+    named: dict = {}
+    for case, options in fixture.run['train']['cases'].items():
+        model.set_progress(options['iteration'], 160000)
+        frames, held = [], []
+        with mock.patch.object(
+                model, 'follow', kept(model.follow, frames)), mock.patch(
+                    'mmvis_memcnp.models.vis.dvis_daq.row_sources',
+                    kept(row_sources, held)), mock.patch(
+                        'mmvis_memcnp.models.losses.sampled_mask.'
+                        'uncertain_points', grid), mock.patch(
+                            'torch.rand', pinned(grid)):
+            values = model.clip_losses(found, truth, 1)
+        named.update({f'{case}/{k}': v for k, v in {
+            **named_losses(values, len(model.tracker.layers)),
+            **matched(frames[0], held, truth.valid)}.items()})
+    return named
+
+
+def kept(function, calls: list):
+    """The function; what it returns is kept."""
+
+    def call(*args):
+        calls.append(function(*args))
+        return calls[-1]
+
+    return call
+
+
+def pinned(grid):
+    """``torch.rand`` that gives the stored points where points are asked
+    for."""
+    rand = torch.rand
+
+    def draw(*size, **kwargs) -> Tensor:
+        return grid(*size) if len(size) == 3 else rand(*size, **kwargs)
+
+    return draw
+
+
+def named_losses(values: dict[str, Tensor], layers: int) -> dict[str, Tensor]:
+    """Losses by the names of the arrays."""
+    named = {}
+    for ours, theirs in LOSSES.items():
+        for prefix, count in (('', layers), ('slot_', layers - 1)):
+            named[f'{prefix}loss_{theirs}'] = values[f'{prefix}{ours}']
+            for i in range(count):
+                named[f'{prefix}loss_{theirs}_{i}'] = values[
+                    f'{prefix}d{i}.{ours}']
+    return named
+
+
+def matched(frames: list, held: list, valid: Tensor) -> dict[str, Tensor]:
+    """Pairs of each frame; an object that goes on has one while it is absent,
+    too.
+
+    Args:
+        frames: rows and slots of each frame.
+        held: rows of the objects that go on into each, and which do.
+        valid: (T, G) bool, objects that are there.
+    """
+    named: dict = {}
+    for t, (rows, slots) in enumerate(frames):
+        row = held[t][0].where(held[t][1], -1)[0]
+        carried = row.argsort()[(row < 0).sum():]
+        best = rows.best[0].clone()
+        best[carried] = -1
+        new = (best >= 0).nonzero()[:, 0]
+        absent = carried[~valid[t, carried]]
+        named.update({
+            f't{t}/match_query': torch.cat((row[carried], best[new])),
+            f't{t}/match_gt': torch.cat((carried, new)),
+            f't{t}/num_queries': rows.logits.shape[2],
+            f't{t}/logits_stats': rows.logits[-1],
+            f't{t}/disappear_tgt_ids': absent})
+        if slots is not None:
+            named.update({
+                f't{t}/slot_match_query': row[carried],
+                f't{t}/slot_match_gt': carried,
+                f't{t}/slot_disappear_tgt_ids': absent})
+    return named
+
+
+def ground_truth(fixture: Fixture, part: str) -> GroundTruth:
+    """Objects of the frames of a clip on the padded input."""
+    target = fixture.targets()
+    masks = torch.from_numpy(np.asarray(target['masks'])).bool().transpose(
+        0, 1)
+    height, width = fixture.inputs(part)['padded_hw']
+    padded = masks.new_zeros(*masks.shape[:2], height, width)
+    padded[..., :masks.shape[2], :masks.shape[3]] = masks
+    boxes = torch.from_numpy(np.asarray(target['boxes'], np.float32))
+    valid = (boxes >= 0).all(-1)
+    labels = torch.from_numpy(np.asarray(target['labels'], np.int64))
+    labels = labels - fixture.run['targets']['label_base']
+    ids = torch.arange(len(labels)).expand_as(valid)
+    return GroundTruth.of(
+        boxes, torch.ones(len(boxes), 2), labels.expand_as(valid), ids, valid,
+        padded)
