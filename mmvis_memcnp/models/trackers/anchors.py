@@ -13,7 +13,6 @@ from mmengine.model import BaseModule
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 
-from ..segmenters.mask2former import FrameQueries
 from .anchor_layers import AnchorLayer, SlotLayer
 from .memories.base import MemoryState, row_sources, take_rows
 
@@ -111,7 +110,8 @@ class AnchorTracker(BaseModule):
     # -- a frame --------------------------------------------------------------
     def forward(self,
                 tracks: AnchorTracks | None,
-                frame: FrameQueries,
+                queries: Tensor,
+                positions: Tensor | None = None,
                 query_feat: Tensor | None = None,
                 hidden: Tensor | None = None) -> AnchorRows:
         """Rows of the next frame of B videos.
@@ -119,28 +119,29 @@ class AnchorTracker(BaseModule):
         Args:
             tracks (AnchorTracks, optional): Of the frames before; None in
                 the first one.
-            frame (FrameQueries): Of the B frames.
+            queries (Tensor): Shape (B, N, C), of the frames.
+            positions (Tensor, optional): Shape (B, N, C), anchors of their
+                masks; the first frame needs none.
             query_feat (Tensor, optional): Shape (N, C), the queries that the
                 segmenter learned; None = no slots.
             hidden (Tensor, optional): Shape (B, N) bool, queries of the frame
                 that slots may not see.
         """
-        keys = frame.queries[-1]
-        padded = torch.zeros(keys.shape[:2], dtype=torch.bool,
-                             device=keys.device)
+        padded = torch.zeros(queries.shape[:2], dtype=torch.bool,
+                             device=queries.device)
         if tracks is None:
-            return AnchorRows(self._decode(keys, None, keys, None, None),
-                              None, padded)
-        positions = self.anchors(frame.masks(), frame.mask_features)
+            return AnchorRows(
+                self._decode(queries, None, queries, None, None), None, padded)
+        assert positions is not None
         new = self.new_instance.weight.expand_as(positions)
         rows = torch.cat((tracks.queries.to(new), new), 1)
         anchors = torch.cat(
             (self.memory.read(tracks.anchors).to(new), positions), 1)
         padded = torch.cat((~tracks.valid, padded), 1)
         slots = None if query_feat is None else self._slots(
-            tracks, keys, query_feat, hidden)
+            tracks, queries, query_feat, hidden)
         return AnchorRows(
-            self._decode(rows, anchors, keys, positions, padded), slots,
+            self._decode(rows, anchors, queries, positions, padded), slots,
             padded)
 
     def _decode(self, rows: Tensor, anchors: Tensor | None, keys: Tensor,

@@ -19,7 +19,7 @@ from ...results.pixels import FrameMeta, MaskSource
 from ..layers.schedule import phase
 from ..matching import Queries
 from ..segmenters.mask2former import FrameQueries
-from ..trackers import AnchorTracks
+from ..trackers import AnchorRows, AnchorTracks
 from ..trackers.memories.base import row_sources
 from ..truth import GroundTruth, Matches
 from ..truth.clip_truth import collect_clips
@@ -129,10 +129,24 @@ class DVISDAQ(VIS[DVISDAQState, FrameQueries]):
         self.slot_thr = slot_thr
         self.max_missing = max_missing
 
-    @property
-    def query_feat(self) -> Tensor:
-        """(N, C), what the segmenter's queries are before the first layer."""
-        return self.segmenter.decoder.query_feat.weight
+    def rows(self,
+             tracks: AnchorTracks | None,
+             frame: FrameQueries,
+             with_slots: bool,
+             hidden: Tensor | None = None) -> AnchorRows:
+        """Rows of the next frame of B videos.
+
+        Args:
+            tracks (AnchorTracks, optional): None in the first frame.
+            frame (FrameQueries): Of the B frames.
+            with_slots (bool): From the second frame on.
+            hidden (Tensor, optional): See :class:`AnchorTracker`.
+        """
+        positions = None if tracks is None else self.tracker.anchors(
+            frame.masks(), frame.mask_features)
+        learned = self.segmenter.decoder.query_feat.weight
+        return self.tracker(tracks, frame.queries[-1], positions,
+                            learned if with_slots else None, hidden)
 
     # -- training -----------------------------------------------------------
     def set_progress(self, iteration: int, max_iters: int) -> None:
@@ -170,7 +184,7 @@ class DVISDAQ(VIS[DVISDAQState, FrameQueries]):
         order = order.view(clips, frames)[:, start:start + used].T.flatten()
         found = self.segmenter(inputs.flatten(0, 1)[order])
         return self.clip_losses(
-            found, GroundTruth(*(x[order] for x in truth)), clips)
+            found, truth.take(order), clips)
 
     def clip_losses(self, found: FrameQueries, truth: GroundTruth,
                     clips: int) -> dict[str, Tensor]:
@@ -187,7 +201,7 @@ class DVISDAQ(VIS[DVISDAQState, FrameQueries]):
         losses = self._losses(rows, features, truth)
         losses.update({f'slot_{name}': value for name, value in self._losses(
             slots[1:], features[clips:],
-            GroundTruth(*(x[clips:] for x in truth))).items()})
+            truth.take(slice(clips, None))).items()})
         return losses
 
     def _losses(self, learnt: Sequence[Learnt], features: Tensor,
@@ -228,20 +242,20 @@ class DVISDAQ(VIS[DVISDAQState, FrameQueries]):
         for start in range(0, len(truth.valid), clips):
             part = slice(start, start + clips)
             frame = found.frames(part)
-            gt = GroundTruth(*(x[part] for x in truth))
+            gt = truth.take(part)
             # The row of each object that goes on, where it goes on.
             held, carried = row_sources(objects, gt.valid.shape[1])
             gone, hidden = self._pretend_gone(frame, gt, carried)
-            rows = self.tracker(tracks, frame, self.query_feat, hidden)
+            rows = self.rows(tracks, frame, True, hidden)
             logits, embeds = self.tracker.predict(rows.hidden)
             best = self._match(frame, logits, embeds, gt, carried, tracks)
             best = held.where(carried & gt.valid, best)
             slots = None
-            if rows.slots is not None:
+            if tracks is not None and rows.slots is not None:
                 there = carried & gt.valid & ~gone
+                slot_logits, slot_embeds = self.tracker.predict(rows.slots)
                 slots = Learnt(
-                    *self.tracker.predict(rows.slots),
-                    held.where(there, -1), carried,
+                    slot_logits, slot_embeds, held.where(there, -1), carried,
                     F.pad(rows.padded[:, :len(tracks)],
                           (0, rows.slots.shape[2] - len(tracks))))
             out.append((Learnt(logits, embeds, best, carried | (best >= 0),
@@ -308,6 +322,7 @@ class DVISDAQ(VIS[DVISDAQState, FrameQueries]):
         gone = torch.zeros_like(carried)
         if not self.stage:
             return gone, None
+        assert self.matcher is not None
         here = carried & gt.valid
         draw = torch.rand(here.shape, device=here.device).masked_fill(
             ~here, -1.)
@@ -334,9 +349,7 @@ class DVISDAQ(VIS[DVISDAQState, FrameQueries]):
     def advance(self, state: DVISDAQState, item: FrameQueries,
                 meta: FrameMeta) -> list[FrameInstances]:
         """See :meth:`VIS.advance`: every frame is settled at once."""
-        rows = self.tracker(
-            state.tracks, item,
-            None if self.slot_thr is None else self.query_feat)
+        rows = self.rows(state.tracks, item, self.slot_thr is not None)
         logits, embeds = self.tracker.predict(rows.hidden[-1])
         masks = torch.einsum('bqd,bdhw->bqhw', embeds,
                              self.tracker.mask_proj(item.mask_features))
@@ -350,7 +363,8 @@ class DVISDAQ(VIS[DVISDAQState, FrameQueries]):
             assert (state.ids is not None and state.missed is not None
                     and state.count is not None)
             ids, count = state.ids, state.count
-            if rows.slots is not None:
+            if self.slot_thr is not None:
+                assert rows.slots is not None
                 there = best_score(self.tracker.predict(
                     rows.slots[-1, :, :len(ids)])[0]) > self.slot_thr
                 seen[:, :len(ids)] &= there
@@ -373,7 +387,7 @@ class DVISDAQ(VIS[DVISDAQState, FrameQueries]):
         frames as the first of their videos."""
         found = self.segmenter(inputs.flatten(0, 1))
         logits, embeds = self.tracker.predict(
-            self.tracker(None, found).hidden[-1])
+            self.rows(None, found, False).hidden[-1])
         return logits, torch.einsum(
             'bqd,bdhw->bqhw', embeds,
             self.tracker.mask_proj(found.mask_features))

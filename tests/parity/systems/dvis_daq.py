@@ -161,7 +161,7 @@ def inference(fixture: Fixture, part: str) -> dict:
     for t in range(len(clip)):
         frame = found.frames(slice(t, t + 1))
         # Slots are stored, whether decisions need them or not.
-        rows = model.tracker(session.state.tracks, frame, model.query_feat)
+        rows = model.rows(session.state.tracks, frame, True)
         session.take(frame, dict(sizes, frame_id=t))
         named.update({
             f'tracker/t{t}/{k}': v for k, v in frame_rows(

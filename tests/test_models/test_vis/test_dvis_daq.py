@@ -2,7 +2,7 @@
 import pytest
 import torch
 
-from mmvis_memcnp.models.truth import GroundTruth, collect_clips
+from mmvis_memcnp.models.truth import collect_clips
 from tests.fakes.tiny_dvis_daq import OBJECTS, long_clip, tiny_model
 from tests.fakes.tiny_sipmask import batch, clip, losses, video
 
@@ -38,8 +38,7 @@ def followed(model, *clips):
     order = torch.arange(count * frames).view(count, frames).T.flatten()
     truth = collect_clips(samples, inputs.device, 1).frames()
     found = model.segmenter(inputs.flatten(0, 1)[order])
-    return model.follow(
-        found, GroundTruth(*(x[order] for x in truth)), count)
+    return model.follow(found, truth.take(order), count)
 
 
 # -- training ---------------------------------------------------------------
@@ -189,8 +188,8 @@ def test_one_of_many_seems_to_have_gone(model):
     hidden, and its slot says no object."""
     staged(model, 1)
     inputs, samples = batch(model, long_clip(), long_clip(seed=1))
-    gt = GroundTruth(*(x[::5] for x in collect_clips(
-        samples, inputs.device, 1).frames()))
+    gt = collect_clips(samples, inputs.device, 1).frames().take(
+        slice(None, None, 5))
     frame = model.segmenter(inputs[:, 0])
     carried = torch.tensor([[True] * 4 + [False],
                             [True] * 3 + [False] * 2])
