@@ -1,6 +1,7 @@
 """DVIS-DAQ online: its network, tracker, results of videos, losses."""
 from __future__ import annotations
 
+import re
 from unittest import mock
 
 import numpy as np
@@ -24,14 +25,15 @@ SYSTEM = CONFIGS / '_base_/models/dvis_daq.py'
 #: Names of the losses here and there.
 LOSSES = dict(loss_cls='ce', loss_mask='mask', loss_dice='dice')
 
+#: How randomness is pinned.
+RANDOM = dict(points='every random point set is points_grid',
+              frames=r'all \d+ used',
+              disappearance='never triggers: at most [0-3] objects')
+
 #: What the model cannot be told.
 FIXED = dict(
     train=dict(
-        dropout=0.0, normaliser='matched pairs over all frames',
-        random=dict(
-            points='every random point set is points_grid',
-            frames='all 5 used',
-            disappearance='never triggers: at most 3 objects')),
+        dropout=0.0, normaliser='matched pairs over all frames'),
     arch=dict(levels=3),
     test=dict(
         whole_video=True, mask_thr=0.0,
@@ -47,6 +49,11 @@ def check(fixture: Fixture) -> None:
             if run[block].get(key, value) != value:
                 raise ManifestError(f'{block}.{key} is {run[block][key]!r}; '
                                     f'supported: {value!r}')
+    for key, text in RANDOM.items():
+        if not re.fullmatch(text, run['train']['random'][key]):
+            raise ManifestError(
+                f'train.random.{key} is {run["train"]["random"][key]!r}; '
+                f'supported: {text!r}')
     if run['arch']['num_new_ins'] != run['arch']['num_queries']:
         raise ManifestError(
             f'arch.num_new_ins is {run["arch"]["num_new_ins"]}; supported is '
