@@ -3,6 +3,7 @@ from collections.abc import Iterable
 
 from ..errors import UserError
 from .base import KeyMap, check_against
+from .dvis_daq import DVIS_DAQ
 from .idol import IDOL
 from .instanceformer import INSTANCEFORMER
 from .mask2former import CTVIS, MASK2FORMER
@@ -12,13 +13,15 @@ from .swin import SWIN, swin_rules, swin_values
 from .without_segmenter import WITHOUT_SEGMENTER
 
 #: Key map of each official code base, by the name of its system. Of two that
-#: share a marker the first is meant: CTVIS is a Mask2Former and more.
+#: share a marker the first is meant: CTVIS is a Mask2Former and more, DVIS-DAQ
+#: a CTVIS and more.
 KEY_MAPS: dict[str, KeyMap] = dict(
     sipmask=SIPMASK,
     memcnp_sipmask=MEMCNP_SIPMASK,
     idol=IDOL,
     seqformer=SEQFORMER,
     instanceformer=INSTANCEFORMER,
+    dvis_daq=DVIS_DAQ,
     ctvis=CTVIS,
     mask2former=MASK2FORMER,
     without_segmenter=WITHOUT_SEGMENTER)

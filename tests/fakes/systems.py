@@ -5,6 +5,7 @@ from typing import Any
 from mmvis_memcnp.models.vis import VIS
 from tests.fakes import (
     tiny_ctvis,
+    tiny_dvis_daq,
     tiny_idol,
     tiny_instanceformer,
     tiny_minvis,
@@ -28,6 +29,7 @@ SYSTEMS: dict[str, Callable[[], Any]] = {
     'minvis': tiny_minvis.tiny_model,
     'ctvis': tiny_ctvis.tiny_model,
     'ctvis on Deformable DETR': tiny_ctvis.tiny_deformable,
+    'dvis-daq': tiny_dvis_daq.tiny_model,
 }
 
 

@@ -49,6 +49,15 @@ def test_the_whole_of_official_ctvis(shared_dir, capsys):
     assert '372 arrays, 4 skipped' in capsys.readouterr().out
 
 
+@pytest.mark.slow
+def test_official_dvis_daq(shared_dir, capsys):
+    folder = shared_dir / 'parity' / 'dvis_daq_r50_ytvis'
+    if not folder.is_dir():
+        pytest.skip(f'needs {folder.name}')
+    assert run(str(folder)) == 0
+    assert '246 arrays, 0 skipped' in capsys.readouterr().out
+
+
 def test_one_altered_value_fails_that_array_alone(tmp_path, capsys):
     copy = Path(shutil.copytree(DATA / 'o2vis_trackless', tmp_path / 'f'))
     path = copy / 'outputs.npz'

@@ -20,14 +20,17 @@ OWN = dict(
     idol=(),
     seqformer=('frame_weight.', ),
     instanceformer=('memory', 'class_prior.', 'reference_prior.'),
-    ctvis=('segmenter.embed_head.', ))
+    ctvis=('segmenter.embed_head.', ),
+    dvis_daq=('tracker.', ))
 
 
 @pytest.mark.parametrize('host, variant', [
     ('idol', ''), ('idol', '-memcnp'), ('seqformer', ''),
-    ('seqformer', '-memcnp'), ('instanceformer', ''), ('ctvis', '')])
+    ('seqformer', '-memcnp'), ('instanceformer', ''), ('ctvis', ''),
+    ('dvis_daq', '')])
 def test_all_of_it_is_used(host, variant):
-    cfg = config_of(f'{host}/{host}{variant}_r18_movingshapes')
+    file = host.replace('_', '-') + variant
+    cfg = config_of(f'{host}/{file}_r18_movingshapes')
     init_default_scope('mmdet')
     model = MODELS.build(cfg.model)
     checkpoint = load_checkpoint_file(cfg.load_from)

@@ -388,6 +388,40 @@ def test_mask2former_and_ctvis_are_told_apart(system, names):
           else [])}
 
 
+@pytest.mark.parametrize('name, expected', [
+    ('transformer_cross_attention_layers.2.multihead_attn.in_proj_weight',
+     'layers.2.cross_attn.attn.in_proj_weight'),
+    ('transformer_cross_attention_layers.2.norm.bias',
+     'layers.2.norms.0.bias'),
+    ('transformer_self_attention_layers.2.norm.bias', 'layers.2.norms.1.bias'),
+    ('transformer_ffn_layers.2.linear2.weight',
+     'layers.2.ffn.layers.1.weight'),
+    ('slot_cross_attention_layers.0.multihead_attn.out_proj.bias',
+     'slot_layers.0.cross_attn.out_proj.bias'),
+    ('slot_cross_attention_layers.0.slot_attn.norm_inputs.weight',
+     'slot_layers.0.slot_key.0.weight'),
+    ('slot_cross_attention_layers.0.slot_attn.project_k.weight',
+     'slot_layers.0.slot_key.1.weight'),
+    ('slot_cross_attention_layers.0.slot_attn.project_q.1.weight',
+     'slot_layers.0.slot_query.1.weight'),
+    ('slot_ffn_layers.0.norm.weight', 'slot_layers.0.norms.1.weight'),
+    ('pos_embed.layers.1.bias', 'anchor_embed.layers.1.bias'),
+    ('new_ins_embeds.weight', 'new_instance.weight'),
+    ('bg_slots.weight', 'background.weight'),
+])
+def test_names_of_dvis_daq(name, expected):
+    assert KEY_MAPS['dvis_daq'].rename(f'tracker.{name}') == (
+        f'tracker.{expected}')
+
+
+def test_dvis_daq_is_no_ctvis():
+    names = [MARK.format('class_embed'), MARK.format('reid_embed.layers.0'),
+             'tracker.new_ins_embeds.weight']
+    assert guess_system(names) == 'dvis_daq'
+    assert KEY_MAPS['dvis_daq'].dropped(['daq_criterion.empty_weight']) == {
+        'class weights of the loss': 1}
+
+
 def test_swin_in_mask2former(swin):
     model, official = swin
     found = KEY_MAPS['mask2former'].convert({

@@ -25,6 +25,7 @@ SMALL = {
     'seqformer/seqformer_windows': 'identities',
     'instanceformer/instanceformer': None,  # queries are identities
     'minvis/minvis': 'identities', 'ctvis/ctvis': 'identities',
+    'dvis_daq/dvis-daq': 'identities',
 }
 
 
@@ -51,8 +52,9 @@ def tool():
 
 
 def contestant(tool, name, clock, monkeypatch, frames):
-    system, _, rest = name.partition('_')
-    config = ROOT / f'configs/{system}_r18{rest and "_" + rest}'
+    folder, file = name.split('/')
+    system, _, rest = file.partition('_')
+    config = ROOT / f'configs/{folder}/{system}_r18{rest and "_" + rest}'
     torch.manual_seed(0)
     with pytest.warns(UserWarning, match='weights are random'):
         inferencer = VISInferencer(f'{config}_movingshapes.py', device='cpu')
@@ -65,7 +67,9 @@ def contestant(tool, name, clock, monkeypatch, frames):
     if 'mask_controller' in model.parts():  # no mask is empty
         model.parts()['mask_controller'].layers[-1].bias.data[-1] = 9.
     if hasattr(model, 'tracker'):
-        model.tracker.step = clock.around('identities', model.tracker.step)
+        step = 'step' if hasattr(model.tracker, 'step') else 'forward'
+        setattr(model.tracker, step, clock.around(
+            'identities', getattr(model.tracker, step)))
     step, write = ClipMatching.step, FileSink.write
     monkeypatch.setattr(ClipMatching, 'step', lambda self, *args: (
         clock.tick('identities'), step(self, *args))[1])

@@ -13,8 +13,9 @@ ROOT = Path(__file__).resolve().parents[2]
 SMALL = {
     path.parent.name: path
     for system in ('sipmask', 'idol', 'seqformer', 'instanceformer',
-                   'minvis', 'ctvis')
-    for path in [ROOT / f'configs/{system}/{system}_r18_movingshapes.py']
+                   'minvis', 'ctvis', 'dvis_daq')
+    for path in [ROOT / f'configs/{system}' / (
+        f'{system.replace("_", "-")}_r18_movingshapes.py')]
 }
 
 

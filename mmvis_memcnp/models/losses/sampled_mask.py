@@ -57,7 +57,8 @@ class SampledMaskLoss(nn.Module):
             logits (Tensor): Shape (L, B, Q, K + 1), the last of no object.
             mask_embeds (Tensor): Shape (L, B, Q, D).
             mask_features (Tensor): Shape (B, D, h, w).
-            matches (Matches): P pairs.
+            matches (Matches): P pairs; the class of ignored queries is not
+                learnt.
             gt (GroundTruth): Of the B frames, with masks of the padded input.
 
         Returns:
@@ -85,6 +86,8 @@ class SampledMaskLoss(nn.Module):
         target[matches.layer, matches.frame, matches.query] = labels[
             matches.frame, matches.gt]
         weight = torch.where(target == none, self.no_object_weight, 1.)
+        if matches.ignored is not None:
+            weight = weight.masked_fill(matches.ignored, 0.)
         loss = F.cross_entropy(
             logits.flatten(0, -2), target.flatten(), reduction='none')
         return ((loss.view_as(weight) * weight).flatten(1).sum(1) /

@@ -1,4 +1,5 @@
 """Trackers composed of an association and a memory."""
+from .anchors import AnchorRows, AnchorTracker, AnchorTracks
 from .associations import (
     BiSoftmaxAssociation,
     CueAssociation,
@@ -23,10 +24,11 @@ from .proposals import ProposalState, QueryProposals
 from .rows import RowState, RowTracker, reorder
 
 __all__ = [
-    'BiSoftmaxAssociation', 'ClipMatching', 'ClipState', 'CueAssociation',
-    'CueState', 'CueTracker', 'DetectionTracker', 'GreedyTracker',
-    'HungarianAssociation', 'LatestMemory', 'Memory', 'MemoryState',
-    'MomentumMemory', 'OccupancyMemory', 'ProposalState', 'QueryProposals',
-    'RowState', 'RowTracker', 'SimilarityMemory', 'SimilarityState',
-    'TrackResult', 'TrackState', 'WindowMemory', 'WindowState', 'reorder'
+    'AnchorRows', 'AnchorTracker', 'AnchorTracks', 'BiSoftmaxAssociation',
+    'ClipMatching', 'ClipState', 'CueAssociation', 'CueState', 'CueTracker',
+    'DetectionTracker', 'GreedyTracker', 'HungarianAssociation',
+    'LatestMemory', 'Memory', 'MemoryState', 'MomentumMemory',
+    'OccupancyMemory', 'ProposalState', 'QueryProposals', 'RowState',
+    'RowTracker', 'SimilarityMemory', 'SimilarityState', 'TrackResult',
+    'TrackState', 'WindowMemory', 'WindowState', 'reorder'
 ]

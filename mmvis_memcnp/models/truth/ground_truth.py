@@ -45,6 +45,11 @@ class GroundTruth(NamedTuple):
                              'with masks.')
         return self.masks
 
+    def take(self, index: slice | Tensor) -> 'GroundTruth':
+        """Some of the frames; the index keeps their axis."""
+        return GroundTruth._make(
+            None if x is None else x[index] for x in self)
+
     def by_frame(self) -> tuple[Tensor, Tensor]:
         """Boxes (B, 1, G, 4), xyxy as fractions, and (B, 1, G) bool, which
         are there: frames as clips of one."""

@@ -2,6 +2,7 @@
 from .base import VIS
 from .clip import ClipVIS
 from .ctvis import CTVIS
+from .dvis_daq import DVISDAQ
 from .idol import IDOL
 from .instanceformer import InstanceFormer
 from .minvis import MinVIS
@@ -11,6 +12,6 @@ from .session import Session
 from .sipmask import SipMaskVIS
 
 __all__ = [
-    'CTVIS', 'ClipVIS', 'IDOL', 'InstanceFormer', 'MinVIS', 'OnlineVIS',
-    'SeqFormer', 'Session', 'SipMaskVIS', 'VIS'
+    'CTVIS', 'DVISDAQ', 'ClipVIS', 'IDOL', 'InstanceFormer', 'MinVIS',
+    'OnlineVIS', 'SeqFormer', 'Session', 'SipMaskVIS', 'VIS'
 ]

@@ -6,6 +6,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from tests.fakes import (
     tiny_ctvis,
+    tiny_dvis_daq,
     tiny_idol,
     tiny_minvis,
     tiny_seqformer,
@@ -59,6 +60,8 @@ SYSTEMS = {
                lambda rank: tiny_sipmask.clip(seed=rank)),
     'ctvis': (tiny_ctvis.tiny_model,
               lambda rank: tiny_sipmask.clip(seed=rank)),
+    'dvis-daq': (tiny_dvis_daq.tiny_model,
+                 lambda rank: tiny_sipmask.clip(seed=rank)),
 }
 #: Compare the objects of a device with each other, and not with those of
 #: other devices. Where one process has the clips of both ranks, these take
