@@ -28,6 +28,7 @@ TOOLS = {
     'tools/dataset_converters/cvat2ytvis.py': ('images', 'a.xml'),
     'tools/dataset_converters/davis2ytvis.py': ('images', 'masks'),
     'tools/dataset_converters/labelme2ytvis.py': ('images', 'jsons'),
+    'tools/dataset_converters/mots2ytvis.py': ('images', 'a.txt'),
     'tools/dataset_converters/moving_shapes.py': (),
     'tools/dataset_converters/split_ytvis.py': (
         'a.json', '--dev', 'd.json', '--num-dev', '1', '--train'),
