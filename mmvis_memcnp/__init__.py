@@ -19,12 +19,12 @@ from typing import Any
 from .version import __version__
 
 #: Modules that load neither torch nor mmdet, and need nothing registered.
-LIGHT = ('annotations', 'annotations.cvat', 'annotations.cvat_shapes',
-         'annotations.davis', 'annotations.labelme', 'annotations.mots',
-         'annotations.videos', 'annotations.writer', 'cli', 'cli.conversion',
-         'cli.output_options', 'cli.run', 'errors', 'images', 'results',
-         'results.files', 'results.json_rules', 'results.ownership',
-         'results.rle', 'version')
+LIGHT = ('annotations', 'annotations.coco_video', 'annotations.cvat',
+         'annotations.cvat_shapes', 'annotations.davis',
+         'annotations.labelme', 'annotations.mots', 'annotations.videos',
+         'annotations.writer', 'cli', 'cli.conversion', 'cli.output_options',
+         'cli.run', 'errors', 'images', 'results', 'results.files',
+         'results.json_rules', 'results.ownership', 'results.rle', 'version')
 # Each loads those before it, in whatever state it is then.
 _STACK = ('mmengine', 'mmcv', 'mmdet')
 _ROOMS = ('apis', 'compat', 'converters', 'datasets', 'engine', 'evaluation',

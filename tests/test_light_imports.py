@@ -25,6 +25,17 @@ def test_light_modules_load_no_torch():
         ' if m in sys.modules])') == ['[]']
 
 
+def test_converters_load_no_torch():
+    tools = sorted(map(str, ROOT.glob(
+        'tools/dataset_converters/*2ytvis.py')))
+    assert len(tools) == 5
+    assert run_python(
+        f'import runpy, sys\nfor tool in {tools}:\n'
+        '    runpy.run_path(tool)\n'
+        'print([m for m in ("torch", "mmdet", "mmcv", "mmengine")'
+        ' if m in sys.modules])') == ['[]']
+
+
 @pytest.mark.parametrize('first', [
     # a config's custom_imports comes too late to be the first import
     'from mmengine.config import Config\n'

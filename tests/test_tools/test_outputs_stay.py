@@ -25,6 +25,7 @@ TOOLS = {
         '--out'),
     'tools/analysis_tools/visualize_uncertainty.py': FIGURE,
     'tools/benchmark/pretrain_backbone.py': ('config.py', 'data'),
+    'tools/dataset_converters/coco_video2ytvis.py': ('images', 'a.json'),
     'tools/dataset_converters/cvat2ytvis.py': ('images', 'a.xml'),
     'tools/dataset_converters/davis2ytvis.py': ('images', 'masks'),
     'tools/dataset_converters/labelme2ytvis.py': ('images', 'jsons'),
