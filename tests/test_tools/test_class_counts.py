@@ -166,6 +166,23 @@ def test_a_checkpoint_says_its_classes(builders, tmp_path):
             assert class_counts(model) == {count}, name
 
 
+@pytest.mark.filterwarnings('ignore:The config names other classes')
+def test_a_test_has_the_classes_of_the_checkpoint(tmp_path):
+    """Model, data set and so the scores: nothing is to be overridden."""
+    annotations(tmp_path, 'abc')
+    checkpoint = tmp_path / 'w.pth'
+    torch.save(dict(state_dict={'backbone.x': torch.zeros(1)},
+                    meta=dict(dataset_meta=dict(classes=('cup', 'hand')))),
+               checkpoint)
+    cfg = load_config(str(SIPMASK))
+    for dataset in preflight.datasets(cfg, 'test_dataloader'):
+        dataset['ann_file'] = ''
+    preflight.set_test_checkpoint(cfg, str(checkpoint))
+    assert class_counts(cfg.model) == {2}
+    assert [tuple(d.metainfo['classes']) for d in preflight.datasets(
+        cfg, 'test_dataloader')] == [('cup', 'hand')]
+
+
 @pytest.mark.parametrize('name', ['train', 'test', 'inferencer', 'complexity',
                                   'converter'])
 def test_data_that_differ_are_refused(builders, tmp_path, name):
