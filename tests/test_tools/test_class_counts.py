@@ -10,6 +10,7 @@ from mmdet.registry import MODELS
 from mmengine.config import DictAction
 
 from mmvis_memcnp.apis import VISInferencer
+from mmvis_memcnp.cli import preflight
 from mmvis_memcnp.cli.preflight import load_config
 from mmvis_memcnp.datasets.class_counts import class_counts, sync_classes
 from mmvis_memcnp.datasets.classes import OVIS, YOUTUBE_VIS_2021
@@ -169,7 +170,6 @@ def test_a_checkpoint_says_its_classes(builders, tmp_path):
 @pytest.mark.filterwarnings('ignore:The config names other classes')
 def test_a_test_has_the_classes_of_the_checkpoint(tmp_path):
     """Model, data set and so the scores: nothing is to be overridden."""
-    annotations(tmp_path, 'abc')
     checkpoint = tmp_path / 'w.pth'
     torch.save(dict(state_dict={'backbone.x': torch.zeros(1)},
                     meta=dict(dataset_meta=dict(classes=('cup', 'hand')))),
