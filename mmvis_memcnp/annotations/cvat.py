@@ -1,7 +1,6 @@
 """CVAT for video 1.1 (docs.cvat.ai, "XML annotation format")."""
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from xml.etree.ElementTree import Element, TreeBuilder
@@ -12,7 +11,7 @@ from .videos import (
     LabelledVideo,
     ObjectTrack,
     Source,
-    file_pairs,
+    file_sources,
     frame_names,
     frames_of,
     size_of,
@@ -32,11 +31,9 @@ def find(frames: Path, annotations: Path) -> list[Source]:
             NAME/annotations.xml.
 
     Raises:
-        ValueError: If a video has no xml.
+        ValueError: If there is no video.
     """
-    return [Source(name, partial(read_video, name, folder, file))
-            for name, folder, file
-            in file_pairs(frames, annotations, _FORMS, 'images')]
+    return file_sources(frames, annotations, _FORMS, 'images', read_video)
 
 
 class _Tree:

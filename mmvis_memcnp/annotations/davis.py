@@ -1,5 +1,4 @@
 """Frames and palette masks in the form of DAVIS."""
-from functools import partial
 from pathlib import Path
 
 import cv2
@@ -13,7 +12,7 @@ from .videos import (
     ObjectTrack,
     Source,
     by_stem,
-    folder_pairs,
+    folder_sources,
     size_of,
 )
 
@@ -30,12 +29,8 @@ def find(frames: Path, masks: Path) -> list[Source]:
     Args:
         frames: Folder with a folder of frames a video, or of one video.
         masks: Folder laid out alike, with a PNG a frame.
-
-    Raises:
-        ValueError: If a video has no masks.
     """
-    return [Source(name, partial(read_video, name, *folders))
-            for name, *folders in folder_pairs(frames, masks)]
+    return folder_sources(frames, masks, read_video)
 
 
 def read_mask(path: Path, size: tuple[int, int]) -> np.ndarray:

@@ -4,7 +4,6 @@ import binascii
 import io
 from collections import Counter
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +18,7 @@ from .videos import (
     ObjectTrack,
     Source,
     by_stem,
-    folder_pairs,
+    folder_sources,
     frame_names,
     pixels_code,
     polygon_code,
@@ -33,12 +32,8 @@ def find(frames: Path, annotations: Path) -> list[Source]:
     Args:
         frames: Folder of frames of one video, or of folders.
         annotations: The same folder, or one laid out alike, with the jsons.
-
-    Raises:
-        ValueError: If a video has no annotations.
     """
-    return [Source(name, partial(read_video, name, *folders))
-            for name, *folders in folder_pairs(frames, annotations)]
+    return folder_sources(frames, annotations, read_video)
 
 
 def read_video(name: str, folder: Path, jsons: Path) -> LabelledVideo:

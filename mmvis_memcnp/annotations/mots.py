@@ -6,7 +6,6 @@ the class, plus the number of the object within its class; 10000 is a region
 to be ignored.
 """
 import re
-from functools import partial
 from pathlib import Path
 
 from .videos import (
@@ -14,7 +13,7 @@ from .videos import (
     ObjectTrack,
     Source,
     checked_code,
-    file_pairs,
+    file_sources,
     frame_names,
     frames_of,
     size_of,
@@ -36,11 +35,9 @@ def find(frames: Path, annotations: Path) -> list[Source]:
             NAME/gt/gt.txt.
 
     Raises:
-        ValueError: If a video has no txt.
+        ValueError: If there is no video.
     """
-    return [Source(name, partial(read_video, name, folder, file))
-            for name, folder, file
-            in file_pairs(frames, annotations, _FORMS, 'img1')]
+    return file_sources(frames, annotations, _FORMS, 'img1', read_video)
 
 
 def read_video(name: str, folder: Path, path: Path) -> LabelledVideo:

@@ -1,6 +1,7 @@
 """What every format is read into, and how its files are found."""
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -55,31 +56,39 @@ class Source:
     read: Callable[[], LabelledVideo]
 
 
-def folder_pairs(frames: Path,
-                 annotations: Path) -> list[tuple[str, Path, Path]]:
-    """Name, folder of frames and folder of annotations of every video.
+Read = Callable[[str, Path, Path], LabelledVideo]
+
+
+def folder_sources(frames: Path, annotations: Path,
+                   read: Read) -> list[Source]:
+    """Videos whose annotations are a folder each.
 
     Args:
         frames: Holds a folder a video, or the frames of one.
         annotations: Is laid out alike; it may be the same folder.
+        read: Reads a video of a name, the folder of its frames and that of
+            its annotations.
 
-    Raises:
-        ValueError: If a video has no annotations.
+    Returns:
+        Those that have only one of the two are broken.
     """
     folders = list_folders(frames)
     if not folders:
-        return [(frames.resolve().name, frames, annotations)]
-    missing = [p.name for p in folders
-               if not (annotations / p.name).is_dir()]
-    if missing:
-        raise ValueError(f'The sequence {missing[0]} of {frames} has no '
-                         f'folder in {annotations}.')
-    return [(p.name, p, annotations / p.name) for p in folders]
+        return [_source(read, frames.resolve().name, frames, annotations)]
+    found = [
+        _source(read, p.name, p, annotations / p.name)
+        if (annotations / p.name).is_dir() else
+        _broken(p.name, f'The sequence {p.name} of {frames} has no folder in '
+                f'{annotations}.') for p in folders]
+    names = {p.name for p in folders}
+    return found + [
+        _broken(p.name, f'{p} has no folder with frames in {frames}.')
+        for p in list_folders(annotations) if p.name not in names]
 
 
-def file_pairs(frames: Path, annotations: Path, forms: Sequence[str],
-               inner: str) -> list[tuple[str, Path, Path]]:
-    """Name, folder of frames and file of annotations of every video.
+def file_sources(frames: Path, annotations: Path, forms: Sequence[str],
+                 inner: str, read: Read) -> list[Source]:
+    """Videos whose annotations are a file each.
 
     Args:
         frames: Holds a folder a video, or, where ``annotations`` is a file,
@@ -89,26 +98,53 @@ def file_pairs(frames: Path, annotations: Path, forms: Sequence[str],
             '{}.txt'; the first that exists is taken.
         inner: Folder in that of a video that holds its frames, where there
             is such a folder.
+        read: Reads a video of a name, the folder of its frames and the file.
+
+    Returns:
+        Those that have only one of the two are broken.
 
     Raises:
-        ValueError: If a video has no file, or there is no video.
+        ValueError: If there is no video.
     """
     if annotations.is_file():
-        return [(frames.resolve().name, _inner(frames, inner), annotations)]
+        return [_source(read, frames.resolve().name, _inner(frames, inner),
+                        annotations)]
     found = []
     for folder in list_folders(frames):
         files = [annotations / form.format(folder.name) for form in forms]
         file = next((f for f in files if f.is_file()), None)
-        if file is None:
-            raise ValueError(
-                f'The video {folder.name} of {frames} has no annotations: '
-                f'there is no {" and no ".join(map(str, files))}.')
-        found.append((folder.name, _inner(folder, inner), file))
+        found.append(
+            _source(read, folder.name, _inner(folder, inner), file)
+            if file else _broken(
+                folder.name, f'The video {folder.name} of {frames} has no '
+                f'annotations: there is no {" and no ".join(map(str, files))}'
+                '.'))
     if not found:
         raise ValueError(
             f'{frames} has no folder with frames; of a single video, give '
             'its file of annotations, not the folder that holds it.')
+    names = {source.name for source in found}
+    lone = (path for form in forms
+            for path in sorted(annotations.glob(form.format('*'))))
+    for path in lone:
+        name = path.relative_to(annotations).parts[0].removesuffix(
+            path.suffix)
+        if name not in names and not name.startswith('.'):
+            names.add(name)
+            found.append(_broken(name, f'{path} has no folder with frames in '
+                                 f'{frames}.'))
     return found
+
+
+def _source(read: Read, name: str, folder: Path, annotations: Path) -> Source:
+    return Source(name, partial(read, name, folder, annotations))
+
+
+def _broken(name: str, sentence: str) -> Source:
+    def refuse() -> LabelledVideo:
+        raise ValueError(sentence)
+
+    return Source(name, refuse)
 
 
 def _inner(folder: Path, inner: str) -> Path:

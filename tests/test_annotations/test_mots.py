@@ -120,5 +120,14 @@ def test_a_video_needs_its_txt(tmp_path):
     args = tmp_path / 'f', tmp_path / 't', tmp_path / 'o.json'
     status, _, err = convert('mots2ytvis', *args)
     assert status == 1 and 'The video a of ' in err and 't/a.txt' in err
-    status, _, err = convert('mots2ytvis', tmp_path / 'f/a', *args[1:])
+    # files and folders without each other can be left out, and are named
+    (tmp_path / 't/b.txt').write_text(line(0, 2001, 2))
+    (tmp_path / 't/c.txt').write_text(line(0, 2001, 2))
+    frames(tmp_path / 'f/c', ['0.png'])
+    status, said, _ = convert('mots2ytvis', *args, '--skip')
+    assert status == 0 and 'Skipped a: The video a of ' in said
+    assert 'Skipped b: ' in said and 't/b.txt has no folder with f' in said
+    assert len(tracks(tmp_path / 'o.json')) == 1
+    status, _, err = convert('mots2ytvis', tmp_path / 'f/a', args[1],
+                             tmp_path / 'p.json')
     assert status == 1 and 'give its file of annotations' in err

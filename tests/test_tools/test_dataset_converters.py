@@ -484,6 +484,18 @@ def test_davis_frames_that_do_not_fit(run, tmp_path, change, sentence):
                    frames)[0] == 0
 
 
+@pytest.mark.parametrize('folder, sentence', [
+    ('f/w', 'The sequence w of '), ('m/w', 'w has no folder with frames in')])
+def test_davis_folders_without_each_other(run, tmp_path, folder, sentence):
+    arguments = one_video(tmp_path, [([1], 'P')])
+    (tmp_path / folder).mkdir()
+    out = tmp_path / 'o.json'
+    status, _, err = run(*arguments, out)
+    assert status == 1 and sentence in err and not out.exists()
+    status, said, _ = run(*arguments, out, '--skip')
+    assert status == 0 and sentence in said and '1 skipped' in said
+
+
 def test_a_broken_video_can_be_left_out(run, tmp_path):
     tool, frames, masks = one_video(tmp_path, [([1], 'P')])
     (frames / 'w').mkdir()
