@@ -1,19 +1,80 @@
 """MemCNP and the video instance segmentation systems that it plugs into.
 
-Importing this package registers every model, loss, assigner, tracker, data
-set, transform, metric, hook and loop with mmdet's registries, so that a config
-needs nothing but ``custom_imports = dict(imports=['mmvis_memcnp'])``.
+With this package, every model, loss, assigner, tracker, data set, transform,
+metric, hook and loop is registered with mmdet's registries, so that a config
+needs nothing but ``custom_imports = dict(imports=['mmvis_memcnp'])``. That
+happens when this package is imported after mmengine; otherwise before the
+first import of mmengine, mmcv or mmdet, or of a module of this package that
+needs them. So what needs no model, such as a converter of annotations, loads
+neither torch nor mmdet.
 """
-from . import compat
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any
 
-# Before anything imports mmcv.ops or mmdet.models: the shims patch those.
-compat.apply()
+from .version import __version__
 
-from . import (apis, converters, datasets, engine, evaluation,  # noqa: E402
-               models, ops, results, visualization)
-from .version import __version__  # noqa: E402
+#: Modules that load neither torch nor mmdet, and need nothing registered.
+LIGHT = ('annotations', 'annotations.coco_video', 'annotations.cvat',
+         'annotations.cvat_shapes', 'annotations.davis',
+         'annotations.labelme', 'annotations.mots', 'annotations.videos',
+         'annotations.writer', 'cli', 'cli.conversion', 'cli.output_options',
+         'cli.run', 'errors', 'images', 'results', 'results.files',
+         'results.json_rules', 'results.ownership', 'results.rle', 'version')
+# Each loads those before it, in whatever state it is then.
+_STACK = ('mmengine', 'mmcv', 'mmdet')
+_ROOMS = ('apis', 'compat', 'converters', 'datasets', 'engine', 'evaluation',
+          'models', 'ops', 'results', 'visualization')
 
-__all__ = [
-    'apis', 'compat', 'converters', 'datasets', 'engine', 'evaluation',
-    'models', 'ops', 'results', 'visualization', '__version__'
-]
+
+class _RegisterFirst(MetaPathFinder):
+    """Registers all parts before the first import that may need them."""
+
+    def find_spec(self, name: str, path: Sequence[str] | None = None,
+                  target: ModuleType | None = None) -> ModuleSpec | None:
+        """Find a module as the finders behind this one do."""
+        package, _, module = name.partition('.')
+        if name not in _STACK and (package != __name__ or module in LIGHT):
+            return None
+        for finder in sys.meta_path[sys.meta_path.index(self) + 1:]:
+            spec = finder.find_spec(name, path, target)
+            if spec is not None and spec.loader is not None:
+                spec.loader = _AfterRegistration(self, spec.loader)
+                return spec
+        return None
+
+
+class _AfterRegistration(Loader):
+    """Registers all parts, which loads the module that is wanted."""
+
+    def __init__(self, finder: MetaPathFinder, loader: Any) -> None:
+        self.finder, self.loader = finder, loader
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        """The module, which is loaded by then or now."""
+        if self.finder in sys.meta_path:
+            sys.meta_path.remove(self.finder)
+        import_module(f'{__name__}.registration')
+        spec.loader = self.loader
+        return import_module(spec.name)
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Nothing is left to do."""
+
+
+def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return import_module(f'{__name__}.{name}')
+    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+
+
+if 'mmengine' in sys.modules:
+    import_module(f'{__name__}.registration')
+else:
+    sys.meta_path.insert(0, _RegisterFirst())
+
+__all__ = ['LIGHT', '__version__']

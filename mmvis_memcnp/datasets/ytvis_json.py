@@ -39,7 +39,8 @@ def flavour(data: object) -> str:
 FLAVOUR_FIXES = {
     'mmdet':
     "was converted by mmdet's youtubevis2coco.py (it lists images next to "
-    'videos); give the json as released, it is read without conversion',
+    'videos); give the json as released, it is read without conversion, or '
+    'convert it with tools/dataset_converters/coco_video2ytvis.py',
     'coco':
     'is a COCO json of still images (images, no videos); this data set needs '
     'a YouTube-VIS style json (videos with file_names, and tracks)',

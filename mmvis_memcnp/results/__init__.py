@@ -1,27 +1,57 @@
-"""What comes out: values of frames, their masks, and tracks."""
-from .filters import ShortTracks, TrackFilter
-from .frame import (
-    FrameInstances,
-    empty_frame_result,
-    frame_result,
-    mask_boxes,
-)
-from .masks import decode_masks, encode_masks, rle_to_json
-from .pixels import WAYS_BACK, MaskSource
-from .ranking import (
-    LatestClass,
-    MajorityLabel,
-    MeanClass,
-    MeanQuery,
-    Ranked,
-    Ranking,
-    TopPairs,
-    TopQuarterQuery,
-)
-from .rle import RLE, to_rle
-from .sigma_map import SigmaMap
-from .sinks import FileSink, MemorySink, Record, Sink
-from .store import Track, TrackStore, VideoResult
+"""What comes out: values of frames, their masks, and tracks.
+
+The names are looked up when they are used: some of the modules need torch,
+and tools that need others of them start faster without it.
+"""
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .filters import ShortTracks, TrackFilter
+    from .frame import (
+        FrameInstances,
+        empty_frame_result,
+        frame_result,
+        mask_boxes,
+    )
+    from .masks import decode_masks, encode_masks, rle_to_json
+    from .pixels import WAYS_BACK, MaskSource
+    from .ranking import (
+        LatestClass,
+        MajorityLabel,
+        MeanClass,
+        MeanQuery,
+        Ranked,
+        Ranking,
+        TopPairs,
+        TopQuarterQuery,
+    )
+    from .rle import RLE, to_rle
+    from .sigma_map import SigmaMap
+    from .sinks import FileSink, MemorySink, Record, Sink
+    from .store import Track, TrackStore, VideoResult
+
+_HOMES = {
+    'filters': ('ShortTracks', 'TrackFilter'),
+    'frame': ('FrameInstances', 'empty_frame_result', 'frame_result',
+              'mask_boxes'),
+    'masks': ('decode_masks', 'encode_masks', 'rle_to_json'),
+    'pixels': ('WAYS_BACK', 'MaskSource'),
+    'ranking': ('LatestClass', 'MajorityLabel', 'MeanClass', 'MeanQuery',
+                'Ranked', 'Ranking', 'TopPairs', 'TopQuarterQuery'),
+    'rle': ('RLE', 'to_rle'),
+    'sigma_map': ('SigmaMap', ),
+    'sinks': ('FileSink', 'MemorySink', 'Record', 'Sink'),
+    'store': ('Track', 'TrackStore', 'VideoResult'),
+}
+
+
+def __getattr__(name: str) -> Any:
+    for module, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(f'.{module}', __name__), name)
+    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+
 
 __all__ = [
     'RLE', 'WAYS_BACK', 'FileSink', 'FrameInstances', 'LatestClass',

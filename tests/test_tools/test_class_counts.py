@@ -10,6 +10,7 @@ from mmdet.registry import MODELS
 from mmengine.config import DictAction
 
 from mmvis_memcnp.apis import VISInferencer
+from mmvis_memcnp.cli import preflight
 from mmvis_memcnp.cli.preflight import load_config
 from mmvis_memcnp.datasets.class_counts import class_counts, sync_classes
 from mmvis_memcnp.datasets.classes import OVIS, YOUTUBE_VIS_2021
@@ -164,6 +165,22 @@ def test_a_checkpoint_says_its_classes(builders, tmp_path):
                 with pytest.warns(UserWarning, match='names other classes'):
                     model = builders[name](SIPMASK, every, checkpoint)
             assert class_counts(model) == {count}, name
+
+
+@pytest.mark.filterwarnings('ignore:The config names other classes')
+def test_a_test_has_the_classes_of_the_checkpoint(tmp_path):
+    """Model, data set and so the scores: nothing is to be overridden."""
+    checkpoint = tmp_path / 'w.pth'
+    torch.save(dict(state_dict={'backbone.x': torch.zeros(1)},
+                    meta=dict(dataset_meta=dict(classes=('cup', 'hand')))),
+               checkpoint)
+    cfg = load_config(str(SIPMASK))
+    for dataset in preflight.datasets(cfg, 'test_dataloader'):
+        dataset['ann_file'] = ''
+    preflight.set_test_checkpoint(cfg, str(checkpoint))
+    assert class_counts(cfg.model) == {2}
+    assert [tuple(d.metainfo['classes']) for d in preflight.datasets(
+        cfg, 'test_dataloader')] == [('cup', 'hand')]
 
 
 @pytest.mark.parametrize('name', ['train', 'test', 'inferencer', 'complexity',

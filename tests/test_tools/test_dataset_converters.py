@@ -389,7 +389,7 @@ def test_davis_names_a_video_without_objects(run, tmp_path):
     status, stdout, _ = run(*one_video(tmp_path, [([0], 'L'), ([0], 'P')]),
                             tmp_path / 'o.json')
     assert status == 0
-    assert 'Warning: v: no object in its 2 masks.' in stdout
+    assert 'Warning: v: no object in its 2 frames.' in stdout
 
 
 def test_davis_alpha_is_background(run, tmp_path):
@@ -482,6 +482,63 @@ def test_davis_frames_that_do_not_fit(run, tmp_path, change, sentence):
         assert json.loads(out.read_text())['videos'][0]['height'] == 24
         assert run('dataset_converters/validate_ytvis.py', out, '--images',
                    frames)[0] == 0
+
+
+@pytest.mark.parametrize('folder, sentence', [
+    ('f/w', 'The sequence w of '), ('m/w', 'w has no folder with frames in')])
+def test_davis_folders_without_each_other(run, tmp_path, folder, sentence):
+    arguments = one_video(tmp_path, [([1], 'P')])
+    (tmp_path / folder).mkdir()
+    out = tmp_path / 'o.json'
+    status, _, err = run(*arguments, out)
+    assert status == 1 and sentence in err and not out.exists()
+    status, said, _ = run(*arguments, out, '--skip')
+    assert status == 0 and sentence in said and '1 skipped' in said
+
+
+def test_a_broken_video_can_be_left_out(run, tmp_path):
+    tool, frames, masks = one_video(tmp_path, [([1], 'P')])
+    (frames / 'w').mkdir()
+    (masks / 'w').mkdir()
+    out = tmp_path / 'o.json'
+    status, _, err = run(tool, frames, masks, out)
+    assert status == 1 and 'w has no PNG' in err and '--skip leaves' in err
+    assert not out.exists()
+    status, said, _ = run(tool, frames, masks, out, '--skip')
+    assert status == 0 and f'Skipped w: {masks}/w has no PNG' in said
+    assert 'o.json: 1 videos, 1 objects, 1 categories; 1 skipped.' in said
+    assert [v['file_names'] for v in json.loads(out.read_text())['videos']
+            ] == [['v/0.jpg']]
+    (masks / 'v/0.png').unlink()
+    status, _, err = run(tool, frames, masks, tmp_path / 'p.json', '--skip')
+    assert status == 1 and 'No video is left; nothing was written' in err
+
+
+@pytest.mark.parametrize('names, sentence', [
+    ('[]', 'names.json is a list but must be like'),
+    ('{"v": ["cat"]}', "the entry of the video 'v' is a list"),
+    ('{"v": {"1": 3}}', "the object '1' of the video 'v' is 3"),
+    ('{"v": {"1": ""}}', "the object '1' of the video 'v' is ''"),
+    ('{"v"', 'names.json is not a readable json'),
+])
+def test_categories_are_checked_first(run, tmp_path, names, sentence):
+    path = tmp_path / 'names.json'
+    path.write_text(names)
+    # The folders do not exist: the names are looked at before.
+    status, _, err = run('dataset_converters/davis2ytvis.py', tmp_path / 'f',
+                         tmp_path / 'm', tmp_path / 'o.json', '--categories',
+                         path)
+    assert status == 1 and sentence in err and len(err.splitlines()) == 1
+
+
+def test_categories_that_name_nothing_are_said(run, tmp_path):
+    path = tmp_path / 'names.json'
+    path.write_text('{"v": {"1": "cat", "7": "dog"}, "w": {"1": "cat"}}')
+    status, said, _ = run(*one_video(tmp_path, [([1, 2], 'P')]),
+                          tmp_path / 'o.json', '--categories', path)
+    assert status == 0
+    assert 'v: --categories names 7, but its objects are 1, 2.' in said
+    assert 'names the videos w, which are not among' in said
 
 
 def test_no_tool_replaces_what_it_reads_or_did_not_make(run, tmp_path):

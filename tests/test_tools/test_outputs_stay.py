@@ -25,6 +25,11 @@ TOOLS = {
         '--out'),
     'tools/analysis_tools/visualize_uncertainty.py': FIGURE,
     'tools/benchmark/pretrain_backbone.py': ('config.py', 'data'),
+    'tools/dataset_converters/coco_video2ytvis.py': ('images', 'a.json'),
+    'tools/dataset_converters/cvat2ytvis.py': ('images', 'a.xml'),
+    'tools/dataset_converters/davis2ytvis.py': ('images', 'masks'),
+    'tools/dataset_converters/labelme2ytvis.py': ('images', 'jsons'),
+    'tools/dataset_converters/mots2ytvis.py': ('images', 'a.txt'),
     'tools/dataset_converters/moving_shapes.py': (),
     'tools/dataset_converters/split_ytvis.py': (
         'a.json', '--dev', 'd.json', '--num-dev', '1', '--train'),
@@ -63,14 +68,14 @@ def test_what_is_there_stays(tool, case, tmp_path):
 def test_all_tools_that_write_are_here():
     """By their source: what offers --overwrite is tried above or apart."""
     apart = {'demo/video_demo.py', 'tools/test.py',
-             'tools/dataset_converters/davis2ytvis.py',
              'tools/analysis_tools/calibration.py',
              'tools/benchmark/overfit_clip.py',
              'tools/benchmark/overfit_shapes.py'}
     files = [*ROOT.glob('tools/**/*.py'), *ROOT.glob('demo/*.py')]
     offer = {str(p.relative_to(ROOT)) for p in files
              if 'add_overwrite_option(' in p.read_text()
-             or 'add_picture_options(' in p.read_text()}
+             or 'add_picture_options(' in p.read_text()
+             or 'run_conversion(' in p.read_text()}
     assert offer == {*TOOLS, *apart}
 
 

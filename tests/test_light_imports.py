@@ -1,0 +1,61 @@
+"""Tools that need no model load neither torch nor mmdet."""
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mmvis_memcnp import LIGHT
+
+ROOT = Path(__file__).parents[1]
+
+
+def run_python(code):
+    done = subprocess.run([sys.executable, '-c', code], cwd=ROOT, text=True,
+                          capture_output=True, timeout=100)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout.split()
+
+
+def test_light_modules_load_no_torch():
+    modules = [f'mmvis_memcnp.{name}' for name in LIGHT]
+    assert run_python(
+        f'import sys, {", ".join(modules)}\n'
+        'print([m for m in ("torch", "mmdet", "mmcv", "mmengine")'
+        ' if m in sys.modules])') == ['[]']
+
+
+def test_converters_load_no_torch():
+    tools = sorted(map(str, ROOT.glob(
+        'tools/dataset_converters/*2ytvis.py')))
+    assert len(tools) == 5
+    assert run_python(
+        f'import runpy, sys\nfor tool in {tools}:\n'
+        '    runpy.run_path(tool)\n'
+        'print([m for m in ("torch", "mmdet", "mmcv", "mmengine")'
+        ' if m in sys.modules])') == ['[]']
+
+
+@pytest.mark.parametrize('first', [
+    # a config's custom_imports comes too late to be the first import
+    'from mmengine.config import Config\n'
+    'Config.fromfile("configs/_base_/default_runtime.py")',
+    # a module from the middle of the package
+    'from mmvis_memcnp.models.vis.minvis import MinVIS',
+])
+def test_all_is_registered_once_it_may_be_needed(first):
+    said = run_python(
+        f'import mmvis_memcnp.results.rle, sys\n'
+        f'assert "mmengine" not in sys.modules\n{first}\n'
+        'import mmengine, mmvis_memcnp\n'
+        'from mmdet.registry import DATASETS, MODELS, TASK_UTILS\n'
+        'from mmvis_memcnp.models.vis.minvis import MinVIS as here\n'
+        'assert MODELS.get("MinVIS") is here\n'
+        'assert mmvis_memcnp.datasets.VISDataset is '
+        'DATASETS.get("VISDataset")\n'
+        'assert TASK_UTILS.get("TopPairs") and TASK_UTILS.get("ShortTracks")\n'
+        'specs = [sys.modules[n].__spec__ for n in ("mmengine", here'
+        '.__module__)]\n'
+        'assert all(s.loader.path == s.origin for s in specs)\n'
+        'print("fine")')
+    assert said[-1] == 'fine'
