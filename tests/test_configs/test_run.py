@@ -80,6 +80,12 @@ def shrink_mask2former(cfg: ConfigDict) -> None:
     cfg.matcher.costs.mask.num_points = cfg.loss.num_points = 64
     if 'init_score_thr' in cfg.tracker:
         cfg.tracker.update(init_score_thr=0., new_score_thr=0.)
+    if cfg.tracker.type == 'AnchorTracker':
+        cfg.tracker.update(LAYERS, mask_dims=16)
+        # What of random weights begins an instance is left to chance.
+        cfg.update(start_thr=0., score_thr=0., carry_thr=0.)
+        if cfg.slot_thr is not None:
+            cfg.slot_thr = 0.
 
 
 def shrink_queries(cfg: ConfigDict) -> None:
@@ -211,7 +217,10 @@ def test_trains_and_predicts(name):
     assert all(torch.isfinite(v) and v > 0 for v in terms.values())
     sum(terms.values()).backward()
     parts = model.parts()
-    reader = parts.get('neck') or parts['pixel_decoder']
+    # The first part that learns.
+    frozen = cfg.get('segmenter', {}).get('frozen')
+    reader = parts['tracker'] if frozen else (
+        parts.get('neck') or parts['pixel_decoder'])
     first = next(p for p in reader.parameters() if p.dim() == 4)
     assert first.grad.abs().sum() > 0
     readouts = memory_of(model)
