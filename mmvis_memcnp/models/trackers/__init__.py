@@ -21,6 +21,7 @@ from .memories import (
     WindowState,
 )
 from .proposals import ProposalState, QueryProposals
+from .referring import ReferringState, ReferringTracker, Rows, TrackedFrame
 from .rows import RowState, RowTracker, reorder
 
 __all__ = [
@@ -28,7 +29,8 @@ __all__ = [
     'ClipMatching', 'ClipState', 'CueAssociation', 'CueState', 'CueTracker',
     'DetectionTracker', 'GreedyTracker', 'HungarianAssociation',
     'LatestMemory', 'Memory', 'MemoryState', 'MomentumMemory',
-    'OccupancyMemory', 'ProposalState', 'QueryProposals', 'RowState',
-    'RowTracker', 'SimilarityMemory', 'SimilarityState', 'TrackResult',
-    'TrackState', 'WindowMemory', 'WindowState', 'reorder'
+    'OccupancyMemory', 'ProposalState', 'QueryProposals', 'ReferringState',
+    'ReferringTracker', 'RowState', 'RowTracker', 'Rows', 'SimilarityMemory',
+    'SimilarityState', 'TrackResult', 'TrackState', 'TrackedFrame',
+    'WindowMemory', 'WindowState', 'reorder'
 ]
