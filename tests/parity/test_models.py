@@ -18,8 +18,8 @@ FIXTURES = {
     'idol_r50_ytvis19': (259, 0),
     'instanceformer_r50_ytvis19_nomem': (83, 0), 'memcnp_r50_ytvis': (411, 0),
     'memcnp_units': (82, 1), 'memcnp_vit_ytvis': (384, 0),
-    'o2vis_trackless': (12, 0), 'sipmask_r50_ytvis': (365, 0),
-    'swin_d2': (49, 0)}
+    'o2vis_lomm_tracker': (79, 0), 'o2vis_trackless': (12, 0),
+    'sipmask_r50_ytvis': (365, 0), 'swin_d2': (49, 0)}
 
 
 @pytest.mark.parametrize('name', FIXTURES)

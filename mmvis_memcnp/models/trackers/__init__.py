@@ -20,16 +20,19 @@ from .memories import (
     WindowMemory,
     WindowState,
 )
+from .occupancy import OccupancyTracker
 from .proposals import ProposalState, QueryProposals
 from .referring import ReferringState, ReferringTracker, Rows, TrackedFrame
+from .row_anchors import AdaptiveAnchor, MatchedAnchor, MemoryAnchor
 from .rows import RowState, RowTracker, reorder
 
 __all__ = [
-    'AnchorRows', 'AnchorTracker', 'AnchorTracks', 'BiSoftmaxAssociation',
-    'ClipMatching', 'ClipState', 'CueAssociation', 'CueState', 'CueTracker',
-    'DetectionTracker', 'GreedyTracker', 'HungarianAssociation',
-    'LatestMemory', 'Memory', 'MemoryState', 'MomentumMemory',
-    'OccupancyMemory', 'ProposalState', 'QueryProposals', 'ReferringState',
+    'AdaptiveAnchor', 'AnchorRows', 'AnchorTracker', 'AnchorTracks',
+    'BiSoftmaxAssociation', 'ClipMatching', 'ClipState', 'CueAssociation',
+    'CueState', 'CueTracker', 'DetectionTracker', 'GreedyTracker',
+    'HungarianAssociation', 'LatestMemory', 'MatchedAnchor', 'Memory',
+    'MemoryAnchor', 'MemoryState', 'MomentumMemory', 'OccupancyMemory',
+    'OccupancyTracker', 'ProposalState', 'QueryProposals', 'ReferringState',
     'ReferringTracker', 'RowState', 'RowTracker', 'Rows', 'SimilarityMemory',
     'SimilarityState', 'TrackResult', 'TrackState', 'TrackedFrame',
     'WindowMemory', 'WindowState', 'reorder'

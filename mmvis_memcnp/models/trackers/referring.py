@@ -35,12 +35,19 @@ class TrackedFrame(NamedTuple):
 
     Attributes:
         order: (B, N) int64, the query that was matched to each object.
-        rows: the objects in the frame.
-        reference: (B, N, C), what the rows asked with.
+        rows: the objects in the frame; None where the segmenter's queries in
+            this order are the result.
+        reference: (B, N, C), what the rows asked with, where classes are read
+            from it.
+        existing: what of the objects was there before, in training.
+        similarity: (B, N) in [-1, 1], of each object and its query; None in
+            the first frame.
     """
     order: Tensor
-    rows: Rows
-    reference: Tensor
+    rows: Rows | None
+    reference: Tensor | None = None
+    existing: Rows | None = None
+    similarity: Tensor | None = None
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Tracker of queries: N of them stay N of them."""
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from mmdet.registry import MODELS, TASK_UTILS
@@ -46,6 +46,11 @@ class RowTracker(nn.Module):
         self.association = TASK_UTILS.build(association)
         self.memory = TASK_UTILS.build(memory)
 
+    @property
+    def needs_presence(self) -> bool:
+        """Whether :meth:`step` has to be told what is ``present``."""
+        return getattr(self.association, 'occupied_first', False)
+
     def start(self) -> RowState:
         """The state before the first frame."""
         return RowState(self.memory.start())
@@ -54,7 +59,8 @@ class RowTracker(nn.Module):
              state: RowState,
              embeds: Tensor,
              weight: Tensor | None = None,
-             present: Tensor | None = None) -> tuple[Tensor, RowState]:
+             present: Tensor | None = None,
+             order: Tensor | None = None) -> tuple[Tensor, RowState]:
         """Order the queries of the next frame of B videos.
 
         Args:
@@ -66,11 +72,38 @@ class RowTracker(nn.Module):
             present (Tensor, optional): Shape (B, N) bool, whether a query
                 shows an object, for ``occupied_first``. An object that was
                 once present stays occupied.
+            order (Tensor, optional): Shape (B, N) int64, the query of each
+                object, where it is known.
 
         Returns:
             tuple[Tensor, RowState]: ``order`` (B, N) int64, query
             ``order[b, n]`` is object n (see :func:`reorder`); and the state
             after the frame.
+
+        Raises:
+            ValueError: See :meth:`match`.
+        """
+        if order is None:
+            order = self.match(state, embeds)
+        if weight is not None:
+            weight = reorder(weight, order)
+        if present is not None:
+            present = reorder(present, order)
+        return order, self.remember(
+            state, reorder(embeds, order), weight, present)
+
+    def match(self, state: RowState, embeds: Tensor,
+              objects: Tensor | None = None) -> Tensor:
+        """The query of each object; as they come in the first frame.
+
+        Args:
+            state (RowState): Before the frame.
+            embeds (Tensor): Shape (B, N, C), queries of the frame.
+            objects (Tensor, optional): Shape (B, N, C), what they are
+                compared with. By default what the memory holds.
+
+        Returns:
+            Tensor: Shape (B, N) int64.
 
         Raises:
             ValueError: If the number of queries changes in a video.
@@ -79,24 +112,30 @@ class RowTracker(nn.Module):
         held = state.memory
         if not len(held):
             order = torch.arange(count, device=embeds.device)
-            order = order.expand(batch, count)
-        elif held.count.shape != (batch, count):
+            return order.expand(batch, count)
+        if held.count.shape != (batch, count):
             raise ValueError(
                 f'{batch} videos with {count} queries came after '
                 f'{held.count.shape[0]} with {held.count.shape[1]}: start a '
                 'new state where the videos or the segmenter change.')
-        else:
-            order = self.association(
-                self.memory.read(held), embeds, state.occupied)
-        matched = None if weight is None else reorder(weight, order)
-        memory = self.memory.write(
-            held, reorder(embeds, order), weight=matched)
-        if present is not None:
-            there = reorder(present, order)
-            if state.occupied is not None:
-                there = there | state.occupied
-            state = replace(state, occupied=there)
-        return order, replace(state, memory=memory)
+        if objects is None:
+            objects = self.memory.read(held)
+        return self.association(objects, embeds, state.occupied)
+
+    def remember(self, state: RowState, embeds: Tensor,
+                 weight: Tensor | None = None,
+                 present: Tensor | None = None) -> RowState:
+        """The state after a frame.
+
+        Args:
+            state (RowState): Before the frame; stays as it is.
+            embeds, weight, present: See :meth:`step`, by object.
+        """
+        memory = self.memory.write(state.memory, embeds, weight=weight)
+        if present is not None and state.occupied is not None:
+            present = present | state.occupied
+        return RowState(
+            memory, state.occupied if present is None else present)
 
 
 def reorder(values: Tensor, order: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ from .dvis_daq import DVISDAQ
 from .idol import IDOL
 from .instanceformer import InstanceFormer
 from .minvis import MinVIS
+from .o2vis import O2VIS
 from .online import OnlineVIS
 from .seqformer import SeqFormer
 from .session import Session
@@ -13,5 +14,5 @@ from .sipmask import SipMaskVIS
 
 __all__ = [
     'CTVIS', 'DVISDAQ', 'ClipVIS', 'IDOL', 'InstanceFormer', 'MinVIS',
-    'OnlineVIS', 'SeqFormer', 'Session', 'SipMaskVIS', 'VIS'
+    'O2VIS', 'OnlineVIS', 'SeqFormer', 'Session', 'SipMaskVIS', 'VIS'
 ]

@@ -118,19 +118,46 @@ class MinVIS(VIS[MinVISState, FrameQueries]):
     def advance(self, state: MinVISState, item: FrameQueries,
                 meta: FrameMeta) -> list[FrameInstances]:
         """See :meth:`VIS.advance`: every frame is settled at once."""
-        order, state.rows = self.tracker.step(state.rows, item.queries[-1])
-        embeds = reorder(item.mask_embeds[-1], order)[0]
-        logits = reorder(item.logits[-1], order)[0].float()
+        order, state.rows = self.tracker.step(
+            state.rows, item.queries[-1], **self.seen(item))
+        return [self.instances(
+            state, reorder(item.logits[-1], order)[0],
+            reorder(item.mask_embeds[-1], order)[0], item.mask_features[0],
+            meta)]
+
+    def seen(self, found: FrameQueries) -> dict[str, Tensor]:
+        """What trackers may be told of the queries of B frames: how far each
+        shows an object, ``weight``, and, if they need it, whether,
+        ``present``: it has a class and a mask."""
+        probs = found.logits[-1].float().softmax(-1)
+        told = dict(weight=1 - probs[..., -1])
+        if self.tracker.needs_presence:
+            filled = (found.masks() > 0).flatten(2).any(2)
+            told['present'] = filled & (
+                probs.argmax(-1) != probs.shape[-1] - 1)
+        return told
+
+    def instances(self, state: MinVISState, logits: Tensor, embeds: Tensor,
+                  features: Tensor, meta: FrameMeta) -> FrameInstances:
+        """The value of a frame whose rows are the identities.
+
+        Args:
+            state (MinVISState): Of the video; moved on.
+            logits (Tensor): Shape (N, K + 1).
+            embeds (Tensor): Shape (N, D), weights of the mask features.
+            features (Tensor): Shape (D, h, w).
+            meta (FrameMeta): Of the frame.
+        """
+        logits = logits.float()
 
         def masks(rows: Tensor) -> Tensor:
-            return torch.einsum(
-                'qd,dhw->qhw', embeds[rows], item.mask_features[0])
+            return torch.einsum('qd,dhw->qhw', embeds[rows], features)
 
-        return [FrameInstances(
-            torch.arange(order.shape[1], device=order.device),
+        return FrameInstances(
+            torch.arange(len(logits), device=logits.device),
             MaskSource(masks, meta, 'bilinear', stride=4), meta,
             logits=logits, shown=self._shown(state, logits),
-            keep_empty=False)]
+            keep_empty=False)
 
     def _shown(self, state: MinVISState, logits: Tensor) -> Tensor | None:
         """Whose masks of a frame are made, (N,) bool; None for all."""
