@@ -9,6 +9,7 @@ from tests.fakes import (
     tiny_idol,
     tiny_instanceformer,
     tiny_minvis,
+    tiny_o2vis,
     tiny_seqformer,
     tiny_sipmask,
 )
@@ -30,6 +31,9 @@ SYSTEMS: dict[str, Callable[[], Any]] = {
     'ctvis': tiny_ctvis.tiny_model,
     'ctvis on Deformable DETR': tiny_ctvis.tiny_deformable,
     'dvis-daq': tiny_dvis_daq.tiny_model,
+    'o2vis': tiny_o2vis.tiny_model,
+    'o2vis with T_E alone': tiny_o2vis.alone,
+    'tracker of DVIS++': tiny_o2vis.referring,
 }
 
 

@@ -137,11 +137,22 @@ class ReferringTracker(RowHeads):
         for layer in self.ref_proj.layers:
             caffe2_xavier_init(layer)
 
+    @property
+    def needs_presence(self) -> bool:
+        """See :class:`RowTracker`."""
+        return self.rows.needs_presence
+
     def start(self) -> ReferringState:
         """The state before the first frame."""
         return ReferringState(self.rows.start())
 
-    def step(self, state: ReferringState, queries: Tensor, hidden: Tensor
+    def step(self,
+             state: ReferringState,
+             queries: Tensor,
+             hidden: Tensor,
+             weight: Tensor | None = None,
+             present: Tensor | None = None,
+             order: Tensor | None = None
              ) -> tuple[TrackedFrame, ReferringState]:
         """The objects in the next frame of B videos.
 
@@ -150,11 +161,14 @@ class ReferringTracker(RowHeads):
             queries (Tensor): Shape (B, N, C), of the frames; ordered by.
             hidden (Tensor): Shape (B, N, C), the same before the norm of the
                 heads; read.
+            weight, present, order (Tensor, optional): See
+                :class:`RowTracker`.
 
         Returns:
             tuple[TrackedFrame, ReferringState]: And the state after it.
         """
-        order, rows = self.rows.step(state.rows, queries)
+        order, rows = self.rows.step(
+            state.rows, queries, weight, present, order)
         states = read_frame(self.layers, self.ref_proj, hidden, state.hidden,
                             reorder(hidden, order))
         reference = self.ref_proj(

@@ -35,6 +35,8 @@ MEMORIES = dict(
     similarity=dict(type='SimilarityMemory', length=0),
     momentum=dict(type='MomentumMemory'),
     occupancy=dict(type='OccupancyMemory'))
+#: The letter of eq 7 by its name here.
+ORDERS = dict(paper='query_first')
 #: Names of the losses here and there.
 LOSSES = dict(loss_cls='loss_ce', loss_mask='loss_mask', loss_dice='loss_dice')
 FIXED = dict(
@@ -115,7 +117,8 @@ def tracker_config(fixture: Fixture, alone: bool) -> dict:
         num_classes=arch['num_classes'], embed_dims=arch['d'],
         num_heads=arch['heads'], feedforward_channels=arch['ffn'],
         mask_dims=arch['mask_dim'], match_space=arch['match_space'],
-        anchor=dict(type='AdaptiveAnchor', order=arch['anchor_order']),
+        anchor=dict(type='AdaptiveAnchor', order=ORDERS.get(
+            arch['anchor_order'], arch['anchor_order'])),
         num_existing=arch['layers']['T_E'],
         num_aligning=arch['layers']['T_A'])
     if alone:
