@@ -29,12 +29,16 @@ MAPS = dict(YouTubeVIS2019='ytvis2019', YouTubeVIS2021='ytvis2021',
 @cache
 def data_sets() -> dict[str, tuple[str, dict]]:
     """Every different data set of all configs, by its text; clips of other
-    lengths make no other data set."""
+    lengths, files and class maps make no other data set: all files are
+    replaced below, and the maps have a test of their own."""
     found = {}
     for name in NAMES:
         whole = config_of(name).train_dataloader.dataset.to_dict()
         for one in whole.get('datasets', [whole]):
-            text = re.sub(r"'num_frames': \d+", '', repr(one))
+            text = re.sub(r"'num_frames': \d+", '', repr({
+                key: value for key, value in one.items()
+                if key not in ('data_root', 'ann_file', 'data_prefix',
+                               'class_map')}))
             found.setdefault(text, (name, one))
     return found
 
@@ -107,7 +111,10 @@ def test_training_data_loads(dataset, tmp_path):
         'data_prefix': dict(img_path='')})
     np.random.seed(0)
     shown = 0
-    for _ in range(8):
+    for draw in range(8):
+        # Random crops may leave the object out; most do not.
+        if draw > 1 and shown:
+            break
         clip = data[0]
         assert clip['inputs'].dim() == 4
         for frame in clip['data_samples'].video_data_samples:
