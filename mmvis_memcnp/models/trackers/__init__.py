@@ -22,9 +22,9 @@ from .memories import (
 )
 from .occupancy import OccupancyTracker
 from .proposals import ProposalState, QueryProposals
-from .referring import ReferringState, ReferringTracker, Rows, TrackedFrame
+from .referring import ReferringState, ReferringTracker
 from .row_anchors import AdaptiveAnchor, MatchedAnchor, MemoryAnchor
-from .rows import RowState, RowTracker, reorder
+from .rows import Rows, RowState, RowTracker, TrackedFrame, reorder
 
 __all__ = [
     'AdaptiveAnchor', 'AnchorRows', 'AnchorTracker', 'AnchorTracks',

@@ -9,9 +9,9 @@ from mmengine.model import caffe2_xavier_init
 from torch import Tensor, nn
 
 from .anchor_layers import AnchorLayer
-from .referring import Rows, TrackedFrame, read_frame
+from .referring import read_frame
 from .row_heads import RowHeads
-from .rows import RowState, RowTracker, reorder
+from .rows import Rows, RowState, RowTracker, TrackedFrame, reorder
 
 _SPACES = ('projected', 'raw')
 
@@ -126,9 +126,9 @@ class OccupancyTracker(RowHeads):
             order = self.objects.match(state, *sides)
         found = self._predict(existing) if self.training else None
         if not len(self.aligning):
-            _, state = self.objects.step(
-                state, queries, weight, present, order)
-            return TrackedFrame(order, None, existing=found), state
+            tracked, state = self.objects.step(
+                state, queries, hidden, weight, present, order)
+            return tracked._replace(existing=found), state
         anchor = similarity = None
         if held is not None:
             matched = reorder(current, order)

@@ -3,7 +3,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 from mmdet.models.layers.transformer.utils import MLP
@@ -14,40 +13,7 @@ from torch import Tensor, nn
 
 from .anchor_layers import AnchorLayer
 from .row_heads import RowHeads
-from .rows import RowState, RowTracker, reorder
-
-
-class Rows(NamedTuple):
-    """N rows of B frames after L layers.
-
-    Attributes:
-        hidden: (L, B, N, C).
-        logits: (L, B, N, K + 1).
-        mask_embeds: (L, B, N, D), weights of the tracker's mask features.
-    """
-    hidden: Tensor
-    logits: Tensor
-    mask_embeds: Tensor
-
-
-class TrackedFrame(NamedTuple):
-    """What a tracker makes of the N queries of B frames; row n is object n.
-
-    Attributes:
-        order: (B, N) int64, the query that was matched to each object.
-        rows: the objects in the frame; None where the segmenter's queries in
-            this order are the result.
-        reference: (B, N, C), what the rows asked with, where classes are read
-            from it.
-        existing: what of the objects was there before, in training.
-        similarity: (B, N) in [-1, 1], of each object and its query; None in
-            the first frame.
-    """
-    order: Tensor
-    rows: Rows | None
-    reference: Tensor | None = None
-    existing: Rows | None = None
-    similarity: Tensor | None = None
+from .rows import Rows, RowState, RowTracker, TrackedFrame, reorder
 
 
 @dataclass(frozen=True)
@@ -167,8 +133,9 @@ class ReferringTracker(RowHeads):
         Returns:
             tuple[TrackedFrame, ReferringState]: And the state after it.
         """
-        order, rows = self.rows.step(
-            state.rows, queries, weight, present, order)
+        ordered, rows = self.rows.step(
+            state.rows, queries, hidden, weight, present, order)
+        order = ordered.order
         states = read_frame(self.layers, self.ref_proj, hidden, state.hidden,
                             reorder(hidden, order))
         reference = self.ref_proj(

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from mmdet.registry import MODELS, TASK_UTILS
@@ -22,6 +23,39 @@ class RowState:
     """
     memory: MemoryState
     occupied: Tensor | None = None
+
+
+class Rows(NamedTuple):
+    """N rows of B frames after L layers.
+
+    Attributes:
+        hidden: (L, B, N, C).
+        logits: (L, B, N, K + 1).
+        mask_embeds: (L, B, N, D), weights of the tracker's mask features.
+    """
+    hidden: Tensor
+    logits: Tensor
+    mask_embeds: Tensor
+
+
+class TrackedFrame(NamedTuple):
+    """What a tracker makes of the N queries of B frames; row n is object n.
+
+    Attributes:
+        order: (B, N) int64, the query that was matched to each object.
+        rows: the objects in the frame; None where the segmenter's queries in
+            this order are the result.
+        reference: (B, N, C), what the rows asked with, where classes are read
+            from it.
+        existing: what of the objects was there before, in training.
+        similarity: (B, N) in [-1, 1], of each object and its query; None in
+            the first frame.
+    """
+    order: Tensor
+    rows: Rows | None
+    reference: Tensor | None = None
+    existing: Rows | None = None
+    similarity: Tensor | None = None
 
 
 @MODELS.register_module()
@@ -45,6 +79,8 @@ class RowTracker(nn.Module):
         super().__init__()
         self.association = TASK_UTILS.build(association)
         self.memory = TASK_UTILS.build(memory)
+        # Of trackers that learn, a projection of the mask features.
+        self.mask_proj = nn.Identity()
 
     @property
     def needs_presence(self) -> bool:
@@ -57,16 +93,18 @@ class RowTracker(nn.Module):
 
     def step(self,
              state: RowState,
-             embeds: Tensor,
+             queries: Tensor,
+             hidden: Tensor | None = None,
              weight: Tensor | None = None,
              present: Tensor | None = None,
-             order: Tensor | None = None) -> tuple[Tensor, RowState]:
+             order: Tensor | None = None) -> tuple[TrackedFrame, RowState]:
         """Order the queries of the next frame of B videos.
 
         Args:
             state (RowState): Before the frame; stays as it is.
-            embeds (Tensor): Shape (B, N, C), queries as the segmenter gives
-                them.
+            queries (Tensor): Shape (B, N, C), as the segmenter gives them.
+            hidden (Tensor, optional): Shape (B, N, C), the same before the
+                norm of the heads; for trackers that read them.
             weight (Tensor, optional): Shape (B, N) in [0, 1], how far a query
                 shows an object, for memories that weight. By default 1.
             present (Tensor, optional): Shape (B, N) bool, whether a query
@@ -76,7 +114,7 @@ class RowTracker(nn.Module):
                 object, where it is known.
 
         Returns:
-            tuple[Tensor, RowState]: ``order`` (B, N) int64, query
+            tuple[TrackedFrame, RowState]: ``order`` (B, N) int64, query
             ``order[b, n]`` is object n (see :func:`reorder`); and the state
             after the frame.
 
@@ -84,13 +122,13 @@ class RowTracker(nn.Module):
             ValueError: See :meth:`match`.
         """
         if order is None:
-            order = self.match(state, embeds)
+            order = self.match(state, queries)
         if weight is not None:
             weight = reorder(weight, order)
         if present is not None:
             present = reorder(present, order)
-        return order, self.remember(
-            state, reorder(embeds, order), weight, present)
+        return TrackedFrame(order, None), self.remember(
+            state, reorder(queries, order), weight, present)
 
     def match(self, state: RowState, embeds: Tensor,
               objects: Tensor | None = None) -> Tensor:

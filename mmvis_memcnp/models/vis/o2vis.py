@@ -10,16 +10,13 @@ from mmdet.registry import MODELS
 from mmdet.structures import TrackDataSample
 from torch import Tensor
 
-from ...results.frame import FrameInstances
-from ...results.pixels import FrameMeta
 from ..layers.schedule import phase
 from ..matching import Queries
 from ..segmenters.mask2former import FrameQueries
-from ..trackers import RowState, TrackedFrame, reorder
+from ..trackers import TrackedFrame, reorder
 from ..truth import ClipTruth, GroundTruth, Matches
 from ..truth.clip_truth import collect_clips
-from .base import VISOptions
-from .minvis import MinVIS, MinVISState
+from .minvis import MinVIS, MinVISOptions
 
 
 @MODELS.register_module()
@@ -53,19 +50,12 @@ class O2VIS(MinVIS):
 
     def __init__(self,
                  *,
-                 segmenter: dict,
-                 tracker: dict,
-                 matcher: dict | None = None,
-                 loss: dict | None = None,
-                 num_shown: int | None = None,
                  early: dict | None = None,
                  early_share: float = 0.5,
                  similarity_weight: float = 1.,
                  absent_as_no_object: bool = True,
-                 **kwargs: Unpack[VISOptions]) -> None:
-        super().__init__(segmenter=segmenter, tracker=tracker,
-                         matcher=matcher, loss=loss, num_shown=num_shown,
-                         **kwargs)
+                 **kwargs: Unpack[MinVISOptions]) -> None:
+        super().__init__(**kwargs)
         self.early = MODELS.build(early) if early else None
         self.early_share = early_share
         self.similarity_weight = similarity_weight
@@ -162,17 +152,12 @@ class O2VIS(MinVIS):
             frame, order = found.frames(slice(start, start + clips)), None
             if self.is_early:
                 assert self.early is not None
-                order, early = self.early.step(
-                    early, frame.queries[-1], self.seen(frame)['weight'])
+                matched, early = self.early.step(
+                    early, frame.queries[-1], **self.seen(frame))
+                order = matched.order
             tracked, state = self.track(state, frame, order)
             frames.append(tracked)
         return frames
-
-    def track(self, state: RowState, frame: FrameQueries,
-              order: Tensor | None = None) -> tuple[TrackedFrame, RowState]:
-        """A step of the tracker, with queries of B frames; see there."""
-        return self.tracker.step(state, frame.queries[-1], frame.hidden[-1],
-                                 order=order, **self.seen(frame))
 
     def frame_truth(self, truth: ClipTruth) -> GroundTruth:
         """Objects (N, G) of each of the T * N frames; those that are absent
@@ -210,20 +195,6 @@ class O2VIS(MinVIS):
                 gt.take(part), taught, held)
         assert held is not None and held.best is not None
         return held.best.to(features.device)
-
-    # -- inference ----------------------------------------------------------
-    def advance(self, state: MinVISState, item: FrameQueries,
-                meta: FrameMeta) -> list[FrameInstances]:
-        """See :meth:`VIS.advance`: every frame is settled at once."""
-        tracked, state.rows = self.track(state.rows, item)
-        if tracked.rows is None:
-            logits, embeds = (reorder(x[-1], tracked.order)
-                              for x in (item.logits, item.mask_embeds))
-        else:
-            logits, embeds = (x[-1] for x in tracked.rows[1:])
-        features = self.tracker.mask_proj(item.mask_features)
-        return [self.instances(state, logits[0], embeds[0], features[0],
-                               meta)]
 
 
 def existence(truth: ClipTruth) -> tuple[Tensor, Tensor]:

@@ -179,10 +179,9 @@ def trackless(fixture: Fixture, part: str, given: dict[str, Tensor]) -> Named:
         state, orders, logits = model.tracker.start(), [], []
         for t in range(len(given['embeds'])):
             frame = found.frames(slice(t, t + 1))
-            order, state = model.tracker.step(
-                state, frame.queries[-1], **model.seen(frame))
-            orders.append(order)
-            logits.append(reorder(frame.logits[-1], order))
+            tracked, state = model.track(state, frame)
+            orders.append(tracked.order)
+            logits.append(reorder(frame.logits[-1], tracked.order))
         named['outputs.npz', f'{case}/indices'] = torch.cat(orders)
         named['outputs.npz', f'{case}/video_logits'] = torch.cat(
             logits).mean(0)

@@ -132,8 +132,8 @@ def test_early_training_follows_the_queries(model):
     early = torch.stack([f.order for f in model.follow(found, 1)])
     state, expected = model.early.start(), []
     for t in range(5):
-        order, state = model.early.step(state, found.queries[-1, t, None])
-        expected.append(order)
+        tracked, state = model.early.step(state, found.queries[-1, t, None])
+        expected.append(tracked.order)
     assert torch.equal(early, torch.stack(expected))
     late = [f.order for f in phased(model, False).follow(found, 1)]
     assert not torch.equal(early, torch.stack(late))
