@@ -86,6 +86,11 @@ def shrink_mask2former(cfg: ConfigDict) -> None:
         cfg.update(start_thr=0., score_thr=0., carry_thr=0.)
         if cfg.slot_thr is not None:
             cfg.slot_thr = 0.
+    if cfg.tracker.type in ('OccupancyTracker', 'ReferringTracker'):
+        sizes = dict(LAYERS, mask_dims=16)
+        if cfg.tracker.type == 'OccupancyTracker':
+            del sizes['num_layers']
+        cfg.tracker.update(sizes)
 
 
 def shrink_queries(cfg: ConfigDict) -> None:
@@ -221,7 +226,8 @@ def test_trains_and_predicts(name):
     frozen = cfg.get('segmenter', {}).get('frozen')
     reader = parts['tracker'] if frozen else (
         parts.get('neck') or parts['pixel_decoder'])
-    first = next(p for p in reader.parameters() if p.dim() == 4)
+    first = next(p for p in reader.parameters()
+                 if p.dim() >= (2 if frozen else 4))
     assert first.grad.abs().sum() > 0
     readouts = memory_of(model)
     assert bool(readouts) == memcnp

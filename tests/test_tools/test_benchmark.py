@@ -25,7 +25,7 @@ SMALL = {
     'seqformer/seqformer_windows': 'identities',
     'instanceformer/instanceformer': None,  # queries are identities
     'minvis/minvis': 'identities', 'ctvis/ctvis': 'identities',
-    'dvis_daq/dvis-daq': 'identities',
+    'dvis_daq/dvis-daq': 'identities', 'o2vis/o2vis': 'identities',
 }
 
 

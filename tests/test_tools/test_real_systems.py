@@ -23,7 +23,7 @@ CONFIGS = {
     if path.stem.split('_')[1] == 'r18'}
 SYSTEMS = [name for name in (
     'sipmask-memcnp', 'idol', 'seqformer-memcnp', 'instanceformer', 'minvis',
-    'ctvis', 'dvis-daq')
+    'ctvis', 'dvis-daq', 'o2vis')
     if name in CONFIGS]
 SIZE, LENGTH, ITERS = (64, 96), 4, 4
 
@@ -103,8 +103,8 @@ def test_every_part_is_trained(trained):
     assert before.keys() == after.keys()
     for owner, keys in groupby(sorted(after), part):
         keys = list(keys)
-        # Only the tracker of DVIS-DAQ learns.
-        frozen = name == 'dvis-daq' and owner == 'segmenter'
+        # Only the trackers of DVIS-DAQ and O2VIS learn.
+        frozen = name in ('dvis-daq', 'o2vis') and owner == 'segmenter'
         assert any(not torch.equal(before[k], after[k])
                    for k in keys) != frozen, owner
     bank = [k for k in after if k.endswith('bank.items')]
