@@ -25,8 +25,8 @@ class Queries(NamedTuple):
         references: (..., Q, [T,] 2 or 4), the points or boxes that entered
             the layer, centre first, fractions of the frame.
         sigmas: (..., Q, [T,] 4), standard deviations of the box sides.
-        mask_embeds: (..., Q, D), weights of the mask features.
-        mask_features: (B, D, h, w), of the frames.
+        mask_embeds: (..., [T,] Q, D), weights of the mask features.
+        mask_features: (B, [T,] D, h, w), of the frames.
     """
     logits: Tensor
     boxes: Tensor | None = None

@@ -79,9 +79,33 @@ class Mask2FormerDecoder(BaseModule):
             maps (PixelMaps): Of the frames.
             all_layers (bool): Keep all layers, not the last alone.
         """
-        keys, positions = self._keys(maps.memories)
-        small = self._small_features(maps)
-        batch = len(maps.mask_features)
+        hiddens, queries, embeds = self._decode(
+            self._keys(maps.memories), self._positions(maps.memories),
+            self._small_features(maps), all_layers)
+        return FrameQueries(
+            hidden=hiddens,
+            queries=queries,
+            logits=self.cls_embed(queries),
+            mask_embeds=embeds,
+            embeds=None,
+            mask_features=maps.mask_features)
+
+    def _decode(self, keys: list[Tensor], positions: list[Tensor],
+                small: list[Tensor],
+                all_layers: bool) -> tuple[Tensor, Tensor, Tensor]:
+        """The layers over B sets of keys.
+
+        Args:
+            keys (list[Tensor]): Shape (B, n, C) of every scale.
+            positions (list[Tensor]): Shape (1, n, C) of every scale.
+            small (list[Tensor]): Mask features (B, D, n) at every scale.
+            all_layers (bool): See :meth:`forward`.
+
+        Returns:
+            tuple[Tensor, Tensor, Tensor]: Queries (L, B, Q, C), the same
+            after the norm, and weights of the mask features (L, B, Q, D).
+        """
+        batch = len(keys[0])
         pos = self.query_embed.weight.expand(batch, -1, -1)
         hidden = self.query_feat.weight.expand(batch, -1, -1)
         normed = self.norm(hidden)
@@ -101,28 +125,23 @@ class Mask2FormerDecoder(BaseModule):
             states.append((hidden, normed, mask_embeds))
         kept = states if all_layers else states[-1:]
         hiddens, queries, embeds = map(torch.stack, zip(*kept, strict=True))
-        return FrameQueries(
-            hidden=hiddens,
-            queries=queries,
-            logits=self.cls_embed(queries),
-            mask_embeds=embeds,
-            embeds=None,
-            mask_features=maps.mask_features)
+        return hiddens, queries, embeds
 
-    def _keys(self, memories: tuple[Tensor, ...]
-              ) -> tuple[list[Tensor], list[Tensor]]:
-        """Keys (B, n, C) and their positions (1, n, C) of every scale."""
-        keys = [
+    def _keys(self, memories: tuple[Tensor, ...]) -> list[Tensor]:
+        """Keys (B, n, C) of every scale."""
+        return [
             memory.flatten(2).transpose(1, 2) + embed for memory, embed in zip(
                 memories, self.level_embed.weight, strict=True)
         ]
-        positions = [
+
+    def _positions(self, memories: tuple[Tensor, ...]) -> list[Tensor]:
+        """Positions (1, n, C) of the keys of every scale."""
+        return [
             self.position(
                 memory.new_zeros((1, *memory.shape[-2:]), dtype=torch.bool)
             ).flatten(2).transpose(1, 2).to(memory.dtype)
             for memory in memories
         ]
-        return keys, positions
 
     @torch.no_grad()
     def _small_features(self, maps: PixelMaps) -> list[Tensor]:
