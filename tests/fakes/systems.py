@@ -8,6 +8,7 @@ from tests.fakes import (
     tiny_dvis_daq,
     tiny_idol,
     tiny_instanceformer,
+    tiny_mask2former_vis,
     tiny_minvis,
     tiny_seqformer,
     tiny_sipmask,
@@ -30,6 +31,9 @@ SYSTEMS: dict[str, Callable[[], Any]] = {
     'ctvis': tiny_ctvis.tiny_model,
     'ctvis on Deformable DETR': tiny_ctvis.tiny_deformable,
     'dvis-daq': tiny_dvis_daq.tiny_model,
+    'mask2former-vis': tiny_mask2former_vis.tiny_model,
+    'mask2former-vis in windows': lambda: tiny_mask2former_vis.tiny_model(
+        window=_WINDOW),
 }
 
 

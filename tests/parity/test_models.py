@@ -58,6 +58,15 @@ def test_official_dvis_daq(shared_dir, capsys):
     assert '246 arrays, 0 skipped' in capsys.readouterr().out
 
 
+@pytest.mark.slow
+def test_official_mask2former_vis(shared_dir, capsys):
+    folder = shared_dir / 'parity' / 'mask2former_video_r50'
+    if not folder.is_dir():
+        pytest.skip(f'needs {folder.name}')
+    assert run(str(folder)) == 0
+    assert '107 arrays, 0 skipped' in capsys.readouterr().out
+
+
 def test_one_altered_value_fails_that_array_alone(tmp_path, capsys):
     copy = Path(shutil.copytree(DATA / 'o2vis_trackless', tmp_path / 'f'))
     path = copy / 'outputs.npz'

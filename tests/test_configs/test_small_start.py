@@ -21,13 +21,14 @@ OWN = dict(
     seqformer=('frame_weight.', ),
     instanceformer=('memory', 'class_prior.', 'reference_prior.'),
     ctvis=('segmenter.embed_head.', ),
-    dvis_daq=('tracker.', ))
+    dvis_daq=('tracker.', ),
+    mask2former_vis=())
 
 
 @pytest.mark.parametrize('host, variant', [
     ('idol', ''), ('idol', '-memcnp'), ('seqformer', ''),
     ('seqformer', '-memcnp'), ('instanceformer', ''), ('ctvis', ''),
-    ('dvis_daq', '')])
+    ('dvis_daq', ''), ('mask2former_vis', '')])
 def test_all_of_it_is_used(host, variant):
     file = host.replace('_', '-') + variant
     cfg = config_of(f'{host}/{file}_r18_movingshapes')
