@@ -73,7 +73,8 @@ class SampledMaskLoss(nn.Module):
         """
         count = reduce_mean(gt.valid.sum().float()).clamp(min=1)
         with torch.autocast(logits.device.type, enabled=False):
-            classes = self.classes(logits.float(), gt.labels, matches)
+            classes = self.classes(
+                logits.float(), gt.labels, matches, count)
             mask, overlap = self.masks(
                 mask_embeds.float(), mask_features.float(), matches, gt)
         return {
@@ -82,8 +83,8 @@ class SampledMaskLoss(nn.Module):
             **name_by_layer('loss_dice', self.dice_weight * overlap / count)
         }
 
-    def classes(self, logits: Tensor, labels: Tensor,
-                matches: Matches) -> Tensor:
+    def classes(self, logits: Tensor, labels: Tensor, matches: Matches,
+                count: Tensor) -> Tensor:
         """Weighted mean cross-entropy (L,); shapes as in the call."""
         none = logits.shape[-1] - 1
         target = labels.new_full(logits.shape[:-1], none)

@@ -102,6 +102,15 @@ class SoftmaxCost(MatchCost):
 
 
 @TASK_UTILS.register_module()
+class SigmoidCost(MatchCost):
+    """Minus the probability of the class, in [-1, 0], of its own logit."""
+
+    def __call__(self, queries: Queries, truth: Truth) -> Tensor:
+        """See :class:`MatchCost`."""
+        return -_of_labels(queries.logits.sigmoid(), truth.labels)
+
+
+@TASK_UTILS.register_module()
 class BoxCost(MatchCost):
     """Distance of the boxes (cx, cy, w, h as fractions), of all frames of a
     clip as one vector.

@@ -22,7 +22,7 @@ from .clip import ClipOptions, ClipVIS
 
 
 @MODELS.register_module()
-class Mask2FormerVIS(ClipVIS[PixelMaps]):
+class Mask2FormerVIS(ClipVIS[tuple[PixelMaps, ...]]):
     """Mask2Former whose queries read all frames of a clip.
 
     Args:
@@ -87,27 +87,37 @@ class Mask2FormerVIS(ClipVIS[PixelMaps]):
             all_layers=self.training)
 
     # -- inference ----------------------------------------------------------
-    def encode(self, frames: Tensor,
-               metas: Sequence[FrameMeta]) -> list[PixelMaps]:
-        """See :meth:`VIS.encode`."""
+    def encode(self, frames: Tensor, metas: Sequence[FrameMeta]
+               ) -> list[tuple[PixelMaps, ...]]:
+        """See :meth:`VIS.encode`; one item a resolution, of which there is
+        one here."""
+        return [(maps, ) for maps in self.frame_maps(frames)]
+
+    def frame_maps(self, frames: Tensor) -> list[PixelMaps]:
+        """Maps of each of T frames (T, 3, H, W)."""
         memories, features = self.segmenter.encode(frames)
         return [
             PixelMaps(tuple(m[t:t + 1] for m in memories), features[t:t + 1])
             for t in range(len(frames))
         ]
 
-    def decode(self, encoded: list[PixelMaps],
+    def decode(self, encoded: list[tuple[PixelMaps, ...]],
                metas: list[FrameMeta]) -> InstanceData:
         """See :meth:`ClipVIS.decode`; the best first."""
-        memories, features = zip(*encoded, strict=True)
-        found = self.segmenter.decoder(
-            PixelMaps(tuple(map(torch.cat, zip(*memories, strict=True))),
-                      torch.cat(features)),
-            len(encoded), all_layers=False)
-        scores = self.segmenter.decoder.class_scores(found.logits[-1, 0])
+        found, scores = self.clip_queries([maps for maps, in encoded])
         rows = self.candidates(scores)
-        return InstanceData(class_scores=scores[rows].float(),
+        return InstanceData(class_scores=scores[rows],
                             mask_logits=found.masks(rows)[0])
+
+    def clip_queries(self, frames: Sequence[PixelMaps]
+                     ) -> tuple[ClipQueries, Tensor]:
+        """Queries of a clip of frames, and their class scores (Q, K)."""
+        memories, features = zip(*frames, strict=True)
+        decoder = self.segmenter.decoder
+        found = decoder(
+            PixelMaps(tuple(map(torch.cat, zip(*memories, strict=True))),
+                      torch.cat(features)), len(frames), all_layers=False)
+        return found, decoder.class_scores(found.logits[-1, 0].float())
 
     def candidates(self, scores: Tensor) -> Tensor:
         """Which of Q queries with class scores (Q, K) become instances."""
