@@ -23,7 +23,7 @@ CONFIGS = {
     if path.stem.split('_')[1] == 'r18'}
 SYSTEMS = [name for name in (
     'sipmask-memcnp', 'idol', 'seqformer-memcnp', 'instanceformer', 'minvis',
-    'ctvis', 'dvis-daq', 'mask2former-vis')
+    'ctvis', 'dvis-daq', 'mask2former-vis', 'ifr')
     if name in CONFIGS]
 SIZE, LENGTH, ITERS = (64, 96), 4, 4
 

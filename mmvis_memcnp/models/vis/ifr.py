@@ -110,6 +110,7 @@ class IFR(Mask2FormerVIS):
         return InstanceData(class_scores=mean[rows],
                             mask_logits=probs.logit(eps=1e-6))
 
+    @torch.no_grad()
     def _match(self, found: list[ClipQueries],
                scores: list[Tensor]) -> list[Tensor]:
         """Of every resolution the query of each of the pivot's queries.

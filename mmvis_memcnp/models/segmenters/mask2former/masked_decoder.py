@@ -79,6 +79,18 @@ class MaskedDecoder(BaseModule):
                 if parameter.dim() > 1:
                     nn.init.xavier_uniform_(parameter)
 
+    def adapt_weights(self, state: dict[str, Tensor], prefix: str) -> None:
+        """Start from a decoder with more queries: from its first ones.
+
+        Args:
+            state (dict[str, Tensor]): Weights by name; changed.
+            prefix (str): Of the decoder's names, with the dot.
+        """
+        for name in ('query_feat', 'query_embed'):
+            key, count = f'{prefix}{name}.weight', len(self.query_feat.weight)
+            if key in state and len(state[key]) > count:
+                state[key] = state[key][:count]
+
     def class_scores(self, logits: Tensor) -> Tensor:
         """Probabilities (..., K) of class logits."""
         if self.no_object:
