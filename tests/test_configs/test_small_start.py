@@ -50,6 +50,6 @@ def test_all_of_it_is_used(host, variant):
     own = OWN[host] + (('box_branches.', 'memcnp') if variant else ())
     assert all(any(part in name for part in own) for name in report.missing)
     assert bool(report.missing) == bool(own)
-    before = torch.clone(next(model.segmenter.decoder.parameters()))
+    before = torch.clone(next(model.segmenter.parameters()))
     model.load_state_dict(checkpoint['state_dict'], strict=False)
-    assert not torch.equal(before, next(model.segmenter.decoder.parameters()))
+    assert not torch.equal(before, next(model.segmenter.parameters()))
