@@ -314,12 +314,13 @@ def test_bytes_of_a_frame(scales):
 
 
 def test_windows_keep_no_more_of_a_longer_video():
+    """Bytes after 40 and after 160 frames."""
     made = tiny_model(window=WINDOW).eval()
     frames, metas = frames_of(made, 3)
     session, kept = made.session(), []
-    for t in range(30):
+    for t in range(160):
         session.step(frames[t % 3:t % 3 + 1], [dict(metas[0], frame_id=t)])
-        if t in (11, 29):
+        if t in (39, 159):
             kept.append(kept_bytes(session.state))
     assert kept[0] == kept[1] > 0
 
