@@ -2,6 +2,7 @@
 from .by_layer import name_by_layer
 from .clip_contrast import ClipContrast, MemoryContrast, ReferenceContrast
 from .contrastive_embedding import ContrastiveEmbeddingLoss
+from .cross_frame import CrossFrameLoss
 from .idol import IDOLLoss
 from .query import QueryLoss
 from .sampled_mask import SampledMaskLoss
@@ -9,7 +10,7 @@ from .seqformer import SeqFormerLoss
 from .temporal_contrast import TemporalContrastiveLoss
 
 __all__ = [
-    'ClipContrast', 'ContrastiveEmbeddingLoss', 'IDOLLoss', 'MemoryContrast',
-    'QueryLoss', 'ReferenceContrast', 'SampledMaskLoss', 'SeqFormerLoss',
-    'TemporalContrastiveLoss', 'name_by_layer'
+    'ClipContrast', 'ContrastiveEmbeddingLoss', 'CrossFrameLoss', 'IDOLLoss',
+    'MemoryContrast', 'QueryLoss', 'ReferenceContrast', 'SampledMaskLoss',
+    'SeqFormerLoss', 'TemporalContrastiveLoss', 'name_by_layer'
 ]
