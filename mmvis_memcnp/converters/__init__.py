@@ -7,6 +7,7 @@ from .dvis_daq import DVIS_DAQ
 from .idol import IDOL
 from .instanceformer import INSTANCEFORMER
 from .mask2former import CTVIS, MASK2FORMER
+from .o2vis import DVIS_TRACKER, O2VIS
 from .seqformer import SEQFORMER
 from .sipmask import MEMCNP_SIPMASK, SIPMASK
 from .swin import SWIN, swin_rules, swin_values
@@ -14,7 +15,7 @@ from .without_segmenter import WITHOUT_SEGMENTER
 
 #: Key map of each official code base, by the name of its system. Of two that
 #: share a marker the first is meant: CTVIS is a Mask2Former and more, DVIS-DAQ
-#: a CTVIS and more.
+#: a CTVIS and more, and DVIS++ has the tracker's names of DVIS-DAQ.
 KEY_MAPS: dict[str, KeyMap] = dict(
     sipmask=SIPMASK,
     memcnp_sipmask=MEMCNP_SIPMASK,
@@ -22,6 +23,8 @@ KEY_MAPS: dict[str, KeyMap] = dict(
     seqformer=SEQFORMER,
     instanceformer=INSTANCEFORMER,
     dvis_daq=DVIS_DAQ,
+    o2vis=O2VIS,
+    dvis_tracker=DVIS_TRACKER,
     ctvis=CTVIS,
     mask2former=MASK2FORMER,
     without_segmenter=WITHOUT_SEGMENTER)

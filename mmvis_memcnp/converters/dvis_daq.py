@@ -3,27 +3,47 @@ from .base import KeyMap
 from .mask2former import MASK2FORMER_RULES, MASK2FORMER_VALUES
 
 _TRACKER = r'tracker\.'
-_LAYERS = r'tracker.layers.\1.'
 _SLOTS = r'tracker.slot_layers.\1.'
 
 
-def _layer(kind: str) -> str:
+def _layer(kind: str, suffix: str = '') -> str:
     """Pattern of the layers of a kind."""
-    return _TRACKER + rf'{kind}_layers\.(\d+)\.'
+    return _TRACKER + rf'{kind}_layers{suffix}\.(\d+)\.'
 
+
+def referring_rules(suffix: str = '',
+                    layers: str = 'layers') -> tuple[tuple[str, str], ...]:
+    """Rules of a tracker's layers that read the queries of a frame.
+
+    Args:
+        suffix: of the official names, that tells two such stacks apart.
+        layers: name of the stack here.
+    """
+    cross, own, ffn = (
+        _layer(f'transformer_{kind}', suffix)
+        for kind in ('cross_attention', 'self_attention', 'ffn'))
+    ours = rf'tracker.{layers}.\1.'
+    return (
+        (cross + r'multihead_attn\.', ours + 'cross_attn.attn.'),
+        (cross + r'norm\.', ours + 'norms.0.'),
+        (own + r'self_attn\.', ours + 'self_attn.attn.'),
+        (own + r'norm\.', ours + 'norms.1.'),
+        (ffn + r'linear1\.', ours + 'ffn.layers.0.0.'),
+        (ffn + r'linear2\.', ours + 'ffn.layers.1.'),
+        (ffn + r'norm\.', ours + 'norms.2.'))
+
+
+#: Heads of rows, as all trackers of this family name them.
+ROW_HEAD_RULES: tuple[tuple[str, str], ...] = (
+    (_TRACKER + r'decoder_norm\.', 'tracker.norm.'),
+    (_TRACKER + r'class_embed\.', 'tracker.cls_embed.'),
+    (_TRACKER + r'mask_feature_proj\.', 'tracker.mask_proj.'))
 
 DVIS_DAQ = KeyMap(
     'tracker.new_ins_embeds.weight',
     (*MASK2FORMER_RULES,
-     (_layer('transformer_cross_attention') + r'multihead_attn\.',
-      _LAYERS + 'cross_attn.attn.'),
-     (_layer('transformer_cross_attention') + r'norm\.', _LAYERS + 'norms.0.'),
-     (_layer('transformer_self_attention') + r'self_attn\.',
-      _LAYERS + 'self_attn.attn.'),
-     (_layer('transformer_self_attention') + r'norm\.', _LAYERS + 'norms.1.'),
-     (_layer('transformer_ffn') + r'linear1\.', _LAYERS + 'ffn.layers.0.0.'),
-     (_layer('transformer_ffn') + r'linear2\.', _LAYERS + 'ffn.layers.1.'),
-     (_layer('transformer_ffn') + r'norm\.', _LAYERS + 'norms.2.'),
+     *referring_rules(),
+     *ROW_HEAD_RULES,
      (_layer('slot_cross_attention') + r'multihead_attn\.',
       _SLOTS + 'cross_attn.'),
      (_layer('slot_cross_attention') + r'norm\.', _SLOTS + 'norms.0.'),
@@ -36,9 +56,6 @@ DVIS_DAQ = KeyMap(
      (_layer('slot_ffn') + r'linear1\.', _SLOTS + 'ffn.layers.0.0.'),
      (_layer('slot_ffn') + r'linear2\.', _SLOTS + 'ffn.layers.1.'),
      (_layer('slot_ffn') + r'norm\.', _SLOTS + 'norms.1.'),
-     (_TRACKER + r'decoder_norm\.', 'tracker.norm.'),
-     (_TRACKER + r'class_embed\.', 'tracker.cls_embed.'),
-     (_TRACKER + r'mask_feature_proj\.', 'tracker.mask_proj.'),
      (_TRACKER + r'pos_embed\.', 'tracker.anchor_embed.'),
      (_TRACKER + r'new_ins_embeds\.', 'tracker.new_instance.'),
      (_TRACKER + r'bg_slots\.', 'tracker.background.')),

@@ -11,6 +11,7 @@ from tests.fakes import (
     tiny_instanceformer,
     tiny_mask2former_vis,
     tiny_minvis,
+    tiny_o2vis,
     tiny_seqformer,
     tiny_sipmask,
 )
@@ -38,6 +39,9 @@ SYSTEMS: dict[str, Callable[[], Any]] = {
     'mask2former-vis': tiny_mask2former_vis.tiny_model,
     'mask2former-vis in windows': lambda: tiny_mask2former_vis.tiny_model(
         window=_WINDOW),
+    'o2vis': tiny_o2vis.tiny_model,
+    'o2vis with T_E alone': tiny_o2vis.alone,
+    'tracker of DVIS++': tiny_o2vis.referring,
 }
 
 

@@ -422,6 +422,34 @@ def test_dvis_daq_is_no_ctvis():
         'class weights of the loss': 1}
 
 
+@pytest.mark.parametrize('system, name, expected', [
+    ('dvis_tracker', 'transformer_ffn_layers.2.linear1.bias',
+     'layers.2.ffn.layers.0.0.bias'),
+    ('dvis_tracker', 'mask_feature_proj.weight', 'mask_proj.weight'),
+    # T_E, T_A, and the name of the projection where T_E is alone.
+    ('o2vis', 'transformer_cross_attention_layers_E.1.multihead_attn.'
+     'in_proj_weight', 'existing.1.cross_attn.attn.in_proj_weight'),
+    ('o2vis', 'transformer_self_attention_layers_A.0.norm.bias',
+     'aligning.0.norms.1.bias'),
+    ('o2vis', 'ref_proj_E.layers.2.bias', 'ref_proj.layers.2.bias'),
+    ('o2vis', 'ref_proj.layers.2.bias', 'ref_proj.layers.2.bias'),
+])
+def test_names_of_referring_trackers(system, name, expected):
+    assert KEY_MAPS[system].rename(f'tracker.{name}') == f'tracker.{expected}'
+
+
+@pytest.mark.parametrize('system, marks', [
+    ('dvis_tracker', ['mask_feature_proj.weight']),
+    ('o2vis', ['transformer_cross_attention_layers_E.0.norm.weight']),
+    ('dvis_daq', ['mask_feature_proj.weight', 'new_ins_embeds.weight']),
+])
+def test_which_tracker_it_is(system, marks):
+    """By what only its tracker has; all have the segmenter of CTVIS."""
+    names = [MARK.format('class_embed'), MARK.format('reid_embed.layers.0'),
+             *(f'tracker.{mark}' for mark in marks)]
+    assert guess_system(names) == system
+
+
 def test_swin_in_mask2former(swin):
     model, official = swin
     found = KEY_MAPS['mask2former'].convert({

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from ..truth.clip_truth import ClipTruth
 from ..truth.matches import Matches
-from .costs import Queries
+from .costs import Queries, Truth
 from .one_to_one import OneToOneMatcher, hungarian
 
 _RULES = ('appearance', 'first_frame')
@@ -50,13 +50,14 @@ class StickyMatcher(OneToOneMatcher):
 
     @torch.no_grad()
     def match(  # type: ignore[override]
-            self, queries: Queries, truth: ClipTruth, taught: Tensor,
+            self, queries: Queries, truth: Truth, taught: Tensor,
             held: Matches | None = None) -> Matches:
         """Match the objects that are new in a frame.
 
         Args:
             queries (Queries): Fields (L, B, Q, ...), of this frame.
-            truth (ClipTruth): Of this frame; see :meth:`ClipTruth.frame`.
+            truth (GroundTruth | ClipTruth): Of this frame; see
+                :meth:`ClipTruth.frame`.
             taught (Tensor): Shape (B, G) bool, on the host; see
                 :meth:`taught`.
             held (Matches, optional): What the frame before returned; None in

@@ -20,15 +20,20 @@ from .memories import (
     WindowMemory,
     WindowState,
 )
+from .occupancy import OccupancyTracker
 from .proposals import ProposalState, QueryProposals
-from .rows import RowState, RowTracker, reorder
+from .referring import ReferringState, ReferringTracker
+from .row_anchors import AdaptiveAnchor, MatchedAnchor, MemoryAnchor
+from .rows import Rows, RowState, RowTracker, TrackedFrame, reorder
 
 __all__ = [
-    'AnchorRows', 'AnchorTracker', 'AnchorTracks', 'BiSoftmaxAssociation',
-    'ClipMatching', 'ClipState', 'CueAssociation', 'CueState', 'CueTracker',
-    'DetectionTracker', 'GreedyTracker', 'HungarianAssociation',
-    'LatestMemory', 'Memory', 'MemoryState', 'MomentumMemory',
-    'OccupancyMemory', 'ProposalState', 'QueryProposals', 'RowState',
-    'RowTracker', 'SimilarityMemory', 'SimilarityState', 'TrackResult',
-    'TrackState', 'WindowMemory', 'WindowState', 'reorder'
+    'AdaptiveAnchor', 'AnchorRows', 'AnchorTracker', 'AnchorTracks',
+    'BiSoftmaxAssociation', 'ClipMatching', 'ClipState', 'CueAssociation',
+    'CueState', 'CueTracker', 'DetectionTracker', 'GreedyTracker',
+    'HungarianAssociation', 'LatestMemory', 'MatchedAnchor', 'Memory',
+    'MemoryAnchor', 'MemoryState', 'MomentumMemory', 'OccupancyMemory',
+    'OccupancyTracker', 'ProposalState', 'QueryProposals', 'ReferringState',
+    'ReferringTracker', 'RowState', 'RowTracker', 'Rows', 'SimilarityMemory',
+    'SimilarityState', 'TrackResult', 'TrackState', 'TrackedFrame',
+    'WindowMemory', 'WindowState', 'reorder'
 ]

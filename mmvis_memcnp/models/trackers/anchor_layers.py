@@ -10,6 +10,9 @@ from torch import Tensor, nn
 class AnchorLayer(Mask2FormerTransformerDecoderLayer):
     """Cross-attention by content and anchor, self-attention, FFN.
 
+    With an identity, rows only ask, and what they read is added to the
+    identity: the referring cross-attention of DVIS++ (Zhang et al., 2023).
+
     Args:
         embed_dims (int): C.
         num_heads (int): Attention heads.
@@ -28,7 +31,8 @@ class AnchorLayer(Mask2FormerTransformerDecoderLayer):
                 feedforward_channels=feedforward_channels))
 
     def forward(self, rows: Tensor, anchors: Tensor | None, frame: Tensor,
-                positions: Tensor | None, padded: Tensor | None) -> Tensor:
+                positions: Tensor | None, padded: Tensor | None,
+                identity: Tensor | None = None) -> Tensor:
         """Rows after the layer, (B, R, C).
 
         Args:
@@ -38,9 +42,12 @@ class AnchorLayer(Mask2FormerTransformerDecoderLayer):
             positions (Tensor, optional): Shape (B, N, C), anchors of these;
                 there with ``anchors`` alone.
             padded (Tensor, optional): Shape (B, R) bool, rows that are none.
+            identity (Tensor, optional): Shape (B, R, C), what is added to
+                what the rows read; by default the rows.
         """
         rows = self.norms[0](self.cross_attn(
-            rows, frame, frame, query_pos=anchors, key_pos=positions))
+            rows, frame, frame, identity, query_pos=anchors,
+            key_pos=positions))
         # Where an instance is says nothing of who its neighbours are.
         rows = self.norms[1](self.self_attn(rows, key_padding_mask=padded))
         return self.norms[2](self.ffn(rows))

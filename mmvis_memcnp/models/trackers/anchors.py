@@ -9,12 +9,12 @@ import torch.nn.functional as F
 from mmdet.models.layers.transformer.utils import MLP
 from mmdet.registry import MODELS, TASK_UTILS
 from mmdet.utils import ConfigType
-from mmengine.model import BaseModule
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 
 from .anchor_layers import AnchorLayer, SlotLayer
 from .memories.base import MemoryState, row_sources, take_rows
+from .row_heads import RowHeads
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class AnchorRows(NamedTuple):
 
 
 @MODELS.register_module()
-class AnchorTracker(BaseModule):
+class AnchorTracker(RowHeads):
     """Dynamic anchor queries, with slots for emergence and disappearance.
 
     In each frame the rows of the instances so far and one new instance for
@@ -83,29 +83,18 @@ class AnchorTracker(BaseModule):
                  mask_dims: int = 256,
                  num_slots: int = 5,
                  memory: ConfigType | None = None) -> None:
-        super().__init__()
+        super().__init__(num_classes, embed_dims, mask_dims, mask_proj=True)
         sizes = embed_dims, num_heads, feedforward_channels
         self.layers = nn.ModuleList(
             AnchorLayer(*sizes) for _ in range(num_layers))
         self.slot_layers = nn.ModuleList(
             SlotLayer(*sizes) for _ in range(num_layers))
-        self.norm = nn.LayerNorm(embed_dims)
-        self.cls_embed = nn.Linear(embed_dims, num_classes + 1)
-        self.mask_embed = MLP(embed_dims, embed_dims, mask_dims, 3)
-        self.mask_proj = nn.Conv2d(mask_dims, mask_dims, 1)
         self.anchor_embed = MLP(mask_dims, embed_dims, embed_dims, 3)
         # One vector: what tells new instances apart are their anchors.
         self.new_instance = nn.Embedding(1, embed_dims)
         self.background = nn.Embedding(num_slots, embed_dims)
         self.memory = TASK_UTILS.build(
             memory or dict(type='SimilarityMemory', length=9))
-
-    def init_weights(self) -> None:
-        """Xavier-uniform for the matrices of the layers, as released."""
-        for part in (self.layers, self.slot_layers):
-            for parameter in part.parameters():
-                if parameter.dim() > 1:
-                    nn.init.xavier_uniform_(parameter)
 
     # -- a frame --------------------------------------------------------------
     def forward(self,
@@ -165,13 +154,6 @@ class AnchorTracker(BaseModule):
             rows = layer(rows, known, slots, keys, padded, hidden)
             states.append(rows)
         return torch.stack(states)
-
-    # -- heads ----------------------------------------------------------------
-    def predict(self, hidden: Tensor) -> tuple[Tensor, Tensor]:
-        """Class logits (..., K + 1) and weights of the projected mask
-        features (..., D) of rows (..., C)."""
-        normed = self.norm(hidden)
-        return self.cls_embed(normed), self.mask_embed(normed)
 
     def anchors(self, masks: Tensor, mask_features: Tensor) -> Tensor:
         """Anchors of masks.

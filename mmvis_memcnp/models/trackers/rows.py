@@ -1,7 +1,8 @@
 """Tracker of queries: N of them stay N of them."""
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from mmdet.registry import MODELS, TASK_UTILS
@@ -22,6 +23,39 @@ class RowState:
     """
     memory: MemoryState
     occupied: Tensor | None = None
+
+
+class Rows(NamedTuple):
+    """N rows of B frames after L layers.
+
+    Attributes:
+        hidden: (L, B, N, C).
+        logits: (L, B, N, K + 1).
+        mask_embeds: (L, B, N, D), weights of the tracker's mask features.
+    """
+    hidden: Tensor
+    logits: Tensor
+    mask_embeds: Tensor
+
+
+class TrackedFrame(NamedTuple):
+    """What a tracker makes of the N queries of B frames; row n is object n.
+
+    Attributes:
+        order: (B, N) int64, the query that was matched to each object.
+        rows: the objects in the frame; None where the segmenter's queries in
+            this order are the result.
+        reference: (B, N, C), what the rows asked with, where classes are read
+            from it.
+        existing: what of the objects was there before, in training.
+        similarity: (B, N) in [-1, 1], of each object and its query; None in
+            the first frame.
+    """
+    order: Tensor
+    rows: Rows | None
+    reference: Tensor | None = None
+    existing: Rows | None = None
+    similarity: Tensor | None = None
 
 
 @MODELS.register_module()
@@ -45,6 +79,13 @@ class RowTracker(nn.Module):
         super().__init__()
         self.association = TASK_UTILS.build(association)
         self.memory = TASK_UTILS.build(memory)
+        # Of trackers that learn, a projection of the mask features.
+        self.mask_proj = nn.Identity()
+
+    @property
+    def needs_presence(self) -> bool:
+        """Whether :meth:`step` has to be told what is ``present``."""
+        return getattr(self.association, 'occupied_first', False)
 
     def start(self) -> RowState:
         """The state before the first frame."""
@@ -52,25 +93,55 @@ class RowTracker(nn.Module):
 
     def step(self,
              state: RowState,
-             embeds: Tensor,
+             queries: Tensor,
+             hidden: Tensor | None = None,
              weight: Tensor | None = None,
-             present: Tensor | None = None) -> tuple[Tensor, RowState]:
+             present: Tensor | None = None,
+             order: Tensor | None = None) -> tuple[TrackedFrame, RowState]:
         """Order the queries of the next frame of B videos.
 
         Args:
             state (RowState): Before the frame; stays as it is.
-            embeds (Tensor): Shape (B, N, C), queries as the segmenter gives
-                them.
+            queries (Tensor): Shape (B, N, C), as the segmenter gives them.
+            hidden (Tensor, optional): Shape (B, N, C), the same before the
+                norm of the heads; for trackers that read them.
             weight (Tensor, optional): Shape (B, N) in [0, 1], how far a query
                 shows an object, for memories that weight. By default 1.
             present (Tensor, optional): Shape (B, N) bool, whether a query
                 shows an object, for ``occupied_first``. An object that was
                 once present stays occupied.
+            order (Tensor, optional): Shape (B, N) int64, the query of each
+                object, where it is known.
 
         Returns:
-            tuple[Tensor, RowState]: ``order`` (B, N) int64, query
+            tuple[TrackedFrame, RowState]: ``order`` (B, N) int64, query
             ``order[b, n]`` is object n (see :func:`reorder`); and the state
             after the frame.
+
+        Raises:
+            ValueError: See :meth:`match`.
+        """
+        if order is None:
+            order = self.match(state, queries)
+        if weight is not None:
+            weight = reorder(weight, order)
+        if present is not None:
+            present = reorder(present, order)
+        return TrackedFrame(order, None), self.remember(
+            state, reorder(queries, order), weight, present)
+
+    def match(self, state: RowState, embeds: Tensor,
+              objects: Tensor | None = None) -> Tensor:
+        """The query of each object; as they come in the first frame.
+
+        Args:
+            state (RowState): Before the frame.
+            embeds (Tensor): Shape (B, N, C), queries of the frame.
+            objects (Tensor, optional): Shape (B, N, C), what they are
+                compared with. By default what the memory holds.
+
+        Returns:
+            Tensor: Shape (B, N) int64.
 
         Raises:
             ValueError: If the number of queries changes in a video.
@@ -79,24 +150,30 @@ class RowTracker(nn.Module):
         held = state.memory
         if not len(held):
             order = torch.arange(count, device=embeds.device)
-            order = order.expand(batch, count)
-        elif held.count.shape != (batch, count):
+            return order.expand(batch, count)
+        if held.count.shape != (batch, count):
             raise ValueError(
                 f'{batch} videos with {count} queries came after '
                 f'{held.count.shape[0]} with {held.count.shape[1]}: start a '
                 'new state where the videos or the segmenter change.')
-        else:
-            order = self.association(
-                self.memory.read(held), embeds, state.occupied)
-        matched = None if weight is None else reorder(weight, order)
-        memory = self.memory.write(
-            held, reorder(embeds, order), weight=matched)
-        if present is not None:
-            there = reorder(present, order)
-            if state.occupied is not None:
-                there = there | state.occupied
-            state = replace(state, occupied=there)
-        return order, replace(state, memory=memory)
+        if objects is None:
+            objects = self.memory.read(held)
+        return self.association(objects, embeds, state.occupied)
+
+    def remember(self, state: RowState, embeds: Tensor,
+                 weight: Tensor | None = None,
+                 present: Tensor | None = None) -> RowState:
+        """The state after a frame.
+
+        Args:
+            state (RowState): Before the frame; stays as it is.
+            embeds, weight, present: See :meth:`step`, by object.
+        """
+        memory = self.memory.write(state.memory, embeds, weight=weight)
+        if present is not None and state.occupied is not None:
+            present = present | state.occupied
+        return RowState(
+            memory, state.occupied if present is None else present)
 
 
 def reorder(values: Tensor, order: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from .ifr import IFR
 from .instanceformer import InstanceFormer
 from .mask2former_vis import Mask2FormerVIS
 from .minvis import MinVIS
+from .o2vis import O2VIS
 from .online import OnlineVIS
 from .seqformer import SeqFormer
 from .session import Session
@@ -15,6 +16,6 @@ from .sipmask import SipMaskVIS
 
 __all__ = [
     'CTVIS', 'DVISDAQ', 'ClipVIS', 'IDOL', 'IFR', 'InstanceFormer',
-    'Mask2FormerVIS', 'MinVIS', 'OnlineVIS', 'SeqFormer', 'Session',
+    'Mask2FormerVIS', 'MinVIS', 'O2VIS', 'OnlineVIS', 'SeqFormer', 'Session',
     'SipMaskVIS', 'VIS'
 ]

@@ -16,9 +16,8 @@ from torch import Tensor
 from ...results.frame import FrameInstances
 from ...results.pixels import FrameMeta, MaskSource
 from ..layers.greedy_nms import mask_nms
-from ..matching import Queries
 from ..segmenters.mask2former import FrameQueries
-from ..truth.clip_truth import collect_clips
+from .frame_training import frame_losses
 from .online import OnlineOptions, OnlineVIS
 
 
@@ -78,24 +77,10 @@ class CTVIS(OnlineVIS):
             data_samples (list[TrackDataSample]): Annotated frames.
 
         Returns:
-            dict[str, Tensor]: See :meth:`SampledMaskLoss.forward` and
-            :meth:`ClipContrast.forward`.
+            dict[str, Tensor]: See :func:`frame_losses`.
         """
-        if self.matcher is None:
-            raise ValueError(
-                'Training needs a matcher: set matcher in the config.')
-        truth = collect_clips(data_samples, inputs.device, 1).frames()
-        found = self.segmenter(inputs.flatten(0, 1))
-        matches = self.matcher.match(
-            Queries(found.logits, mask_embeds=found.mask_embeds,
-                    mask_features=found.mask_features), truth)
-        losses = self.frame_loss(found.logits, found.mask_embeds,
-                                 found.mask_features, matches, truth)
-        if self.loss_embed is not None:
-            losses.update(self.loss_embed(*(
-                x[-1].unflatten(0, inputs.shape[:2])
-                for x in (found.embeds, matches.best))))
-        return losses
+        return frame_losses(inputs, data_samples, self.segmenter,
+                            self.matcher, self.frame_loss, self.loss_embed)
 
     # -- inference ----------------------------------------------------------
     def encode(self, frames: Tensor, metas: Sequence[FrameMeta]

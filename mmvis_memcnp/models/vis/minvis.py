@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Unpack
+from typing import Required, Unpack
 
 import torch
 from mmdet.registry import MODELS, TASK_UTILS
@@ -14,11 +14,10 @@ from torch import Tensor
 
 from ...results.frame import FrameInstances
 from ...results.pixels import FrameMeta, MaskSource
-from ..matching import Queries
 from ..segmenters.mask2former import FrameQueries
-from ..trackers import RowState, reorder
-from ..truth.ground_truth import collect_ground_truth
+from ..trackers import RowState, TrackedFrame, reorder
 from .base import VIS, VISOptions
+from .frame_training import frame_losses
 from .session import VideoMeta
 
 
@@ -36,6 +35,16 @@ class MinVISState:
     frames: int = 0
 
 
+class MinVISOptions(VISOptions, total=False):
+    """Arguments of :class:`MinVIS` for systems that build on it."""
+    segmenter: Required[dict]
+    tracker: Required[dict]
+    matcher: dict | None
+    loss: dict | None
+    loss_embed: dict | None
+    num_shown: int | None
+
+
 @MODELS.register_module()
 class MinVIS(VIS[MinVISState, FrameQueries]):
     """Mask2Former trained on single frames, its queries matched over time.
@@ -47,10 +56,14 @@ class MinVIS(VIS[MinVISState, FrameQueries]):
 
     Args:
         segmenter (dict): :class:`Mask2FormerSegmenter`.
-        tracker (dict): :class:`RowTracker`.
+        tracker (dict): :class:`RowTracker`, or one that learns
+            (:class:`O2VIS`).
         matcher (dict, optional): :class:`OneToOneMatcher`; only training
             needs it.
         loss (dict, optional): Defaults to :class:`SampledMaskLoss`.
+        loss_embed (dict, optional): A :class:`ClipContrast` of embeddings,
+            which makes queries of an object alike (O2VIS, eq 13). Without it,
+            frames are learnt alone.
         num_shown (int, optional): Masks of a frame that are made, at least
             1: of the identities with the best class scores, in this frame or
             in the mean so far. Fewer are faster, but a track that becomes
@@ -66,6 +79,7 @@ class MinVIS(VIS[MinVISState, FrameQueries]):
                  tracker: dict,
                  matcher: dict | None = None,
                  loss: dict | None = None,
+                 loss_embed: dict | None = None,
                  num_shown: int | None = None,
                  **kwargs: Unpack[VISOptions]) -> None:
         super().__init__(**kwargs)
@@ -77,6 +91,10 @@ class MinVIS(VIS[MinVISState, FrameQueries]):
         self.tracker = MODELS.build(tracker)
         self.matcher = TASK_UTILS.build(matcher) if matcher else None
         self.frame_loss = MODELS.build(loss or dict(type='SampledMaskLoss'))
+        self.loss_embed = MODELS.build(loss_embed) if loss_embed else None
+        if loss_embed and self.segmenter.embed_head is None:
+            raise ValueError('loss_embed contrasts embeddings: set '
+                             'embed_dims of the segmenter.')
 
     # -- training -----------------------------------------------------------
     def loss(self, inputs: Tensor,
@@ -88,21 +106,10 @@ class MinVIS(VIS[MinVISState, FrameQueries]):
             data_samples (list[TrackDataSample]): Annotated frames.
 
         Returns:
-            dict[str, Tensor]: See :meth:`SampledMaskLoss.forward`.
+            dict[str, Tensor]: See :func:`frame_losses`.
         """
-        if self.matcher is None:
-            raise ValueError(
-                'Training needs a matcher: set matcher in the config.')
-        # Before the network: what it reads back would wait for that.
-        truth = collect_ground_truth(
-            [frame for sample in data_samples
-             for frame in sample.video_data_samples], inputs.device)
-        found = self.segmenter(inputs.flatten(0, 1))
-        matches = self.matcher.match(
-            Queries(found.logits, mask_embeds=found.mask_embeds,
-                    mask_features=found.mask_features), truth)
-        return self.frame_loss(found.logits, found.mask_embeds,
-                               found.mask_features, matches, truth)
+        return frame_losses(inputs, data_samples, self.segmenter,
+                            self.matcher, self.frame_loss, self.loss_embed)
 
     # -- inference ----------------------------------------------------------
     def begin(self, video_meta: VideoMeta) -> MinVISState:
@@ -118,19 +125,41 @@ class MinVIS(VIS[MinVISState, FrameQueries]):
     def advance(self, state: MinVISState, item: FrameQueries,
                 meta: FrameMeta) -> list[FrameInstances]:
         """See :meth:`VIS.advance`: every frame is settled at once."""
-        order, state.rows = self.tracker.step(state.rows, item.queries[-1])
-        embeds = reorder(item.mask_embeds[-1], order)[0]
-        logits = reorder(item.logits[-1], order)[0].float()
+        tracked, state.rows = self.track(state.rows, item)
+        if tracked.rows is None:
+            logits, embeds = (reorder(x[-1], tracked.order)
+                              for x in (item.logits, item.mask_embeds))
+        else:
+            logits, embeds = (x[-1] for x in tracked.rows[1:])
+        logits = logits[0].float()
+        features = self.tracker.mask_proj(item.mask_features)[0]
 
         def masks(rows: Tensor) -> Tensor:
-            return torch.einsum(
-                'qd,dhw->qhw', embeds[rows], item.mask_features[0])
+            return torch.einsum('qd,dhw->qhw', embeds[0, rows], features)
 
         return [FrameInstances(
-            torch.arange(order.shape[1], device=order.device),
+            torch.arange(len(logits), device=logits.device),
             MaskSource(masks, meta, 'bilinear', stride=4), meta,
             logits=logits, shown=self._shown(state, logits),
             keep_empty=False)]
+
+    def track(self, state: RowState, found: FrameQueries,
+              order: Tensor | None = None) -> tuple[TrackedFrame, RowState]:
+        """A step of the tracker with the queries of B frames; see there."""
+        return self.tracker.step(state, found.queries[-1], found.hidden[-1],
+                                 order=order, **self.seen(found))
+
+    def seen(self, found: FrameQueries) -> dict[str, Tensor]:
+        """What trackers may be told of the queries of B frames: how far each
+        shows an object, ``weight``, and, if they need it, whether,
+        ``present``: it has a class and a mask."""
+        probs = found.logits[-1].float().softmax(-1)
+        told = dict(weight=1 - probs[..., -1])
+        if self.tracker.needs_presence:
+            filled = (found.masks() > 0).flatten(2).any(2)
+            told['present'] = filled & (
+                probs.argmax(-1) != probs.shape[-1] - 1)
+        return told
 
     def _shown(self, state: MinVISState, logits: Tensor) -> Tensor | None:
         """Whose masks of a frame are made, (N,) bool; None for all."""

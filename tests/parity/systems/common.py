@@ -2,8 +2,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import torch
@@ -83,3 +86,30 @@ def gradient_norms(model: nn.Module, total: Tensor,
         -1. if p.grad is None else float(p.grad.double().norm())
         for name, p in model.named_parameters()
     }
+
+
+def kept(function: Callable, calls: list) -> Callable:
+    """The function; what it returns is kept."""
+
+    def call(*args, **kwargs):
+        calls.append(function(*args, **kwargs))
+        return calls[-1]
+
+    return call
+
+
+@contextmanager
+def pinned(grid: Callable[..., Tensor]) -> Iterator[None]:
+    """Stored points where losses and costs of masks draw some.
+
+    Args:
+        grid: of the masks, or of their number, points (P, n, 2).
+    """
+    rand = torch.rand
+
+    def draw(*size, **kwargs) -> Tensor:
+        return grid(*size) if len(size) == 3 else rand(*size, **kwargs)
+
+    with mock.patch('mmvis_memcnp.models.losses.sampled_mask.'
+                    'uncertain_points', grid), mock.patch('torch.rand', draw):
+        yield

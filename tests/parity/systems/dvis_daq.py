@@ -17,7 +17,14 @@ from mmvis_memcnp.models.trackers.memories.base import row_sources
 from mmvis_memcnp.models.truth import GroundTruth
 from tests.parity.entries import ManifestError
 from tests.parity.fixture import Fixture
-from tests.parity.systems.common import CONFIGS, Recorder, Results, to_numpy
+from tests.parity.systems.common import (
+    CONFIGS,
+    Recorder,
+    Results,
+    kept,
+    pinned,
+    to_numpy,
+)
 
 NETWORK = '_base_/models/mask2former_{}.py'
 SYSTEM = CONFIGS / '_base_/models/dvis_daq.py'
@@ -235,36 +242,12 @@ def losses(fixture: Fixture, part: str) -> dict:
         with mock.patch.object(
                 model, 'follow', kept(model.follow, frames)), mock.patch(
                     'mmvis_memcnp.models.vis.dvis_daq.row_sources',
-                    kept(row_sources, held)), mock.patch(
-                        'mmvis_memcnp.models.losses.sampled_mask.'
-                        'uncertain_points', grid), mock.patch(
-                            'torch.rand', pinned(grid)):
+                    kept(row_sources, held)), pinned(grid):
             values = model.clip_losses(found, truth, 1)
         named.update({f'{case}/{k}': v for k, v in {
             **named_losses(values, len(model.tracker.layers)),
             **matched(frames[0], held, truth.valid)}.items()})
     return named
-
-
-def kept(function, calls: list):
-    """The function; what it returns is kept."""
-
-    def call(*args):
-        calls.append(function(*args))
-        return calls[-1]
-
-    return call
-
-
-def pinned(grid):
-    """``torch.rand`` that gives the stored points where points are asked
-    for."""
-    rand = torch.rand
-
-    def draw(*size, **kwargs) -> Tensor:
-        return grid(*size) if len(size) == 3 else rand(*size, **kwargs)
-
-    return draw
 
 
 def named_losses(values: dict[str, Tensor], layers: int) -> dict[str, Tensor]:

@@ -35,9 +35,9 @@ def clip(batch=1, length=4, count=6, width=8, seed=0):
 def follow(tracker, embeds, state=None, **given):
     state, orders = state or tracker.start(), []
     for t, frame in enumerate(embeds):
-        order, state = tracker.step(
+        tracked, state = tracker.step(
             state, frame, **{k: v[t] for k, v in given.items()})
-        orders.append(order)
+        orders.append(tracked.order)
     return torch.stack(orders), state
 
 

@@ -9,6 +9,7 @@ from tests.fakes import (
     tiny_dvis_daq,
     tiny_idol,
     tiny_minvis,
+    tiny_o2vis,
     tiny_seqformer,
     tiny_sipmask,
 )
@@ -62,6 +63,8 @@ SYSTEMS = {
               lambda rank: tiny_sipmask.clip(seed=rank)),
     'dvis-daq': (tiny_dvis_daq.tiny_model,
                  lambda rank: tiny_sipmask.clip(seed=rank)),
+    'o2vis': (tiny_o2vis.tiny_model,
+              lambda rank: tiny_sipmask.clip(seed=rank)),
 }
 #: Compare the objects of a device with each other, and not with those of
 #: other devices. Where one process has the clips of both ranks, these take

@@ -1,0 +1,145 @@
+"""Rows that stay the objects of a video and ask every frame: DVIS++."""
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from mmdet.models.layers.transformer.utils import MLP
+from mmdet.registry import MODELS
+from mmdet.utils import ConfigType
+from mmengine.model import caffe2_xavier_init
+from torch import Tensor, nn
+
+from .anchor_layers import AnchorLayer
+from .row_heads import RowHeads
+from .rows import Rows, RowState, RowTracker, TrackedFrame, reorder
+
+
+@dataclass(frozen=True)
+class ReferringState:
+    """What is remembered of N objects in each of B videos.
+
+    Attributes:
+        rows: of their order.
+        hidden: (B, N, C), the rows of the last frame; None before the first.
+    """
+    rows: RowState
+    hidden: Tensor | None = None
+
+
+def read_frame(layers: Iterable[nn.Module], project: nn.Module,
+               frame: Tensor, rows: Tensor | None = None,
+               start: Tensor | None = None) -> Tensor:
+    """Rows after each layer that refers to a frame.
+
+    A row only asks: what it reads is added to what the layers before have
+    read, so that its content is that of the frame.
+
+    Args:
+        layers (Iterable[nn.Module]): L of :class:`AnchorLayer`.
+        project (nn.Module): Makes references of rows.
+        frame (Tensor): Shape (B, N, C), queries of the frame.
+        rows (Tensor, optional): Shape (B, N, C), objects that ask, the same
+            in all layers. By default the queries of the frame ask for
+            themselves, and what each layer read asks in the next.
+        start (Tensor, optional): Shape (B, N, C), what the first layer adds
+            to; by default nothing.
+
+    Returns:
+        Tensor: Shape (L, B, N, C).
+    """
+    read = torch.zeros_like(frame) if start is None else start
+    asked = None if rows is None else project(rows)
+    states: list[Tensor] = []
+    for layer in layers:
+        reference = project(states[-1] if states else frame) \
+            if asked is None else asked
+        read = layer(reference, None, frame, None, None, read)
+        states.append(read)
+    return torch.stack(states)
+
+
+@MODELS.register_module()
+class ReferringTracker(RowHeads):
+    """Tracker of DVIS++: what an object was asks what it is.
+
+    The queries of a frame are put in the order of the objects, then layers
+    add to them what the objects of the last frame read in the frame. Pure and
+    differentiable; the state is a value. Source: Zhang et al., DVIS++, 2023;
+    without the noise that its training adds to the order.
+
+    Args:
+        num_classes (int): K.
+        association (dict): See :class:`RowTracker`.
+        memory (dict): See there.
+        num_layers (int): L. Defaults to 6.
+        embed_dims (int): C, of the frames' queries. Defaults to 256.
+        num_heads (int): Defaults to 8.
+        feedforward_channels (int): Defaults to 2048.
+        mask_dims (int): D, channels of the mask features. Defaults to 256.
+    """
+
+    def __init__(self,
+                 num_classes: int,
+                 association: ConfigType,
+                 memory: ConfigType,
+                 num_layers: int = 6,
+                 embed_dims: int = 256,
+                 num_heads: int = 8,
+                 feedforward_channels: int = 2048,
+                 mask_dims: int = 256) -> None:
+        super().__init__(num_classes, embed_dims, mask_dims, mask_proj=True,
+                         by_reference=True)
+        self.rows = RowTracker(association, memory)
+        self.layers = nn.ModuleList(
+            AnchorLayer(embed_dims, num_heads, feedforward_channels)
+            for _ in range(num_layers))
+        self.ref_proj = MLP(embed_dims, embed_dims, embed_dims, 3)
+
+    def init_weights(self) -> None:
+        """As released."""
+        super().init_weights()
+        for layer in self.ref_proj.layers:
+            caffe2_xavier_init(layer)
+
+    @property
+    def needs_presence(self) -> bool:
+        """See :class:`RowTracker`."""
+        return self.rows.needs_presence
+
+    def start(self) -> ReferringState:
+        """The state before the first frame."""
+        return ReferringState(self.rows.start())
+
+    def step(self,
+             state: ReferringState,
+             queries: Tensor,
+             hidden: Tensor,
+             weight: Tensor | None = None,
+             present: Tensor | None = None,
+             order: Tensor | None = None
+             ) -> tuple[TrackedFrame, ReferringState]:
+        """The objects in the next frame of B videos.
+
+        Args:
+            state (ReferringState): Before the frame; stays as it is.
+            queries (Tensor): Shape (B, N, C), of the frames; ordered by.
+            hidden (Tensor): Shape (B, N, C), the same before the norm of the
+                heads; read.
+            weight, present, order (Tensor, optional): See
+                :class:`RowTracker`.
+
+        Returns:
+            tuple[TrackedFrame, ReferringState]: And the state after it.
+        """
+        ordered, rows = self.rows.step(
+            state.rows, queries, hidden, weight, present, order)
+        order = ordered.order
+        states = read_frame(self.layers, self.ref_proj, hidden, state.hidden,
+                            reorder(hidden, order))
+        reference = self.ref_proj(
+            hidden if state.hidden is None else state.hidden)
+        found = self.predict(states, reference.expand_as(states))
+        return (TrackedFrame(order, Rows(states, *found), reference),
+                ReferringState(rows, states[-1]))
