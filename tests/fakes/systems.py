@@ -30,6 +30,7 @@ SYSTEMS: dict[str, Callable[[], Any]] = {
     'ctvis': tiny_ctvis.tiny_model,
     'ctvis on Deformable DETR': tiny_ctvis.tiny_deformable,
     'dvis-daq': tiny_dvis_daq.tiny_model,
+    'dvis-daq-memcnp': tiny_dvis_daq.tiny_memcnp,
 }
 
 

@@ -99,9 +99,13 @@ class AnchorTracker(BaseModule):
         self.background = nn.Embedding(num_slots, embed_dims)
         self.memory = TASK_UTILS.build(
             memory or dict(type='SimilarityMemory', length=9))
+        #: What a host with MemCNP adds (``RowContext``).
+        self.memcnp: BaseModule | None = None
 
     def init_weights(self) -> None:
         """Xavier-uniform for the matrices of the layers, as released."""
+        if self.memcnp is not None:
+            self.memcnp.init_weights()
         for part in (self.layers, self.slot_layers):
             for parameter in part.parameters():
                 if parameter.dim() > 1:
@@ -172,6 +176,11 @@ class AnchorTracker(BaseModule):
         features (..., D) of rows (..., C)."""
         normed = self.norm(hidden)
         return self.cls_embed(normed), self.mask_embed(normed)
+
+    def class_change(self, context: Tensor) -> Tensor:
+        """What class logits (..., K + 1) change by where a context (..., C)
+        is added to normed rows."""
+        return F.linear(context, self.cls_embed.weight)
 
     def anchors(self, masks: Tensor, mask_features: Tensor) -> Tensor:
         """Anchors of masks.
