@@ -106,9 +106,10 @@ class RowContext(BaseModule):
         """Boxes (B, R, 4), xyxy, and the standard deviations of their sides
         (B, R, 4); both fractions of the frame. An empty mask has an empty
         box, as in the plain host."""
-        boxes = bbox_cxcywh_to_xyxy(found.boxes).clamp(0, 1).where(
+        boxes = bbox_cxcywh_to_xyxy(found.boxes)
+        shown = boxes.clamp(0, 1).where(
             found.references[..., :1] > NOWHERE, 0.)
-        return boxes, self.memory.frame_sigmas(found.sigmas, boxes)
+        return shown, self.memory.frame_sigmas(found.sigmas, boxes)
 
 
 @torch.no_grad()
