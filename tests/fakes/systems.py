@@ -42,6 +42,7 @@ SYSTEMS: dict[str, Callable[[], Any]] = {
     'o2vis': tiny_o2vis.tiny_model,
     'o2vis with T_E alone': tiny_o2vis.alone,
     'tracker of DVIS++': tiny_o2vis.referring,
+    'dvis-daq-memcnp': tiny_dvis_daq.tiny_memcnp,
 }
 
 

@@ -8,9 +8,11 @@ from .query import QueryLoss
 from .sampled_mask import SampledMaskLoss
 from .seqformer import SeqFormerLoss
 from .temporal_contrast import TemporalContrastiveLoss
+from .tracked_rows import Learnt, join_rows, row_losses
 
 __all__ = [
     'ClipContrast', 'ContrastiveEmbeddingLoss', 'CrossFrameLoss', 'IDOLLoss',
-    'MemoryContrast', 'QueryLoss', 'ReferenceContrast', 'SampledMaskLoss',
-    'SeqFormerLoss', 'TemporalContrastiveLoss', 'name_by_layer'
+    'Learnt', 'MemoryContrast', 'QueryLoss', 'ReferenceContrast',
+    'SampledMaskLoss', 'SeqFormerLoss', 'TemporalContrastiveLoss',
+    'join_rows', 'name_by_layer', 'row_losses'
 ]
