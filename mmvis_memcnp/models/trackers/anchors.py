@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from mmdet.models.layers.transformer.utils import MLP
 from mmdet.registry import MODELS, TASK_UTILS
 from mmdet.utils import ConfigType
+from mmengine.model import BaseModule
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 
