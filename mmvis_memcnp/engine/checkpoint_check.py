@@ -119,6 +119,14 @@ def _some(names: list[str], limit: int = 3) -> str:
     return ', '.join(names[:limit]) + more
 
 
+def _parts(names: list[str]) -> str:
+    """A few names, or the parts of many and how many each has."""
+    if len(names) <= 4:
+        return _some(names)
+    parts = Counter('.'.join(name.split('.')[:3]) for name in names)
+    return _some([f'{part} ({count})' for part, count in parts.items()], 8)
+
+
 def _origin(checkpoint: Mapping[str, Any]) -> str:
     """What a checkpoint says about the model it was written from."""
     name = _model_type((checkpoint.get('meta') or {}).get('cfg'))
@@ -207,11 +215,11 @@ class CheckpointCheckHook(Hook):
         if report.missing:
             runner.logger.info(
                 f'{len(report.missing)} weights are not in the checkpoint '
-                f'and keep their initial values: {_some(report.missing)}.')
+                f'and keep their initial values: {_parts(report.missing)}.')
         if report.unexpected:
             runner.logger.info(
                 f'{len(report.unexpected)} weights of the checkpoint are not '
-                f'used: {_some(report.unexpected)}.')
+                f'used: {_parts(report.unexpected)}.')
 
     def _check_all(self, report: KeyReport, name: str,
                    checkpoint: dict) -> None:

@@ -1,14 +1,15 @@
 """What MemCNP does inside a model, for the figures of the paper."""
 from ..apis.inferencer import VISInferencer
-from ..models.vis import IDOL, SeqFormer, SipMaskVIS
+from ..models.vis import DVISDAQ, IDOL, SeqFormer, SipMaskVIS
 from .base import MemCNPProbe, Retrieval
 from .dense import DenseProbe
-from .queries import IDOLProbe, SeqFormerProbe
+from .queries import DVISDAQProbe, IDOLProbe, SeqFormerProbe
 
 _FAMILIES: dict[type, type[MemCNPProbe]] = {
     SipMaskVIS: DenseProbe,
     IDOL: IDOLProbe,
-    SeqFormer: SeqFormerProbe
+    SeqFormer: SeqFormerProbe,
+    DVISDAQ: DVISDAQProbe
 }
 
 __all__ = ['MemCNPProbe', 'Retrieval', 'memcnp_probe']

@@ -1,4 +1,4 @@
-"""IDOL and SeqFormer with MemCNP: queries of decoder layers."""
+"""IDOL, SeqFormer and DVIS-DAQ with MemCNP: queries of layers."""
 from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -10,8 +10,11 @@ from torch import Tensor
 
 from ..apis.inferencer import VISInferencer
 from ..models.layers import sides_to_boxes
-from ..models.segmenters.deformable import DecodedQueries
+from ..models.matching import Queries
+from ..models.memcnp.hosts.rows import RowBoxes
+from ..models.segmenters.deformable import DecodedQueries, sizes_wh
 from ..models.truth.ground_truth import GroundTruth
+from ..models.vis.dvis_daq import best_score
 from ..visualization import LevelSelection, draw_query_uncertainty
 from .base import MemCNPProbe, Retrieval, check_bank
 
@@ -40,9 +43,13 @@ class QueryProbe(MemCNPProbe):
 
     def __init__(self, inferencer: VISInferencer) -> None:
         super().__init__(inferencer)
-        layers = len(self.model.segmenter.box_branches)
-        self.stages = [f'layer {number}' for number in range(layers)]
-        self.default_stage = layers - 1
+        self.stages = self.layers()
+        self.default_stage = len(self.stages) - 1
+
+    def layers(self) -> list[str]:
+        """Names of the layers that predict boxes, the last one last."""
+        count = len(self.model.segmenter.box_branches)
+        return [f'layer {number}' for number in range(count)]
 
     @staticmethod
     def fits(model: Any) -> bool:
@@ -93,6 +100,28 @@ class QueryProbe(MemCNPProbe):
         return draw_query_uncertainty(images, points, values, self.stages,
                                       height)
 
+    def _truth(self, image: np.ndarray, truth: InstanceData,
+               classes: Sequence[str], like: Tensor) -> GroundTruth:
+        """The annotations of a frame, on the device of ``like``."""
+        labels = self._labels(truth, classes).to(like.device)[None]
+        return GroundTruth.of(
+            truth.bboxes.to(like)[None], like.new_tensor(
+                [image.shape[1::-1]]), labels,
+            torch.arange(labels.shape[1], device=like.device)[None],
+            torch.ones_like(labels, dtype=torch.bool))
+
+    def _labels(self, truth: InstanceData,
+                classes: Sequence[str]) -> torch.Tensor:
+        """Labels by the model's list of classes."""
+        known = self.inferencer.classes
+        wanted = [classes[label] for label in truth.labels.tolist()]
+        strange = sorted(set(wanted) - set(known))
+        if strange:
+            raise ValueError(f'The annotations have the class {strange[0]!r}, '
+                             'which the model does not know: its classes are '
+                             f'{", ".join(known)}.')
+        return torch.tensor([known.index(name) for name in wanted])
+
 
 class IDOLProbe(QueryProbe):
     """See :class:`MemCNPProbe`; frames are looked at one by one."""
@@ -120,44 +149,17 @@ class IDOLProbe(QueryProbe):
                              'selects nothing: use a config that trains.')
         decoded = self._decode([image])
         queries = model.queries(decoded)
-        labels = self._labels(truth, classes).to(queries.logits.device)[None]
-        gt = GroundTruth.of(
-            truth.bboxes.to(queries.logits)[None],
-            queries.logits.new_tensor([image.shape[1::-1]]), labels,
-            torch.arange(labels.shape[1])[None],
-            torch.ones_like(labels, dtype=torch.bool))
+        gt = self._truth(image, truth, classes, queries.logits)
         host = model.matcher.match(queries, gt)
         picked = model.memcnp_training.select(queries, gt, host.best)
         signs = dict(SimOTA=(host.pos[:, 0], host.neg[:, 0]),
                      USS=(picked.pos[:, 0], picked.neg[:, 0]))
-        points = decoded.references[:, 0].cpu().numpy() * image.shape[1::-1]
-        # Queries have no grid: as far apart as if they shared the frame out.
-        spacing = float(np.sqrt(np.prod(image.shape[:2]) / points.shape[1]))
-        return {
-            name: [
-                LevelSelection(points[layer], pos.cpu().numpy(),
-                               neg.cpu().numpy(), spacing)
-                for layer, (pos, neg) in enumerate(
-                    zip(*signs[name], strict=True))
-            ]
-            for name in names
-        }
+        return {name: _layers_of(decoded.references[:, 0], *signs[name], image)
+                for name in names}
 
     def _decode(self, images: Sequence[np.ndarray]) -> DecodedQueries:
         inputs, metas = self.inferencer.prepare(list(images))
         return self.model.decode(inputs, [m['img_shape'] for m in metas])[1]
-
-    def _labels(self, truth: InstanceData,
-                classes: Sequence[str]) -> torch.Tensor:
-        """Labels by the model's list of classes."""
-        known = self.inferencer.classes
-        wanted = [classes[label] for label in truth.labels.tolist()]
-        strange = sorted(set(wanted) - set(known))
-        if strange:
-            raise ValueError(f'The annotations have the class {strange[0]!r}, '
-                             'which the model does not know: its classes are '
-                             f'{", ".join(known)}.')
-        return torch.tensor([known.index(name) for name in wanted])
 
 
 class SeqFormerProbe(QueryProbe):
@@ -189,3 +191,56 @@ class SeqFormerProbe(QueryProbe):
             'MemCNP and uses USS only for further queries that train boxes, '
             'so there is no selection in a frame to draw: use a config of '
             'SipMask or IDOL with MemCNP.')
+
+
+class DVISDAQProbe(QueryProbe):
+    """See :class:`MemCNPProbe`; each frame is looked at as the first of a
+    video. A row of the tracker stands in the middle of its mask."""
+    selections = ('USS', )
+
+    def layers(self) -> list[str]:
+        """See :meth:`QueryProbe.layers`: the last alone."""
+        return [f'layer {len(self.model.tracker.layers) - 1}']
+
+    @torch.no_grad()
+    def queries(self, images: Sequence[np.ndarray]) -> LayerQueries:
+        """See :meth:`QueryProbe.queries`."""
+        logits, found = self._rows(images)
+        return LayerQueries(
+            found.z[None], found.references[None], found.boxes[None],
+            found.sigmas[None], best_score(logits[0]))
+
+    @torch.no_grad()
+    def select(self, image: np.ndarray, truth: InstanceData,
+               classes: Sequence[str],
+               names: Sequence[str]) -> dict[str, list[LevelSelection]]:
+        """See :meth:`MemCNPProbe.select`: rows that learn boxes beside those
+        that the host's matching, which needs masks, gives to the objects."""
+        logits, found = self._rows([image])
+        picked = self.model.memcnp_training.assigner.match(
+            Queries(logits, references=found.references, sigmas=found.sigmas),
+            self._truth(image, truth, classes, logits))
+        return {name: _layers_of(found.references, picked.pos, picked.neg,
+                                 image) for name in names}
+
+    def _rows(self, images: Sequence[np.ndarray]) -> tuple[Tensor, RowBoxes]:
+        """Class logits (T, R, K + 1) and boxes of the rows."""
+        inputs, metas = self.inferencer.prepare(list(images))
+        frames = self.model.segmenter(inputs)
+        rows = self.model.rows(None, frames, False)
+        logits, _, _, boxes = self.model.row_outputs(
+            rows.hidden[-1:], frames, rows.padded,
+            sizes_wh(metas, inputs.device))
+        return logits[-1], boxes
+
+
+def _layers_of(references: Tensor, pos: Tensor, neg: Tensor,
+               image: np.ndarray) -> list[LevelSelection]:
+    """What a selection takes of the queries (L, Q, 2) of each layer."""
+    points = references.cpu().numpy() * image.shape[1::-1]
+    # Queries have no grid: as far apart as if they shared the frame out.
+    spacing = float(np.sqrt(np.prod(image.shape[:2]) / points.shape[1]))
+    return [
+        LevelSelection(at, yes.cpu().numpy(), no.cpu().numpy(), spacing)
+        for at, yes, no in zip(points, pos, neg, strict=True)
+    ]

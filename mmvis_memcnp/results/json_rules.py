@@ -4,6 +4,7 @@ Data sets and evaluation refuse a file for the first fault that
 :func:`find_faults` or :func:`read_masks` names; the validator prints them
 all. So what the validator passes the others take.
 """
+import gc
 import json
 import math
 from collections import Counter
@@ -24,6 +25,9 @@ def parse_json(path: str | Path) -> Any:
     Raises:
         ValueError: If it cannot be read or is no json.
     """
+    collecting = gc.isenabled()
+    # Millions of new objects set it off again and again, and none is garbage.
+    gc.disable()
     try:
         with open(path, encoding='utf-8') as file:
             return json.load(file)
@@ -37,6 +41,9 @@ def parse_json(path: str | Path) -> Any:
         raise ValueError(
             f'{path} is not a readable json ({error}); it may be cut off or '
             'not be utf-8: fetch or export it again.') from error
+    finally:
+        if collecting:
+            gc.enable()
 
 
 def is_id(value: object) -> TypeGuard[int]:

@@ -134,19 +134,30 @@ class _ClassThreshold(_ClassSums):
     Args:
         score_thr (float): In [0, 1]. A higher one leaves fewer tracks.
             Defaults to 0.05.
+        num_pairs (int, optional): The best pairs of an identity and a class
+            become tracks, best first; a higher one gives more tracks of low
+            scores. Defaults to None, all above the threshold.
     """
 
-    def __init__(self, score_thr: float = 0.05) -> None:
+    def __init__(self, score_thr: float = 0.05,
+                 num_pairs: int | None = None) -> None:
         super().__init__('class_scores')
+        if num_pairs is not None and num_pairs < 1:
+            raise ValueError('num_pairs must be at least 1 or None, got '
+                             f'{num_pairs}.')
         self.score_thr = score_thr
+        self.num_pairs = num_pairs
 
     def finish(self) -> list[Ranked]:
         """See :class:`Ranking`; by ascending identity, then class."""
         ids, means = self.means()
         rows, labels = (means > self.score_thr).nonzero(as_tuple=True)
+        scores = means[rows, labels]
+        if self.num_pairs is not None:
+            scores, best = scores.topk(min(self.num_pairs, len(scores)))
+            rows, labels = rows[best], labels[best]
         return [Ranked(ids[row], label, score) for row, label, score in zip(
-            rows.tolist(), labels.tolist(), means[rows, labels].tolist(),
-            strict=True)]
+            rows.tolist(), labels.tolist(), scores.tolist(), strict=True)]
 
 
 @TASK_UTILS.register_module()
@@ -157,6 +168,7 @@ class MeanClass(_ClassThreshold):
     Args:
         score_thr (float): In [0, 1]. A higher one leaves fewer tracks.
             Defaults to 0.05.
+        num_pairs (int, optional): See :class:`LatestClass`.
     """
 
 
@@ -169,6 +181,9 @@ class LatestClass(_ClassThreshold):
     Args:
         score_thr (float): In [0, 1]. A higher one leaves fewer tracks.
             Defaults to 0.05.
+        num_pairs (int, optional): Tracks at most, the best pairs of an
+            identity and a class, best first (Mask2Former-VIS, IFR); more give
+            tracks of lower scores. Defaults to None, all.
     """
 
     def _take_in(self, one: int, row: list[float]) -> None:

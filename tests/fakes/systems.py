@@ -7,7 +7,9 @@ from tests.fakes import (
     tiny_ctvis,
     tiny_dvis_daq,
     tiny_idol,
+    tiny_ifr,
     tiny_instanceformer,
+    tiny_mask2former_vis,
     tiny_minvis,
     tiny_o2vis,
     tiny_seqformer,
@@ -31,9 +33,16 @@ SYSTEMS: dict[str, Callable[[], Any]] = {
     'ctvis': tiny_ctvis.tiny_model,
     'ctvis on Deformable DETR': tiny_ctvis.tiny_deformable,
     'dvis-daq': tiny_dvis_daq.tiny_model,
+    'ifr': tiny_ifr.tiny_model,
+    'ifr in windows': lambda: tiny_ifr.tiny_model(window=_WINDOW),
+    'ifr, augmented': lambda: tiny_ifr.tiny_model(scales=(1., .5)),
+    'mask2former-vis': tiny_mask2former_vis.tiny_model,
+    'mask2former-vis in windows': lambda: tiny_mask2former_vis.tiny_model(
+        window=_WINDOW),
     'o2vis': tiny_o2vis.tiny_model,
     'o2vis with T_E alone': tiny_o2vis.alone,
     'tracker of DVIS++': tiny_o2vis.referring,
+    'dvis-daq-memcnp': tiny_dvis_daq.tiny_memcnp,
 }
 
 

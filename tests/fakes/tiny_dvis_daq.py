@@ -38,6 +38,15 @@ def tiny_model(seed=0, **model):
     return built.train()
 
 
+def tiny_memcnp():
+    """The model with MemCNP, whose gate is open; the rest as without."""
+    built = tiny_model(memcnp=dict(type='MemCNP', num_items=8))
+    built.load_state_dict(tiny_model().state_dict(), strict=False)
+    nn.init.constant_(built.tracker.memcnp.gate, .5)
+    nn.init.normal_(built.tracker.memcnp.box_branch.last.weight, std=.02)
+    return built
+
+
 def long_clip(objects=None, size=(64, 64), seed=0):
     """A clip as a dataset gives it.
 

@@ -15,8 +15,9 @@ DATA = Path(__file__).resolve().parents[1] / 'data' / 'parity'
 FIXTURES = {
     'ctvis_r50_video': (77, 4), 'ctvis_tracker': (190, 0),
     'dvis_tracker_r50': (20, 0),
-    'idol_r50_ytvis19': (259, 0),
-    'instanceformer_r50_ytvis19_nomem': (83, 0), 'memcnp_r50_ytvis': (411, 0),
+    'idol_r50_ytvis19': (259, 0), 'ifr_decoder_reading': (13, 0),
+    'instanceformer_r50_ytvis19_nomem': (83, 0),
+    'mask2former_vis_r50_video': (71, 0), 'memcnp_r50_ytvis': (411, 0),
     'memcnp_units': (82, 1), 'memcnp_vit_ytvis': (384, 0),
     'o2vis_lomm_tracker': (79, 0), 'o2vis_trackless': (12, 0),
     'sipmask_r50_ytvis': (365, 0), 'swin_d2': (49, 0)}
@@ -57,6 +58,15 @@ def test_official_dvis_daq(shared_dir, capsys):
         pytest.skip(f'needs {folder.name}')
     assert run(str(folder)) == 0
     assert '246 arrays, 0 skipped' in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_official_mask2former_vis(shared_dir, capsys):
+    folder = shared_dir / 'parity' / 'mask2former_video_r50'
+    if not folder.is_dir():
+        pytest.skip(f'needs {folder.name}')
+    assert run(str(folder)) == 0
+    assert '107 arrays, 0 skipped' in capsys.readouterr().out
 
 
 def test_one_altered_value_fails_that_array_alone(tmp_path, capsys):

@@ -12,7 +12,7 @@ from mmvis_memcnp.apis import VISInferencer
 from mmvis_memcnp.models.memcnp import memory_target
 from mmvis_memcnp.models.memcnp.distribution import half_sides
 from mmvis_memcnp.probes import memcnp_probe
-from tests.fakes import tiny_idol, tiny_seqformer, tiny_sipmask
+from tests.fakes import tiny_dvis_daq, tiny_idol, tiny_seqformer, tiny_sipmask
 from tests.fakes.colour_blobs import CLASSES, clip, config
 
 # 75 x 50 pixels stay what they are and are padded to 96 x 64.
@@ -29,7 +29,9 @@ def tiny_models(memcnp=True):
             'memcnp' if memcnp else 'sipmask').model,
         IDOL=tiny_idol.tiny_config(memcnp=key if memcnp else None).model,
         SeqFormer=tiny_seqformer.tiny_config(
-            memcnp=dict(type='MemCNP', num_items=8) if memcnp else None))
+            memcnp=dict(type='MemCNP', num_items=8) if memcnp else None),
+        DVISDAQ=tiny_dvis_daq.tiny_dvis_daq_config(
+            **dict(memcnp=key) if memcnp else {}))
 
 
 def inferencer(family, memcnp=True):
@@ -53,7 +55,8 @@ def truth(labels=(0, 1)):
     return InstanceData(bboxes=boxes, labels=torch.tensor(labels))
 
 
-@pytest.mark.parametrize('family', ['SipMask', 'IDOL', 'SeqFormer'])
+@pytest.mark.parametrize('family', [
+    'SipMask', 'IDOL', 'SeqFormer', 'DVISDAQ'])
 def test_models_without_memcnp_are_refused(family):
     with pytest.raises(ValueError, match='use a config with MemCNP'):
         memcnp_probe(inferencer(family, memcnp=False))
@@ -163,3 +166,58 @@ def test_seqformer_has_no_selection_in_a_frame():
     probe = memcnp_probe(inferencer('SeqFormer'))
     with pytest.raises(ValueError, match='keeps its one-to-one matching'):
         probe.select(FRAMES[1], truth(), CLASSES, ['USS'])
+
+
+# -- rows of a tracker --------------------------------------------------------
+@pytest.fixture()
+def rows():
+    """Probe of DVIS-DAQ; its queries differ."""
+    probe = memcnp_probe(inferencer('DVISDAQ'))
+    torch.manual_seed(0)
+    decoder = probe.model.segmenter.decoder
+    torch.nn.init.normal_(decoder.query_feat.weight, std=3.)
+    return probe
+
+
+def test_rows_are_those_of_the_first_frame(rows):
+    """Each frame is looked at by itself."""
+    assert rows.stages == ['layer 1'] and rows.default_stage == 0
+    found = rows.queries(FRAMES)
+    assert found.sigmas.shape == (1, 2, 7, 4)
+    for t, image in enumerate(FRAMES):
+        (result, ) = rows.inferencer.session().step([image])
+        assert len(result) > 0
+        of_frame = found.sigmas[0, t] * half_sides(
+            bbox_cxcywh_to_xyxy(found.boxes[0, t]))
+        for sigma in result.box_sigmas:
+            assert (of_frame - sigma).abs().amax(1).min() < 1e-5
+    assert found.scores.shape == (7, )
+    # They stand where their masks are, in the frame, or nowhere.
+    inside = (found.references > 0) & (found.references < 1)
+    assert inside.any() and (inside | (found.references == -1)).all()
+
+
+def test_the_nearest_row_reads_the_memory(rows):
+    found = rows.queries([FRAMES[0]])
+    sides, row = torch.tensor([.1, .2, .3, .4]), 5
+    place = found.references[0, 0, row].numpy() * SIZE
+    rows.model.memcnp.bank.items.data[3] = torch.cat(
+        (found.hidden[0, 0, row], memory_target(sides)))
+    got = rows.retrieve(FRAMES[0], 0, place, 2)
+    assert got.scores[0] == pytest.approx(1, abs=1e-4)
+    x, y = place
+    np.testing.assert_allclose(
+        got.boxes[0], [x - 7.5, y - 10, x + 22.5, y + 20], atol=1e-3)
+    assert rows.uncertainty(FRAMES, 48).ndim == 3
+
+
+def test_selection_of_rows(rows):
+    """In an object that fills the frame: the best rows, not all."""
+    whole = InstanceData(bboxes=torch.tensor([[0., 0., 75., 50.]]),
+                         labels=torch.tensor([1]))
+    level, = rows.select(FRAMES[1], whole, CLASSES, ['USS'])['USS']
+    found = rows.queries([FRAMES[1]])
+    np.testing.assert_allclose(
+        level.points, found.references[0, 0].numpy() * SIZE, atol=1e-4)
+    assert level.positive.sum() == 5
+    assert not (level.positive & level.negative).any()

@@ -22,7 +22,10 @@ BLOCK = re.compile(r'<!-- run -->\n```bash\n(.*?)```', re.S)
 ROW = re.compile(r'^\|(.+)\[(.+)\]\(\2\.py\) \|$', re.M)
 BACKBONES = {
     ('ResNet', 50): 'R50', ('ResNet', 101): 'R101', ('MAEViT', 12): 'ViT-b',
-    ('ResNeXt', 101): 'X101-64x4d', ('SwinTransformer', None): 'Swin-L'
+    ('ResNeXt', 101): 'X101-64x4d', ('SwinTransformer', 24, 96): 'Swin-S',
+    ('SwinTransformer', 12, 96): 'Swin-T',
+    ('SwinTransformer', 24, 128): 'Swin-B',
+    ('SwinTransformer', 24, 192): 'Swin-L'
 }
 #: What a command gets beside what is printed: it ends soon.
 SOON = dict(train=(
@@ -62,7 +65,9 @@ def test_table_says_what_the_configs_say(system):
     for name, (method, backbone, data, schedule, *_) in rows.items():
         cfg = config_of(f'{system}/{name}')
         part, loop = network_of(cfg.model)['backbone'], cfg.train_cfg
-        assert BACKBONES[part.type, part.get('depth')] == backbone, name
+        size = (sum(part.depths), part.embed_dims) if 'depths' in part else (
+            part.depth, )
+        assert BACKBONES[part.type, *size] == backbone, name
         dataset = cfg.train_dataloader.dataset
         found = [d.type for d in dataset.get('datasets', [dataset])]
         assert sorted(data.split(', ')) == sorted(

@@ -78,6 +78,9 @@ def shrink_mask2former(cfg: ConfigDict) -> None:
     net.pixel_decoder.encoder.update(LAYERS)
     net.decoder.update(LAYERS, mask_dims=16, num_queries=24)
     cfg.matcher.costs.mask.num_points = cfg.loss.num_points = 64
+    if 'tracker' not in cfg:
+        cfg.score_thr = 0.
+        return
     if 'init_score_thr' in cfg.tracker:
         cfg.tracker.update(init_score_thr=0., new_score_thr=0.)
     if cfg.tracker.type == 'AnchorTracker':

@@ -11,6 +11,7 @@ from mmvis_memcnp.models.memcnp import (
     ContrastiveTrackingLoss,
     MemCNP,
     MemCNPLoss,
+    refine_boxes,
 )
 from mmvis_memcnp.models.memcnp.hosts.keys import query_key
 from mmvis_memcnp.models.memcnp.hosts.queries import (
@@ -23,7 +24,6 @@ from mmvis_memcnp.models.memcnp.hosts.queries import (
 from mmvis_memcnp.models.segmenters.deformable import (
     build_box_branches,
     reading,
-    refine_boxes,
 )
 from mmvis_memcnp.models.truth import GroundTruth, Matches
 from tests.test_models.test_matching.objects import clips_of, frames_of

@@ -25,7 +25,9 @@ SMALL = {
     'seqformer/seqformer_windows': 'identities',
     'instanceformer/instanceformer': None,  # queries are identities
     'minvis/minvis': 'identities', 'ctvis/ctvis': 'identities',
-    'dvis_daq/dvis-daq': 'identities', 'o2vis/o2vis': 'identities',
+    'dvis_daq/dvis-daq': 'identities',
+    'mask2former_vis/mask2former-vis': 'identities',
+    'o2vis/o2vis': 'identities', 'ifr/ifr': 'identities',
 }
 
 

@@ -13,7 +13,8 @@ ROOT = Path(__file__).resolve().parents[2]
 SMALL = {
     path.parent.name: path
     for system in ('sipmask', 'idol', 'seqformer', 'instanceformer',
-                   'minvis', 'ctvis', 'dvis_daq', 'o2vis')
+                   'minvis', 'ctvis', 'dvis_daq', 'mask2former_vis',
+                   'ifr', 'o2vis')
     for path in [ROOT / f'configs/{system}' / (
         f'{system.replace("_", "-")}_r18_movingshapes.py')]
 }

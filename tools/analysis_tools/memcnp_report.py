@@ -42,6 +42,7 @@ from mmvis_memcnp.datasets import sync_classes
 from mmvis_memcnp.errors import UserError
 from mmvis_memcnp.models.memcnp import MemCNPLoss, MemoryBank
 from mmvis_memcnp.models.memcnp.distribution import SIGMA_MIN
+from mmvis_memcnp.models.vis import DVISDAQ
 from mmvis_memcnp.results.files import replacing
 
 #: Sigma counts as at its floor below this.
@@ -74,6 +75,12 @@ def parts_of(model: Any) -> Parts:
         bank = head.memcnp.bank
         found = Parts(bank, [bank.mlp], head.loss_cnp, head.assigner,
                       head.fcos_reg.weight, 'loss_bbox')
+    elif getattr(model, 'memcnp', None) is not None and isinstance(
+            model, DVISDAQ):
+        bank, rules = model.memcnp.bank, model.memcnp_training
+        found = Parts(bank, [bank.mlp], rules.loss, rules.assigner,
+                      model.tracker.memcnp.box_branch.last.weight,
+                      'loss_giou')
     elif getattr(model, 'memcnp', None) is not None:
         branches = list(model.segmenter.box_branches)[::-1]
         rules = model.memcnp_training

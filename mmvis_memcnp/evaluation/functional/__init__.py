@@ -11,13 +11,21 @@ from .calibration import (
 )
 from .ground_truth import AnnotationFile, GTTrack, read_video_ids
 from .mot import TrackingCounts, box_iou, count_tracking, count_tracks
+from .overlaps import Overlaps, overlap_video
 from .pairs import Pairs, pair_frame, pair_video
+from .parallel import each_video
 from .reliability import reliability
 from .report import HEADLINE, format_table, headline
-from .results import ResultTrack, check_results, read_results, reduce_results
-from .rle import areas, intersections, stack_boxes, tight_boxes
+from .results import (
+                          ResultTrack,
+                          check_results,
+                          group_by_video,
+                          read_results,
+                          reduce_results,
+)
+from .rle import areas, stack_boxes, tight_boxes
 from .sigma_fit import fit_sigma_map
-from .track_iou import Cell, reduce_video
+from .track_iou import Cell, measure_video, reduce_video
 from .ytvis_ap import (
                           AREA_RANGES,
                           IOU_THRS,
@@ -31,14 +39,14 @@ from .ytvis_ap import (
 
 __all__ = [
     'APResult', 'AREA_RANGES', 'AnnotationFile', 'Calibration', 'Cell',
-    'GTTrack', 'HEADLINE', 'IOU_THRS', 'MAX_DET_LIMITS', 'Pairs',
-    'RECALL_THRS', 'ResultTrack', 'STAT_NAMES', 'Sparsification',
-    'TrackingCounts', 'areas', 'auroc', 'average_precision', 'binned_spread',
-    'box_iou', 'calibration', 'check_results', 'count_tracking',
-    'count_tracks', 'fit_sigma_map', 'format_table', 'headline',
-    'intersections',
-    'match_at_thresholds', 'negative_log_likelihood', 'pair_frame',
-    'pair_video', 'rank_correlation', 'read_results', 'read_video_ids',
-    'reduce_results', 'reduce_video', 'reliability', 'sparsification',
-    'stack_boxes', 'tight_boxes'
+    'GTTrack', 'HEADLINE', 'IOU_THRS', 'MAX_DET_LIMITS', 'Overlaps',
+    'Pairs', 'RECALL_THRS', 'ResultTrack', 'STAT_NAMES', 'Sparsification',
+    'TrackingCounts', 'areas', 'auroc', 'average_precision',
+    'binned_spread', 'box_iou', 'calibration', 'check_results',
+    'count_tracking', 'count_tracks', 'each_video', 'fit_sigma_map',
+    'format_table', 'group_by_video', 'headline', 'match_at_thresholds',
+    'measure_video', 'negative_log_likelihood', 'overlap_video',
+    'pair_frame', 'pair_video', 'rank_correlation', 'read_results',
+    'read_video_ids', 'reduce_results', 'reduce_video', 'reliability',
+    'sparsification', 'stack_boxes', 'tight_boxes'
 ]

@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ...results.json_rules import (
+    FIX,
     check_faults,
     length_note,
     num_frames,
@@ -17,7 +16,7 @@ from ...results.json_rules import (
     read_masks,
 )
 from ...results.rle import RLE
-from .rle import areas, mean_area
+from .rle import mean_area
 
 
 @dataclass
@@ -27,13 +26,19 @@ class GTTrack:
     Attributes:
         category_id: category id of the json.
         crowd: a crowd: may be found by several predictions, is never missed.
-        area: mean area in pixels over the frames where it is visible.
+        area: mean area in pixels over the frames where it is visible; None:
+            that of the masks.
         segmentations: compressed run-length codes or None, one a frame.
+        name: file and record, for messages.
     """
     category_id: int
     crowd: bool
-    area: float
+    area: float | None
     segmentations: list[RLE | None]
+    name: str = 'a ground truth'
+
+    #: What to do about a bad mask.
+    fix = FIX
 
 
 @dataclass
@@ -45,7 +50,8 @@ class AnnotationFile:
             ``file_names`` or, where these are missing, ``length``.
         categories: ``{category id: name}``.
         annotations: ``{video id: records}`` in file order; their
-            ``segmentations`` are compressed run-length codes or None.
+            ``segmentations`` are compressed run-length codes or None, or
+            what the file has if it was loaded so.
         name: file name, for messages.
     """
     videos: dict[int, dict[str, Any]]
@@ -59,16 +65,20 @@ class AnnotationFile:
         return bool(self.annotations)
 
     @classmethod
-    def load(cls, source: str | Path | dict[str, Any]) -> AnnotationFile:
+    def load(cls, source: str | Path | dict[str, Any],
+             check_masks: bool = True) -> AnnotationFile:
         """Read a YouTube-VIS / OVIS json.
 
         All masks are read here, so that a bad one is known before a model
-        runs.  Where ``length`` is not the number of ``file_names``, the
-        names count, and a warning says so.
+        runs, unless what comes next reads them anyway.  Where ``length`` is
+        not the number of ``file_names``, the names count, and a warning says
+        so.
 
         Args:
             source: path, or the loaded content.  ``annotations`` may be
                 missing, null or empty (public validation sets).
+            check_masks: False leaves the masks as they are in the file, for
+                `reduce_results`, which checks them as it decodes them.
 
         Raises:
             FileNotFoundError: if there is no such file.
@@ -101,7 +111,8 @@ class AnnotationFile:
                     '%s: %s; file_names is used.', name, note)
         for record in source.get('annotations') or []:
             video = gt.videos[record['video_id']]
-            masks = read_masks(record, video, name)
+            masks = (read_masks(record, video, name) if check_masks else
+                     record['segmentations'])
             gt.annotations.setdefault(video['id'], []).append(
                 {**record, 'segmentations': masks})
         return gt
@@ -118,14 +129,18 @@ class AnnotationFile:
         """
         found = []
         for record in self.annotations.get(video_id, []):
-            track = record['segmentations']
             per_frame = record.get('areas')
-            if per_frame is None:
-                per_frame = areas(track).tolist()
-            found.append(
-                GTTrack(record['category_id'], bool(record.get('iscrowd')),
-                        mean_area(per_frame), track))
+            found.append(GTTrack(
+                record['category_id'], bool(record.get('iscrowd')),
+                None if per_frame is None else mean_area(per_frame),
+                record['segmentations'],
+                f'{self.name}: annotation {record["id"]}'))
         return found
+
+    def size(self, video_id: int) -> tuple[int, int]:
+        """Height and width of a video in pixels."""
+        video = self.videos[video_id]
+        return video['height'], video['width']
 
 
 def read_video_ids(source: str | Path | Sequence[int],
@@ -158,12 +173,3 @@ def read_video_ids(source: str | Path | Sequence[int],
         raise ValueError(f'video {unknown[0]} of a subset is not in '
                          f'{gt.name}.')
     return list(source)
-
-
-def stack_areas(tracks: list[list[RLE | None]]) -> np.ndarray:
-    """Areas of several tracks: int64 (n, longest), zero padded."""
-    longest = max((len(t) for t in tracks), default=0)
-    found = np.zeros((len(tracks), longest), np.int64)
-    for row, track in zip(found, tracks, strict=False):
-        row[:len(track)] = areas(track)
-    return found

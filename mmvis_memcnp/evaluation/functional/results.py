@@ -7,6 +7,7 @@ from typing import Any
 from ...results.json_rules import is_id, is_number, parse_json
 from ...results.rle import RLE, MaskError, short, to_rles
 from .ground_truth import AnnotationFile
+from .parallel import each_video
 from .track_iou import Cell, reduce_video
 
 
@@ -27,16 +28,20 @@ class ResultTrack:
     segmentations: Sequence[RLE | None]
     name: str = 'a result'
 
+    #: What to do about a bad mask.
+    fix = 'write the masks anew, as pycocotools.mask.encode gives them'
 
-def read_results(
-        source: str | Path | Iterable[dict[str, Any]]
-) -> list[ResultTrack]:
+
+def read_results(source: str | Path | Iterable[dict[str, Any]],
+                 check_masks: bool = True) -> list[ResultTrack]:
     """Read a results file.
 
     Args:
         source: path of a ``results.json``, or its loaded list.  Codes may be
             uncompressed; polygons are not accepted, as by the official
             evaluator.
+        check_masks: False leaves the masks as they are in the file, for
+            `reduce_results`, which checks them as it decodes them.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -53,11 +58,11 @@ def read_results(
     if not isinstance(source, list):
         raise ValueError(f'{name} is not a list of results; pass the '
                          'results.json that tools/test.py writes.')
-    return [_read(entry, f'{name}, entry {i}')
+    return [_read(entry, f'{name}, entry {i}', check_masks)
             for i, entry in enumerate(source)]
 
 
-def _read(entry: Any, where: str) -> ResultTrack:
+def _read(entry: Any, where: str, check_masks: bool) -> ResultTrack:
     keys = ('video_id', 'category_id', 'score', 'segmentations')
     if not isinstance(entry, dict):
         raise ValueError(f'{where} is not an object.')
@@ -77,12 +82,12 @@ def _read(entry: Any, where: str) -> ResultTrack:
         raise ValueError(f'{where}: segmentations is {short(masks)}; give a '
                          'list of one mask a frame, null where the object is '
                          'absent.')
-    try:
-        masks = to_rles(masks, None)
-    except MaskError as error:
-        raise ValueError(
-            f'{where}, frame {error.frame}: the mask {error}; write the '
-            'masks anew, as pycocotools.mask.encode gives them.') from error
+    if check_masks:
+        try:
+            masks = to_rles(masks, None)
+        except MaskError as error:
+            raise ValueError(f'{where}, frame {error.frame}: the mask '
+                             f'{error}; {ResultTrack.fix}.') from error
     return ResultTrack(entry['video_id'], entry['category_id'],
                        float(entry['score']), masks, where)
 
@@ -114,7 +119,7 @@ def check_results(gt: AnnotationFile, results: Iterable[ResultTrack]) -> None:
                 'frame, null where the object is absent.')
         size = [video['height'], video['width']]
         for frame, rle in enumerate(track.segmentations):
-            if rle is not None and rle['size'] != size:
+            if isinstance(rle, dict) and rle.get('size', size) != size:
                 raise ValueError(
                     f'{track.name}, frame {frame}: the mask has the size '
                     f'{rle["size"]}, but video {track.video_id} has {size} '
@@ -125,21 +130,33 @@ def check_results(gt: AnnotationFile, results: Iterable[ResultTrack]) -> None:
 def reduce_results(
         gt: AnnotationFile,
         results: Iterable[ResultTrack],
-        videos: Iterable[int] | None = None) -> dict[int, dict[int, Cell]]:
+        videos: Iterable[int] | None = None,
+        processes: int = 1) -> dict[int, dict[int, Cell]]:
     """Reduce the videos of the ground truth, see `reduce_video`.
 
     Args:
         gt: the ground truth.
         results: predicted tracks of any of its videos, in file order.
         videos: ids of the videos, all if None; may be a progress bar.
+        processes: processes that share the videos.
 
     Returns:
         ``{video id: {category id: Cell}}``.
     """
+    by_video = group_by_video(results)
+
+    def reduce(video: int) -> dict[int, Cell]:
+        return reduce_video(by_video.get(video, []), gt.tracks(video),
+                            gt.size(video))
+
+    videos = gt.videos if videos is None else videos
+    return dict(each_video(reduce, videos, processes))
+
+
+def group_by_video(results: Iterable[ResultTrack]
+                   ) -> dict[int, list[ResultTrack]]:
+    """``{video id: its tracks}``, in file order."""
     by_video: dict[int, list[ResultTrack]] = {}
     for track in results:
         by_video.setdefault(track.video_id, []).append(track)
-    return {
-        v: reduce_video(by_video.get(v, []), gt.tracks(v))
-        for v in (gt.videos if videos is None else videos)
-    }
+    return by_video

@@ -9,11 +9,12 @@ from typing import Protocol
 
 import numpy as np
 
-from .ground_truth import GTTrack, stack_areas
-from .rle import RLE, intersections, mean_area
+from ...results.spans import TrackMaskError
+from .ground_truth import GTTrack
+from .overlaps import Overlaps, overlap_video
+from .rle import RLE, mean_area
 
 MAX_DETS = 100  # predictions of one video and category that are looked at
-_CHUNK = 16  # predictions whose masks are in memory at a time
 
 
 class Prediction(Protocol):
@@ -44,55 +45,104 @@ class Cell:
     gt_crowd: np.ndarray
 
 
-def reduce_video(predictions: Sequence[Prediction],
-                 ground_truths: Sequence[GTTrack]) -> dict[int, Cell]:
-    """Track IoUs of one video, by category.
-
-    The track IoU is the sum over frames of intersections divided by the sum
-    over frames of unions; exact integers until that one division, 0 where
-    both tracks are empty.
+def measure_video(predictions: Sequence[Prediction],
+                  ground_truths: Sequence[GTTrack],
+                  size: tuple[int, int],
+                  same_category: bool = True,
+                  by_frame: bool = False,
+                  boxes: bool = False,
+                  chunk: int = 0) -> Overlaps:
+    """Areas, boxes and overlaps of the tracks of one video.
 
     Args:
-        predictions: predicted tracks; of each category the `MAX_DETS` best
-            are kept.
+        predictions: predicted tracks.
         ground_truths: annotated tracks.
+        size: height and width of the video in pixels.
+        same_category: whether tracks of two categories share nothing.
+        by_frame: see :func:`overlap_video`.
+        boxes: see there.
+        chunk: number of predictions whose masks are in memory at a time, for
+            those that are read from disk; 0: all, and every code is decoded
+            once.
 
     Returns:
-        ``{category id: Cell}`` of every category that occurs on either side.
+        The Overlaps.
 
     Raises:
-        ValueError: if a score is not finite.
+        ValueError: if a mask cannot be read or is of another size, or a score
+            is not finite.
     """
     for prediction in predictions:
         if not np.isfinite(prediction.score):
             raise ValueError(
                 f'a predicted track has the score {prediction.score}: scores '
                 'must be finite. Check the model for NaN.')
-    categories = {p.category_id for p in predictions}
-    categories |= {g.category_id for g in ground_truths}
-    return {
-        c: _reduce_cell([p for p in predictions if p.category_id == c],
-                        [g for g in ground_truths if g.category_id == c])
-        for c in sorted(categories)
-    }
+    masks = [g.segmentations for g in ground_truths]
+    kinds = [g.category_id for g in ground_truths]
+    parts = []
+    step = chunk or max(len(predictions), 1)
+    for start in range(0, max(len(predictions), 1), step):
+        some = predictions[start:start + step]
+        try:
+            parts.append(overlap_video(
+                [p.segmentations for p in some], masks, size,
+                ([p.category_id for p in some], kinds) if same_category
+                else None, by_frame, boxes))
+        except TrackMaskError as error:
+            track = [*some, *ground_truths][error.track]
+            name = getattr(track, 'name', 'a predicted track')
+            raise ValueError(
+                f'{name}, frame {error.frame}: the mask {error}; '
+                f'{getattr(track, "fix", "check the model")}.') from error
+    return Overlaps.join(parts)
 
 
-def _reduce_cell(predictions: list[Prediction],
-                 ground_truths: list[GTTrack]) -> Cell:
-    scores = np.asarray([p.score for p in predictions], np.float64)
-    order = np.argsort(-scores, kind='stable')[:MAX_DETS]
-    gt_masks = [g.segmentations for g in ground_truths]
-    gt_areas = stack_areas(gt_masks)
-    ious = np.zeros((len(order), len(ground_truths)))
-    areas = np.zeros(len(order))
-    for start in range(0, len(order), _CHUNK):
-        rows = slice(start, start + _CHUNK)
-        masks = [list(predictions[i].segmentations) for i in order[rows]]
-        per_frame = stack_areas(masks)
-        areas[rows] = [mean_area(a.tolist()) for a in per_frame]
-        inter, union = intersections(masks, gt_masks, per_frame, gt_areas)
-        np.divide(inter, union, out=ious[rows], where=union > 0)
-    return Cell(
-        scores[order], areas, ious,
-        np.asarray([g.area for g in ground_truths], np.float64),
-        np.asarray([g.crowd for g in ground_truths], bool))
+def reduce_video(predictions: Sequence[Prediction],
+                 ground_truths: Sequence[GTTrack],
+                 size: tuple[int, int],
+                 overlaps: Overlaps | None = None) -> dict[int, Cell]:
+    """Track IoUs of one video, by category.
+
+    The track IoU is the sum over frames of intersections divided by the sum
+    over frames of unions; exact integers until that one division, 0 where
+    both tracks are empty. The shorter of two tracks ends the sums.
+
+    Args:
+        predictions: predicted tracks; of each category the `MAX_DETS` best
+            are kept.
+        ground_truths: annotated tracks.
+        size: height and width of the video in pixels.
+        overlaps: what `measure_video` found, if it was called before.
+
+    Returns:
+        ``{category id: Cell}`` of every category that occurs on either side.
+
+    Raises:
+        ValueError: see `measure_video`.
+    """
+    if overlaps is None:
+        overlaps = measure_video(predictions, ground_truths, size)
+    common = overlaps.common
+    if common.ndim == 3:
+        common = common.sum(-1)
+    ious = common / np.maximum(
+        overlaps.unions(common), 1)  # where that is 0 so is what is shared
+    areas, gt_areas = (
+        np.array([mean_area(a.tolist()) for a in found])
+        for found in (overlaps.areas, overlaps.gt_areas))
+    given = [g.area for g in ground_truths]
+    gt_areas = np.array([a if g is None else g
+                         for a, g in zip(gt_areas, given, strict=True)])
+    crowd = np.array([g.crowd for g in ground_truths], bool)
+    scores = np.array([p.score for p in predictions], np.float64)
+    labels, gt_labels = (np.array([t.category_id for t in tracks], np.int64)
+                         for tracks in (predictions, ground_truths))
+    cells = {}
+    for category in np.union1d(labels, gt_labels).tolist():
+        rows = np.flatnonzero(labels == category)
+        rows = rows[np.argsort(-scores[rows], kind='stable')[:MAX_DETS]]
+        columns = np.flatnonzero(gt_labels == category)
+        cells[category] = Cell(scores[rows], areas[rows],
+                               ious[np.ix_(rows, columns)],
+                               gt_areas[columns], crowd[columns])
+    return cells

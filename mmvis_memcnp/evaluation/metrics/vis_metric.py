@@ -22,6 +22,7 @@ from ..functional import (
     count_tracks,
     format_table,
     headline,
+    measure_video,
     pair_video,
     read_video_ids,
     reduce_video,
@@ -35,6 +36,7 @@ from .results_writer import (
 )
 
 VideoIds = str | Sequence[int]
+_CHUNK = 16  # tracks whose masks are in memory at a time
 
 
 @dataclass
@@ -203,10 +205,9 @@ class VISMetric(BaseMetric):
         for track in tracks:
             if track.id not in best or track.score > best[track.id].score:
                 best[track.id] = track
-        video = self.gt.videos[video_id]
         return pair_video(
             ((self.cat_ids[t.label], t.records()) for t in best.values()),
-            self._truth(video_id), (video['height'], video['width']),
+            self._truth(video_id), self.gt.size(video_id),
             self.gt.length(video_id), self.reliability_thr or 0.)
 
     def _truth(self, video_id: int) -> list[GTTrack]:
@@ -234,7 +235,10 @@ class VISMetric(BaseMetric):
     def _score(self, record: _VideoRecord,
                predictions: Sequence['_LazyTrack']) -> None:
         truth = self._truth(record.video_id)
-        record.cells = reduce_video(predictions, truth)
+        size = self.gt.size(record.video_id)
+        record.cells = reduce_video(
+            predictions, truth, size,
+            measure_video(predictions, truth, size, chunk=_CHUNK))
         record.tracking = count_tracks(
             [g for g in truth if not g.crowd],
             [p for p in predictions if p.score >= self.score_thr],

@@ -1,6 +1,9 @@
 """Focal and dice loss, by element and by instance."""
+import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from ..truth.matches import Matches
 
 
 def sigmoid_focal(logits: Tensor, target: Tensor, alpha: float,
@@ -21,6 +24,29 @@ def sigmoid_focal(logits: Tensor, target: Tensor, alpha: float,
     balance = alpha * target + (1 - alpha) * (1 - target)
     return balance * missed**gamma * F.binary_cross_entropy_with_logits(
         logits, target, reduction='none')
+
+
+def focal_classes(logits: Tensor, labels: Tensor, matches: Matches,
+                  alpha: float, gamma: float) -> Tensor:
+    """Focal loss of the classes of every query, summed in each layer.
+
+    Args:
+        logits: (L, B, Q, K).
+        labels: (B, G) int64, channels of the objects.
+        matches: queries that stand for an object; the class of ignored ones
+            is not learnt.
+        alpha, gamma: of :func:`sigmoid_focal`.
+
+    Returns:
+        (L,) float32.
+    """
+    target = torch.zeros_like(logits, dtype=torch.float32)
+    target[matches.layer, matches.frame, matches.query,
+           labels[matches.frame, matches.gt]] = 1.
+    loss = sigmoid_focal(logits, target, alpha, gamma)
+    if matches.ignored is not None:
+        loss = loss.masked_fill(matches.ignored[..., None], 0.)
+    return loss.flatten(1).sum(1)
 
 
 def dice(logits: Tensor, target: Tensor) -> Tensor:

@@ -1,5 +1,4 @@
 """Class, box and mask losses of the queries of a decoder."""
-import torch
 from mmdet.registry import MODELS
 from mmdet.structures.bbox import bbox_cxcywh_to_xyxy
 from torch import Tensor, nn
@@ -10,7 +9,7 @@ from ..truth.clip_truth import ClipTruth
 from ..truth.ground_truth import GroundTruth
 from ..truth.matches import Matches
 from .by_layer import name_by_layer
-from .focal_dice import focal_and_dice, sigmoid_focal
+from .focal_dice import focal_and_dice, focal_classes
 
 
 @MODELS.register_module()
@@ -63,13 +62,7 @@ class QueryLoss(nn.Module):
         Returns:
             Tensor: Shape (L,).
         """
-        target = torch.zeros_like(logits, dtype=torch.float32)
-        target[matches.layer, matches.frame, matches.query,
-               labels[matches.frame, matches.gt]] = 1.
-        loss = sigmoid_focal(logits, target, self.alpha, self.gamma)
-        if matches.ignored is not None:
-            loss = loss.masked_fill(matches.ignored[..., None], 0.)
-        return loss.flatten(1).sum(1)
+        return focal_classes(logits, labels, matches, self.alpha, self.gamma)
 
     def boxes(self, boxes: Tensor, truth: GroundTruth | ClipTruth,
               matches: Matches) -> tuple[Tensor, Tensor]:

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from ..layers.points import point_sample, uncertain_points
 from ..layers.segments import segment_sum
+from ..truth.clip_truth import ClipTruth
 from ..truth.ground_truth import GroundTruth
 from ..truth.matches import Matches
 from .by_layer import name_by_layer
@@ -50,16 +51,19 @@ class SampledMaskLoss(nn.Module):
 
     def forward(self, logits: Tensor, mask_embeds: Tensor,
                 mask_features: Tensor, matches: Matches,
-                gt: GroundTruth) -> dict[str, Tensor]:
-        """Losses of L layers and B frames, in single precision.
+                gt: GroundTruth | ClipTruth) -> dict[str, Tensor]:
+        """Losses of L layers and B frames or clips, in single precision.
+
+        A clip's mask is one mask a frame, empty where the object is absent.
 
         Args:
             logits (Tensor): Shape (L, B, Q, K + 1), the last of no object.
-            mask_embeds (Tensor): Shape (L, B, Q, D).
-            mask_features (Tensor): Shape (B, D, h, w).
+            mask_embeds (Tensor): Shape (L, B, [T,] Q, D).
+            mask_features (Tensor): Shape (B, [T,] D, h, w).
             matches (Matches): P pairs; the class of ignored queries is not
                 learnt.
-            gt (GroundTruth): Of the B frames, with masks of the padded input.
+            gt (GroundTruth | ClipTruth): Of the B frames or clips, with masks
+                of the padded input.
 
         Returns:
             dict[str, Tensor]: ``loss_cls``, a mean over queries, ``loss_mask``
@@ -69,7 +73,8 @@ class SampledMaskLoss(nn.Module):
         """
         count = reduce_mean(gt.valid.sum().float()).clamp(min=1)
         with torch.autocast(logits.device.type, enabled=False):
-            classes = self.classes(logits.float(), gt.labels, matches)
+            classes = self.classes(
+                logits.float(), gt.labels, matches, count)
             mask, overlap = self.masks(
                 mask_embeds.float(), mask_features.float(), matches, gt)
         return {
@@ -78,8 +83,8 @@ class SampledMaskLoss(nn.Module):
             **name_by_layer('loss_dice', self.dice_weight * overlap / count)
         }
 
-    def classes(self, logits: Tensor, labels: Tensor,
-                matches: Matches) -> Tensor:
+    def classes(self, logits: Tensor, labels: Tensor, matches: Matches,
+                count: Tensor) -> Tensor:
         """Weighted mean cross-entropy (L,); shapes as in the call."""
         none = logits.shape[-1] - 1
         target = labels.new_full(logits.shape[:-1], none)
@@ -94,9 +99,15 @@ class SampledMaskLoss(nn.Module):
                 weight.flatten(1).sum(1))
 
     def masks(self, mask_embeds: Tensor, mask_features: Tensor,
-              matches: Matches, gt: GroundTruth) -> tuple[Tensor, Tensor]:
+              matches: Matches,
+              gt: GroundTruth | ClipTruth) -> tuple[Tensor, Tensor]:
         """Cross-entropy and dice loss, sums (L,); shapes as in the call."""
         layers = len(mask_embeds)
+        if isinstance(gt, ClipTruth):
+            matches = matches.by_frame(mask_features.shape[1])
+            gt = gt.frames(absent=True)
+            mask_embeds = mask_embeds.flatten(1, 2)
+            mask_features = mask_features.flatten(0, 1)
         logits = pair_masks(mask_embeds, mask_features, matches,
                             gt.valid.shape[1])
         points = uncertain_points(logits, *self.sampling)

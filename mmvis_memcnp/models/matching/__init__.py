@@ -1,6 +1,14 @@
 """Which prediction learns which object: costs and policies."""
-from .costs import BoxCost, CostSum, FocalCost, GIoUCost, Queries, SoftmaxCost
-from .mask_costs import SampledMaskCost
+from .costs import (
+    BoxCost,
+    CostSum,
+    FocalCost,
+    GIoUCost,
+    Queries,
+    SigmoidCost,
+    SoftmaxCost,
+)
+from .mask_costs import SampledMaskCost, bce_cost, dice_cost
 from .one_to_one import OneToOneMatcher, hungarian
 from .points import (
     FCOSPointAssigner,
@@ -21,6 +29,7 @@ __all__ = [
     'BoxCost', 'CostSum', 'FCOSPointAssigner', 'FocalCost', 'GIoUCost',
     'ObjectBoxAssigner', 'OneToOneMatcher', 'PointAssigner', 'PointBatch',
     'PointTargets', 'Queries', 'QueryUSSAssigner', 'SampledMaskCost',
-    'SimOTAMatcher', 'SmallestBoxTarget', 'SoftmaxCost', 'StickyMatcher',
-    'USSAssigner', 'YOLOCellAssigner', 'hungarian', 'pad_boxes'
+    'SigmoidCost', 'SimOTAMatcher', 'SmallestBoxTarget', 'SoftmaxCost',
+    'StickyMatcher', 'USSAssigner', 'YOLOCellAssigner', 'bce_cost',
+    'dice_cost', 'hungarian', 'pad_boxes'
 ]

@@ -25,8 +25,8 @@ class Queries(NamedTuple):
         references: (..., Q, [T,] 2 or 4), the points or boxes that entered
             the layer, centre first, fractions of the frame.
         sigmas: (..., Q, [T,] 4), standard deviations of the box sides.
-        mask_embeds: (..., Q, D), weights of the mask features.
-        mask_features: (B, D, h, w), of the frames.
+        mask_embeds: (..., [T,] Q, D), weights of the mask features.
+        mask_features: (B, [T,] D, h, w), of the frames.
     """
     logits: Tensor
     boxes: Tensor | None = None
@@ -99,6 +99,15 @@ class SoftmaxCost(MatchCost):
     def __call__(self, queries: Queries, truth: Truth) -> Tensor:
         """See :class:`MatchCost`."""
         return -_of_labels(queries.logits.softmax(-1), truth.labels)
+
+
+@TASK_UTILS.register_module()
+class SigmoidCost(MatchCost):
+    """Minus the probability of the class, in [-1, 0], of its own logit."""
+
+    def __call__(self, queries: Queries, truth: Truth) -> Tensor:
+        """See :class:`MatchCost`."""
+        return -_of_labels(queries.logits.sigmoid(), truth.labels)
 
 
 @TASK_UTILS.register_module()

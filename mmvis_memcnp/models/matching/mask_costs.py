@@ -5,7 +5,7 @@ from mmdet.registry import TASK_UTILS
 from torch import Tensor
 
 from ..layers.points import point_sample
-from ..truth.ground_truth import GroundTruth
+from ..truth.clip_truth import ClipTruth
 from .costs import MatchCost, Queries, Truth
 
 
@@ -36,7 +36,8 @@ def dice_cost(logits: Tensor, target: Tensor) -> Tensor:
 class SampledMaskCost(MatchCost):
     """Cross-entropy and dice costs of masks at random points.
 
-    The points of a frame are the same for all queries, objects and layers.
+    The points are the same for all queries, objects and layers, and for all
+    frames of a clip, whose masks count as one.
     Source: Cheng et al., Mask2Former, CVPR 2022.
 
     Args:
@@ -56,19 +57,27 @@ class SampledMaskCost(MatchCost):
         self.num_points = num_points
 
     def __call__(self, queries: Queries, truth: Truth) -> Tensor:
-        """See :class:`MatchCost`; of frames, with masks of the padded
-        input."""
+        """See :class:`MatchCost`; with masks of the padded input."""
         embeds, features = queries.mask_embeds, queries.mask_features
         assert embeds is not None and features is not None
-        assert isinstance(truth, GroundTruth)
+        if isinstance(truth, ClipTruth):
+            masks = truth.masks.transpose(1, 2)
+        else:  # A frame is a clip of one.
+            embeds, features = embeds[:, :, None], features[:, None]
+            masks = truth.known_masks()[:, None]
+        frames = features.shape[1]
         points = torch.rand(len(features), self.num_points, 2,
                             device=features.device)
+        points = points.repeat_interleave(frames, 0)
         # A mask is linear in the features, so are its values at points.
-        features = point_sample(features, points)
-        target = point_sample(truth.known_masks().float(), points)
+        features, target = (
+            point_sample(x.flatten(0, 1), points).unflatten(0, (-1, frames))
+            for x in (features, masks.float()))
+        target = target.transpose(1, 2).flatten(2)
         # All layers at once would take L times 5 MB a frame, thrice.
         return torch.stack([
-            self._masks(layer @ features, target) for layer in embeds])
+            self._masks((layer @ features).transpose(1, 2).flatten(2), target)
+            for layer in embeds])
 
     def _masks(self, logits: Tensor, target: Tensor) -> Tensor:
         return (self.mask_weight * bce_cost(logits, target) +

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from mmdet.models.layers.transformer.utils import MLP
 from mmdet.registry import MODELS, TASK_UTILS
 from mmdet.utils import ConfigType
+from mmengine.model import BaseModule
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 
@@ -95,6 +96,14 @@ class AnchorTracker(RowHeads):
         self.background = nn.Embedding(num_slots, embed_dims)
         self.memory = TASK_UTILS.build(
             memory or dict(type='SimilarityMemory', length=9))
+        #: What a host with MemCNP adds (``RowContext``).
+        self.memcnp: BaseModule | None = None
+
+    def init_weights(self) -> None:
+        """As :class:`RowHeads`, and those of MemCNP."""
+        super().init_weights()
+        if self.memcnp is not None:
+            self.memcnp.init_weights()
 
     # -- a frame --------------------------------------------------------------
     def forward(self,
@@ -154,6 +163,12 @@ class AnchorTracker(RowHeads):
             rows = layer(rows, known, slots, keys, padded, hidden)
             states.append(rows)
         return torch.stack(states)
+
+    # -- heads ----------------------------------------------------------------
+    def class_change(self, context: Tensor) -> Tensor:
+        """What class logits (..., K + 1) change by where a context (..., C)
+        is added to normed rows."""
+        return F.linear(context, self.cls_embed.weight)
 
     def anchors(self, masks: Tensor, mask_features: Tensor) -> Tensor:
         """Anchors of masks.

@@ -94,7 +94,8 @@ class ClipMatching:
             shares no frame.
         """
         if state.ids is None:
-            return mask_logits.new_zeros(0, len(mask_logits))
+            return mask_logits.new_zeros(0, len(mask_logits),
+                                         dtype=torch.float32)
         total = mask_logits.new_zeros(len(state.ids), len(mask_logits),
                                       dtype=torch.float32)
         count = total.new_zeros(len(state.ids))

@@ -45,20 +45,26 @@ class ClipTruth(NamedTuple):
         objects are seen."""
         return self.xyxy.transpose(1, 2), self.present.transpose(1, 2)
 
-    def frames(self) -> GroundTruth:
+    def frames(self, absent: bool = False) -> GroundTruth:
         """Of all B * T frames; an object has the same row in all frames of
-        its clip, not valid where it is absent."""
+        its clip.
+
+        Args:
+            absent: whether it is valid, with an empty mask, where it is
+                absent.
+        """
         frames = self.sizes.shape[1]
         objects = torch.arange(self.valid.numel(), device=self.valid.device)
         ids = objects.view_as(self.valid).where(self.valid, -1)
         xyxy, cxcywh, present, masks = (
             x.transpose(1, 2).flatten(0, 1) for x in (
                 self.xyxy, self.cxcywh, self.present, self.masks))
-        labels, ids = (x[:, None].expand(-1, frames, -1).flatten(0, 1)
-                       for x in (self.labels, ids))
+        labels, ids, valid = (
+            x[:, None].expand(-1, frames, -1).flatten(0, 1)
+            for x in (self.labels, ids, self.valid))
         sides = self.sizes.flatten(0, 1).repeat(1, 2)[:, None]
-        return GroundTruth(xyxy * sides, cxcywh, xyxy, labels, ids, present,
-                           masks)
+        return GroundTruth(xyxy * sides, cxcywh, xyxy, labels, ids,
+                           valid if absent else present, masks)
 
 
 def collect_clips(samples: Sequence[TrackDataSample],

@@ -128,6 +128,24 @@ class Matches:
         return Matches(self.gt_index.where(kept, -1),
                        self.best.where(objects, -1))
 
+    def by_frame(self, num_frames: int) -> Matches:
+        """The matches of clips, in each of their frames.
+
+        Args:
+            num_frames (int): T; the frames of a clip follow each other.
+
+        Returns:
+            Matches: Of layers and B * T frames; the pairs frame by frame.
+        """
+        layer, clip, query, gt = self.pairs
+        times = torch.arange(num_frames, device=clip.device)[:, None]
+        frame = (clip * num_frames + times).flatten()
+        moved = self.map(lambda x: x.repeat_interleave(num_frames, 1))
+        moved.__dict__['pairs'] = (
+            layer.repeat(num_frames), frame, query.repeat(num_frames),
+            gt.repeat(num_frames))
+        return moved
+
     def to(self, device: torch.device) -> Matches:
         """On a device; the pairs are found where the matches are now, so that
         those found on the host make no device wait."""

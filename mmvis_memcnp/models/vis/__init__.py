@@ -4,7 +4,9 @@ from .clip import ClipVIS
 from .ctvis import CTVIS
 from .dvis_daq import DVISDAQ
 from .idol import IDOL
+from .ifr import IFR
 from .instanceformer import InstanceFormer
+from .mask2former_vis import Mask2FormerVIS
 from .minvis import MinVIS
 from .o2vis import O2VIS
 from .online import OnlineVIS
@@ -13,6 +15,7 @@ from .session import Session
 from .sipmask import SipMaskVIS
 
 __all__ = [
-    'CTVIS', 'DVISDAQ', 'ClipVIS', 'IDOL', 'InstanceFormer', 'MinVIS',
-    'O2VIS', 'OnlineVIS', 'SeqFormer', 'Session', 'SipMaskVIS', 'VIS'
+    'CTVIS', 'DVISDAQ', 'ClipVIS', 'IDOL', 'IFR', 'InstanceFormer',
+    'Mask2FormerVIS', 'MinVIS', 'O2VIS', 'OnlineVIS', 'SeqFormer', 'Session',
+    'SipMaskVIS', 'VIS'
 ]

@@ -96,9 +96,10 @@ class ClipVIS(VIS[WindowState[Item], Item]):
 
         Returns:
             InstanceData: n instances: ``class_scores`` (n, K) in [0, 1],
-            ``mask_logits`` (n, T, h, w) over the padded input, ``bboxes``
-            (n, T, 4) xyxy in original pixels and, with MemCNP,
-            ``box_sigmas`` (n, T, 4) and ``uncertainties`` (n, T).
+            ``mask_logits`` (n, T, h, w) over the padded input, where the
+            system finds boxes ``bboxes`` (n, T, 4) xyxy in original pixels
+            and, with MemCNP, ``box_sigmas`` (n, T, 4) and ``uncertainties``
+            (n, T).
         """
         raise NotImplementedError
 
@@ -209,6 +210,6 @@ class ClipVIS(VIS[WindowState[Item], Item]):
                        self.mask_stride),
             meta,
             class_scores=tracked.class_scores,
-            boxes=tracked.bboxes,
+            boxes=tracked.get('bboxes'),
             sigmas=tracked.get('box_sigmas'),
             uncertainties=tracked.get('uncertainties'))

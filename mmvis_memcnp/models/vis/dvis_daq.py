@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple, Unpack
+from typing import Unpack
 
 import torch
 import torch.nn.functional as F
@@ -17,9 +17,14 @@ from torch import Tensor
 from ...results.frame import FrameInstances
 from ...results.pixels import FrameMeta, MaskSource
 from ..layers.schedule import phase
+from ..losses import Learnt, join_rows, row_losses
 from ..matching import Queries
+from ..memcnp import ContextModule, merge_settings
+from ..memcnp.hosts.keys import row_key
+from ..memcnp.hosts.rows import NOWHERE, RowBoxes, RowContext, RowRules
+from ..segmenters.deformable import sizes_wh
 from ..segmenters.mask2former import FrameQueries
-from ..trackers import AnchorRows, AnchorTracks
+from ..trackers import AnchorRows, AnchorTracker, AnchorTracks
 from ..trackers.memories.base import row_sources
 from ..truth import GroundTruth, Matches
 from ..truth.clip_truth import collect_clips
@@ -44,24 +49,6 @@ class DVISDAQState:
     count: Tensor | None = None
 
 
-class Learnt(NamedTuple):
-    """What the loss takes of the rows of B frames.
-
-    Attributes:
-        logits: (L, B, R, K + 1).
-        mask_embeds: (L, B, R, D).
-        best: (B, G) int64, the row of each object, -1 for none.
-        counted: (B, G) bool, objects that the masks' losses are divided by
-            the number of: those with a row, and those that go on unseen.
-        padded: (B, R) bool, rows that learn nothing.
-    """
-    logits: Tensor
-    mask_embeds: Tensor
-    best: Tensor
-    counted: Tensor
-    padded: Tensor
-
-
 @MODELS.register_module()
 class DVISDAQ(VIS[DVISDAQState, FrameQueries]):
     """Instances followed by a tracker on the queries of a frozen Mask2Former.
@@ -75,6 +62,9 @@ class DVISDAQ(VIS[DVISDAQState, FrameQueries]):
     Args:
         segmenter (dict): :class:`Mask2FormerSegmenter`, frozen.
         tracker (dict): :class:`AnchorTracker`.
+        memcnp (dict, optional): MemCNP on the rows of the tracker's last
+            layer, with its rules of training; see ``row_key``. Defaults to
+            None, the plain host.
         matcher (dict, optional): :class:`OneToOneMatcher`; only training
             needs it.
         loss (dict, optional): Of rows and of slots; defaults to
@@ -102,6 +92,7 @@ class DVISDAQ(VIS[DVISDAQState, FrameQueries]):
                  *,
                  segmenter: dict,
                  tracker: dict,
+                 memcnp: dict | None = None,
                  matcher: dict | None = None,
                  loss: dict | None = None,
                  num_frames: tuple[int, int] = (2, 5),
@@ -121,7 +112,16 @@ class DVISDAQ(VIS[DVISDAQState, FrameQueries]):
         self.carry_thr = carry_thr
         self.stage = 0
         self.segmenter = MODELS.build(segmenter)
-        self.tracker = MODELS.build(tracker)
+        key = row_key(memcnp) if memcnp else None
+        self.tracker: AnchorTracker = MODELS.build(
+            merge_settings(tracker, key.tracker) if key else tracker)
+        self.memcnp_training: RowRules | None = None
+        if key:
+            dims = self.segmenter.decoder.embed_dims
+            self.tracker.memcnp = RowContext(
+                key.build(feat_dims=dims), dims)
+            self.memcnp_training = MODELS.build(
+                dict(type='RowRules', **key.training))
         self.matcher = TASK_UTILS.build(matcher) if matcher else None
         self.frame_loss = MODELS.build(loss or dict(type='SampledMaskLoss'))
         self.start_thr = start_thr
@@ -148,6 +148,44 @@ class DVISDAQ(VIS[DVISDAQState, FrameQueries]):
         return self.tracker(tracks, frame.queries[-1], positions,
                             learned if with_slots else None, hidden)
 
+    @property
+    def memcnp(self) -> ContextModule | None:
+        """The memory, which is a part of the tracker; None in a plain
+        host."""
+        own = self.tracker.memcnp
+        return None if own is None else own.memory
+
+    def row_outputs(self, hidden: Tensor, frame: FrameQueries, padded: Tensor,
+                    sizes: Tensor | None
+                    ) -> tuple[Tensor, Tensor, Tensor, RowBoxes | None]:
+        """What rows say; of their last layer masks and, with MemCNP, boxes.
+
+        Args:
+            hidden (Tensor): Shape (L, B, R, C).
+            frame (FrameQueries): Of the B frames.
+            padded (Tensor): Shape (B, R) bool, rows that are none.
+            sizes (Tensor, optional): Shape (B, 2), width and height without
+                padding, in pixels; for MemCNP alone.
+
+        Returns:
+            tuple[Tensor, Tensor, Tensor, RowBoxes | None]: Class logits
+            (L, B, R, K + 1), weights of the mask features (L, B, R, D), mask
+            logits (B, R, h, w) without gradient, and boxes.
+        """
+        logits, embeds = self.tracker.predict(hidden)
+        with torch.no_grad():
+            masks = torch.einsum('bqd,bdhw->bqhw', embeds[-1],
+                                 self.tracker.mask_proj(frame.mask_features))
+        own = self.tracker.memcnp
+        if own is None:
+            return logits, embeds, masks, None
+        if sizes is None:
+            raise ValueError('MemCNP needs the sizes of the frames.')
+        context, boxes = own(self.tracker.norm(hidden[-1]), masks, sizes,
+                             padded)
+        last = logits[-1:] + self.tracker.class_change(context)
+        return torch.cat((logits[:-1], last)), embeds, masks, boxes
+
     # -- training -----------------------------------------------------------
     def set_progress(self, iteration: int, max_iters: int) -> None:
         """Set the stage; see :class:`ProgressHook`."""
@@ -164,7 +202,8 @@ class DVISDAQ(VIS[DVISDAQState, FrameQueries]):
         Returns:
             dict[str, Tensor]: See :meth:`SampledMaskLoss.forward`; layer 0
             of the rows is before the first layer of the tracker. Those of the
-            slots have the prefix ``slot_``.
+            slots have the prefix ``slot_``. With MemCNP also those of
+            :meth:`RowRules.losses`.
 
         Raises:
             ValueError: If a clip has a single frame.
@@ -178,16 +217,17 @@ class DVISDAQ(VIS[DVISDAQState, FrameQueries]):
                              'on: set num_frames of the clip sampler.')
         used = min(self.num_frames[self.stage], frames)
         start = int(torch.randint(frames - used + 1, ()))
-        truth = collect_clips(data_samples, inputs.device, 1).frames()
+        objects = collect_clips(data_samples, inputs.device, 1)
         # Frame by frame, and the clips next to each other.
         order = torch.arange(clips * frames, device=inputs.device)
         order = order.view(clips, frames)[:, start:start + used].T.flatten()
         found = self.segmenter(inputs.flatten(0, 1)[order])
         return self.clip_losses(
-            found, truth.take(order), clips)
+            found, objects.frames().take(order), clips,
+            objects.sizes.flatten(0, 1)[order])
 
-    def clip_losses(self, found: FrameQueries, truth: GroundTruth,
-                    clips: int) -> dict[str, Tensor]:
+    def clip_losses(self, found: FrameQueries, truth: GroundTruth, clips: int,
+                    sizes: Tensor | None = None) -> dict[str, Tensor]:
         """Losses of encoded clips.
 
         Args:
@@ -195,42 +235,36 @@ class DVISDAQ(VIS[DVISDAQState, FrameQueries]):
             truth (GroundTruth): Of the same; an object has the same row in
                 all frames of its clip.
             clips (int): N.
+            sizes (Tensor, optional): Shape (T * N, 2), width and height of
+                the frames without padding, in pixels; for MemCNP alone.
         """
-        rows, slots = zip(*self.follow(found, truth, clips), strict=True)
+        rows, slots = zip(*self.follow(found, truth, clips, sizes),
+                          strict=True)
         features = self.tracker.mask_proj(found.mask_features)
-        losses = self._losses(rows, features, truth)
-        losses.update({f'slot_{name}': value for name, value in self._losses(
-            slots[1:], features[clips:],
-            truth.take(slice(clips, None))).items()})
+        losses = row_losses(self.frame_loss, rows, features, truth)
+        of_slots = row_losses(self.frame_loss, slots[1:], features[clips:],
+                              truth.take(slice(clips, None)))
+        losses.update({f'slot_{n}': value for n, value in of_slots.items()})
+        if self.memcnp is None or self.memcnp_training is None:
+            return losses
+        boxes = RowBoxes(*(
+            join_rows([row.boxes[i] for row in rows], 1,
+                      NOWHERE if name == 'references' else 0.)
+            for i, name in enumerate(RowBoxes._fields)))
+        losses.update(self.memcnp_training.losses(
+            boxes, join_rows([row.logits[-1] for row in rows], 1),
+            torch.cat([row.best for row in rows]), truth, clips))
+        # After all that reads the memory, on every rank.
+        self.memcnp.write(boxes.z, boxes.references, truth.xyxy, truth.valid)
         return losses
 
-    def _losses(self, learnt: Sequence[Learnt], features: Tensor,
-                truth: GroundTruth) -> dict[str, Tensor]:
-        """Losses of the rows of all frames at once, padded alike."""
-        most = max(frame.padded.shape[1] for frame in learnt)
-
-        def pad(name: str, axis: int, value: float = 0.) -> Tensor:
-            return torch.cat([F.pad(
-                x, (0, 0) * (x.dim() - 1 - axis) + (0, most - x.shape[axis]),
-                value=value) for x in (getattr(f, name) for f in learnt)],
-                axis - 1)
-
-        logits, embeds = pad('logits', 2), pad('mask_embeds', 2)
-        best = torch.cat([frame.best for frame in learnt])
-        matches = Matches.of_objects(
-            best.expand(len(logits), -1, -1), most)
-        matches = replace(matches, ignored=pad('padded', 1, True).expand(
-            len(logits), -1, -1))
-        counted = torch.cat([frame.counted for frame in learnt])
-        return self.frame_loss(logits, embeds, features, matches,
-                               truth._replace(valid=counted))
-
     def follow(self, found: FrameQueries, truth: GroundTruth,
-               clips: int) -> list[tuple[Learnt, Learnt | None]]:
+               clips: int, sizes: Tensor | None = None
+               ) -> list[tuple[Learnt, Learnt | None]]:
         """Follow clips by their objects.
 
         Args:
-            found, truth, clips: See :meth:`clip_losses`.
+            found, truth, clips, sizes: See :meth:`clip_losses`.
 
         Returns:
             list[tuple[Learnt, Learnt | None]]: Rows and slots of each time;
@@ -247,7 +281,9 @@ class DVISDAQ(VIS[DVISDAQState, FrameQueries]):
             held, carried = row_sources(objects, gt.valid.shape[1])
             gone, hidden = self._pretend_gone(frame, gt, carried)
             rows = self.rows(tracks, frame, True, hidden)
-            logits, embeds = self.tracker.predict(rows.hidden)
+            logits, embeds, masks, boxes = self.row_outputs(
+                rows.hidden, frame, rows.padded,
+                None if sizes is None else sizes[part])
             best = self._match(frame, logits, embeds, gt, carried, tracks)
             best = held.where(carried & gt.valid, best)
             slots = None
@@ -259,7 +295,7 @@ class DVISDAQ(VIS[DVISDAQState, FrameQueries]):
                     F.pad(rows.padded[:, :len(tracks)],
                           (0, rows.slots.shape[2] - len(tracks))))
             out.append((Learnt(logits, embeds, best, carried | (best >= 0),
-                               rows.padded), slots))
+                               rows.padded, boxes), slots))
             if part.stop >= len(truth.valid):
                 break
             # Objects of all rows, those that are not here among them.
@@ -269,10 +305,6 @@ class DVISDAQ(VIS[DVISDAQState, FrameQueries]):
                 learnt >= 0, F.pad(objects, (0, count - objects.shape[1]),
                                    value=-1))
             keep = self._keep(logits[-1].detach(), objects) & ~rows.padded
-            with torch.no_grad():
-                masks = torch.einsum(
-                    'bqd,bdhw->bqhw', embeds[-1],
-                    self.tracker.mask_proj(frame.mask_features))
             tracks, source = self.tracker.carry(
                 tracks, rows, self.tracker.anchors(
                     masks, frame.mask_features), keep)
@@ -350,9 +382,10 @@ class DVISDAQ(VIS[DVISDAQState, FrameQueries]):
                 meta: FrameMeta) -> list[FrameInstances]:
         """See :meth:`VIS.advance`: every frame is settled at once."""
         rows = self.rows(state.tracks, item, self.slot_thr is not None)
-        logits, embeds = self.tracker.predict(rows.hidden[-1])
-        masks = torch.einsum('bqd,bdhw->bqhw', embeds,
-                             self.tracker.mask_proj(item.mask_features))
+        logits, _, masks, boxes = self.row_outputs(
+            rows.hidden[-1:], item, rows.padded,
+            sizes_wh([meta], item.mask_features.device))
+        logits = logits[-1]
         seen = best_score(logits) > self.score_thr
         missed = torch.zeros(logits.shape[1], dtype=torch.long,
                              device=logits.device)
@@ -378,19 +411,33 @@ class DVISDAQ(VIS[DVISDAQState, FrameQueries]):
         kept = source[0]
         state.ids = torch.cat((ids, count + new.cumsum(0) - 1))[kept]
         state.missed, state.count = missed[kept], count + new.sum()
-        return [FrameInstances(
+        found = FrameInstances(
             state.ids, MaskSource(masks[0, kept], meta, 'bilinear', stride=4),
-            meta, logits=logits[0, kept].float())]
+            meta, logits=logits[0, kept].float())
+        return [found if boxes is None else self._with_boxes(
+            found, boxes, kept)]
+
+    def _with_boxes(self, found: FrameInstances, boxes: RowBoxes,
+                    kept: Tensor) -> FrameInstances:
+        """The instances with their boxes, and how unsure these are."""
+        assert self.tracker.memcnp is not None
+        corners, sigmas = self.tracker.memcnp.frame_boxes(boxes)
+        height, width = found.meta['ori_shape'][:2]
+        return replace(
+            found, sigmas=sigmas[0, kept],
+            boxes=corners[0, kept] * corners.new_tensor([width, height] * 2),
+            uncertainties=boxes.sigmas[0, kept].mean(-1))
 
     def _forward(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
         """Class logits (N * T, Q, K + 1) and mask logits (N * T, Q, h, w) of
         frames as the first of their videos."""
-        found = self.segmenter(inputs.flatten(0, 1))
-        logits, embeds = self.tracker.predict(
-            self.rows(None, found, False).hidden[-1])
-        return logits, torch.einsum(
-            'bqd,bdhw->bqhw', embeds,
-            self.tracker.mask_proj(found.mask_features))
+        frames = inputs.flatten(0, 1)
+        found = self.segmenter(frames)
+        rows = self.rows(None, found, False)
+        sizes = frames.new_tensor([frames.shape[:1:-1]] * len(frames))
+        logits, _, masks, _ = self.row_outputs(
+            rows.hidden[-1:], found, rows.padded, sizes)
+        return logits[-1], masks
 
 
 def best_score(logits: Tensor) -> Tensor:

@@ -43,10 +43,10 @@ FIXED = dict(
             '(oversampled), 3136 (random part)')))
 
 
-def check(fixture: Fixture) -> None:
+def check(fixture: Fixture, fixed: dict[str, dict] = FIXED) -> None:
     """Refuse what the model cannot be told."""
-    for block, fixed in FIXED.items():
-        for key, value in fixed.items():
+    for block, values in fixed.items():
+        for key, value in values.items():
             if fixture.run[block][key] != value:
                 raise ManifestError(
                     f'{block}.{key} is {fixture.run[block][key]!r}; '
@@ -72,7 +72,7 @@ def model_config(fixture: Fixture) -> Config:
     cfg = Config.fromfile(
         CONFIGS / CONFIG.format(arch['backbone'])).model
     segmenter = cfg.segmenter
-    segmenter.embed_dims = arch['embed_dim']
+    segmenter.embed_dims = arch.get('embed_dim')
     segmenter.backbone.update(
         style=arch['backbone_style'],
         # None there is none at all, not even the stem.

@@ -3,13 +3,11 @@ import pytest
 import torch
 from torch import nn
 
-from mmvis_memcnp.models.memcnp import MemCNP
+from mmvis_memcnp.models.memcnp import MemCNP, MemCNPBoxBranch, refine_boxes
 from mmvis_memcnp.models.segmenters.deformable import (
-    MemCNPBoxBranch,
     PlainBoxBranch,
     build_box_branches,
     reading,
-    refine_boxes,
 )
 
 

@@ -3,8 +3,8 @@ import pytest
 import torch
 from mmdet.models.layers import DeformableDetrTransformerDecoder
 
+from mmvis_memcnp.models.memcnp import BoxPrediction
 from mmvis_memcnp.models.segmenters.deformable import (
-    BoxPrediction,
     DeformableDecoder,
     DeformableEncoder,
     build_box_branches,

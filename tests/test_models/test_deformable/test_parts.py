@@ -4,13 +4,13 @@ import torch
 import torch.nn.functional as F
 from mmdet.models.detectors import DeformableDETR
 
+from mmvis_memcnp.models.memcnp import refine_boxes
 from mmvis_memcnp.models.segmenters.deformable import (
     DeformableEncoder,
     DynamicConvMaskHead,
     MaskBranch,
     PlainBoxBranch,
     padding_mask,
-    refine_boxes,
 )
 
 SHAPES = ((12, 16), (6, 8), (3, 4), (2, 2))

@@ -2,11 +2,11 @@
 import pytest
 import torch
 
+from mmvis_memcnp.models.memcnp import refine_boxes
 from mmvis_memcnp.models.segmenters.deformable import (
     EncodedFrames,
     SeqFormerDecoder,
     build_box_branches,
-    refine_boxes,
 )
 
 SHAPES = ((6, 8), (3, 4), (2, 2), (1, 1))

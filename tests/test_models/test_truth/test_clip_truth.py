@@ -92,6 +92,10 @@ def test_frames_are_those_of_the_clips_with_the_same_rows():
         [True, True], [True, False], [False, False],
         [False, False], [True, False], [True, False]]
     assert frames.labels.tolist() == [[0, 1]] * 3 + [[1, 0]] * 3
+    # With absent ones all but padding is valid, and their masks are empty.
+    every = gt.frames(absent=True)
+    assert every.valid.tolist() == [[True, True]] * 3 + [[True, False]] * 3
+    assert torch.equal(every.masks.flatten(2).any(2), frames.valid)
     # An identity is the same in all frames of its clip, and in no other.
     assert frames.ids.tolist() == [[0, 1]] * 3 + [[2, -1]] * 3
     singles = collect_ground_truth(

@@ -27,6 +27,17 @@ def test_pairs_are_ordered_by_layer_and_query(matches):
     assert all(map(torch.equal, named, matches.pairs))
 
 
+def test_matches_of_clips_hold_in_their_frames():
+    """Clip 1 of 2, in frames 2 and 3 of 4; as if they had been matched."""
+    best = torch.tensor([[[-1, -1], [2, 0]], [[1, -1], [-1, -1]]])
+    moved = Matches.of_objects(best, 3).by_frame(2)
+    again = Matches.of_objects(best.repeat_interleave(2, 1), 3)
+    assert torch.equal(moved.gt_index, again.gt_index)
+    assert torch.equal(moved.best, again.best)
+    assert sorted(torch.stack(moved.pairs, 1).tolist()) == (
+        torch.stack(again.pairs, 1).tolist())
+
+
 def test_pairs_of_points_have_no_layer():
     found = Matches(torch.tensor([[1, -1], [-1, 0]]))
     assert [x.tolist() for x in found.pairs] == [[0, 1], [0, 1], [1, 0]]

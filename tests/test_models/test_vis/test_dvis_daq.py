@@ -76,7 +76,7 @@ def test_frames_of_a_stage(model, monkeypatch, stage, frames):
     """In a row, and from the same place in pixels and annotations."""
     seen = []
     monkeypatch.setattr(
-        model, 'clip_losses', lambda found, truth, clips: seen.append(
+        model, 'clip_losses', lambda found, truth, clips, sizes: seen.append(
             (len(found.mask_features), truth, clips)) or {})
     torch.manual_seed(2)
     for _ in range(16):

@@ -3,9 +3,8 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from mmvis_memcnp.models.memcnp import ContrastiveTrackingLoss
+from mmvis_memcnp.models.memcnp import ContrastiveTrackingLoss, MemCNPBoxBranch
 from mmvis_memcnp.models.memcnp.distribution import half_sides
-from mmvis_memcnp.models.segmenters.deformable import MemCNPBoxBranch
 from tests.fakes.gradients import TRUNK, heads_of, parts_reached
 from tests.fakes.tiny_idol import CONFIGS, tiny_model
 from tests.fakes.tiny_sipmask import KEY, REF, batch, clip, losses, video

@@ -65,6 +65,8 @@ SYSTEMS = {
                  lambda rank: tiny_sipmask.clip(seed=rank)),
     'o2vis': (tiny_o2vis.tiny_model,
               lambda rank: tiny_sipmask.clip(seed=rank)),
+    'dvis-daq-memcnp': (lambda: in_use(tiny_dvis_daq.tiny_memcnp()),
+                        lambda rank: tiny_sipmask.clip(seed=rank)),
 }
 #: Compare the objects of a device with each other, and not with those of
 #: other devices. Where one process has the clips of both ranks, these take
@@ -72,6 +74,7 @@ SYSTEMS = {
 CONTRASTS = {
     'sipmask-memcnp': lambda model: model.bbox_head.loss_track,
     'idol-memcnp': lambda model: model.memcnp_training.contrast,
+    'dvis-daq-memcnp': lambda model: model.memcnp_training.contrast,
     'instanceformer': lambda model: model.contrast,
 }
 
@@ -83,14 +86,20 @@ def same_draws(*shape, **options):
     return row.expand(first, *rest).clone()
 
 
-def clip_by_clip(contrast):
-    """Let a contrast see one clip after the other, as two ranks do."""
+def clip_by_clip(contrast, by_clip):
+    """Let a contrast see one clip after the other, as two ranks do.
+
+    Args:
+        contrast: the loss.
+        by_clip: whether the ids of a clip's two objects follow each other;
+            else an id counts through the clips of a batch.
+    """
     forward = contrast.forward
 
     def of_ids(vectors, ids, ref_vectors, ref_ids):
-        # An id counts through the clips of a batch.
         for clip in range(2):
-            own, ref = ids % 2 == clip, ref_ids % 2 == clip
+            own, ref = ((x // 2 if by_clip else x % 2) == clip
+                        for x in (ids, ref_ids))
             yield forward(vectors[own], ids[own], ref_vectors[ref],
                           ref_ids[ref])
 
@@ -110,7 +119,7 @@ def step(name, ranks, parallel=False):
     build, clip = SYSTEMS[name]
     model = build()
     if len(ranks) > 1 and name in CONTRASTS:
-        clip_by_clip(CONTRASTS[name](model))
+        clip_by_clip(CONTRASTS[name](model), name.startswith('dvis-daq'))
     trained = DistributedDataParallel(
         model, find_unused_parameters=UNUSED) if parallel else model
     clips = batch(model, *map(clip, ranks))

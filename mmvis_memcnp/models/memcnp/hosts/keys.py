@@ -33,13 +33,34 @@ def query_key(memcnp: Settings) -> MemCNPKey:
     Raises:
         ValueError: For another type than MemCNP.
     """
+    key = _bank_key(memcnp)
+    return key._replace(module={'readout': 'raw', **key.module})
+
+
+def row_key(memcnp: Settings) -> MemCNPKey:
+    """The config key of a host with the rows of a tracker, with their rules
+    as defaults.
+
+    Args:
+        memcnp (Settings): See :func:`split_key`.
+
+    Returns:
+        MemCNPKey: As :func:`query_key`; one MLP encodes what is read.
+
+    Raises:
+        ValueError: For another type than MemCNP.
+    """
+    return _bank_key(memcnp)
+
+
+def _bank_key(memcnp: Settings) -> MemCNPKey:
+    """The key of what reads a memory bank and no other context."""
     if memcnp.get('type') != 'MemCNP':
         raise ValueError('The box branches of a query host read a memory bank '
                          f"but memcnp.type is {memcnp.get('type')!r}: use "
                          "memcnp=dict(type='MemCNP', ...).")
-    key = split_key(
+    return split_key(
         memcnp,
         assigner=dict(type='QueryUSSAssigner'),
         loss=dict(type='MemCNPLoss'),
         contrast=dict(type='ContrastiveTrackingLoss'))
-    return key._replace(module={'readout': 'raw', **key.module})

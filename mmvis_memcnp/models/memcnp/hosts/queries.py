@@ -37,6 +37,10 @@ class QueryRules(nn.Module):
         self.contrast: ContrastiveTrackingLoss | None = (
             MODELS.build(contrast) if contrast else None)
 
+    def probabilities(self, logits: Tensor) -> Tensor:
+        """The host's probabilities (..., K) of the classes (eq 11)."""
+        return logits.float().sigmoid()
+
     def box_losses(self, queries: Queries, picked: Matches,
                    truth: GroundTruth | ClipTruth) -> dict[str, Tensor]:
         """Losses of the box distributions of all layers (eqs 8-14).
@@ -68,7 +72,7 @@ class QueryRules(nn.Module):
             self.loss,
             bbox_cxcywh_to_xyxy(mu).transpose(2, 3).flatten(0, 1),
             sigmas.transpose(2, 3).flatten(0, 1),
-            queries.logits.float().sigmoid().flatten(0, 1),
+            self.probabilities(queries.logits).flatten(0, 1),
             picked.map(lambda x: x.flatten(0, 1)),
             boxes, truth.labels.repeat(layers, 1), visible,
             frame_owners(points, boxes, visible)
@@ -322,15 +326,28 @@ def clip_contrast(criterion: ContrastiveTrackingLoss, embeds: Tensor,
         Tensor: Scalar.
     """
     frames = embeds.shape[1]
-    matched = torch.where(visible, matched[:, None], -1)
-    ids = ids[:, None].expand(-1, frames, -1)
+    return contrast_between_frames(
+        criterion, embeds, torch.where(visible, matched[:, None], -1),
+        ids[:, None].expand(-1, frames, -1))
 
-    def every_second(start: int) -> tuple[Tensor, Tensor, Tensor]:
-        return (embeds[:, start::2].flatten(0, 1),
-                matched[:, start::2].flatten(0, 1),
-                ids[:, start::2].flatten(0, 1))
 
-    return frame_contrast(criterion, *every_second(0), *every_second(1))
+def contrast_between_frames(criterion: ContrastiveTrackingLoss,
+                            embeds: Tensor, matched: Tensor,
+                            ids: Tensor) -> Tensor:
+    """The same, with queries that may differ from frame to frame.
+
+    Args:
+        criterion (ContrastiveTrackingLoss): Works on cosines.
+        embeds (Tensor): Shape (B, T, Q, C).
+        matched (Tensor): Shape (B, T, G) int64, -1 for none.
+        ids (Tensor): Shape (B, T, G) int64, unique over the whole batch.
+
+    Returns:
+        Tensor: Scalar.
+    """
+    return frame_contrast(criterion, *(
+        x[:, start::2].flatten(0, 1)
+        for start in (0, 1) for x in (embeds, matched, ids)))
 
 
 def _rows(embeds: Tensor, chosen: Tensor) -> Tensor:

@@ -1,12 +1,9 @@
 """What IDOL, SeqFormer and InstanceFormer share of Deformable DETR."""
 from .box_branch import (
-    BoxPrediction,
     BoxRegressor,
-    MemCNPBoxBranch,
     PlainBoxBranch,
     build_box_branches,
     reading,
-    refine_boxes,
 )
 from .decoder import DecodedQueries, DeformableDecoder
 from .dynamic_mask_head import DynamicConvMaskHead
@@ -26,12 +23,12 @@ from .start_points import start_points
 from .token_memory import MemoryTokens, TokenMemory
 
 __all__ = [
-    'BoxPrediction', 'BoxRegressor', 'ClassHistory',
+    'BoxRegressor', 'ClassHistory',
     'ClassPrior', 'DecodedClips', 'DecodedFrames', 'DecodedQueries',
     'DeformableDecoder', 'DeformableEncoder', 'DeformableSegmenter',
     'DynamicConvMaskHead', 'EncodedFrames', 'InstanceFormerDecoder',
-    'MaskBranch', 'MemCNPBoxBranch', 'MemoryTokens', 'PlainBoxBranch',
+    'MaskBranch', 'MemoryTokens', 'PlainBoxBranch',
     'ReferencePrior', 'SeqFormerDecoder', 'TokenMemory', 'build_box_branches',
-    'input_hw', 'padding_mask', 'reading', 'refine_boxes', 'sizes_wh',
+    'input_hw', 'padding_mask', 'reading', 'sizes_wh',
     'start_points'
 ]

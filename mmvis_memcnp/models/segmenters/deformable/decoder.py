@@ -8,7 +8,8 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from ...layers.deformable_attention import DeformableAttention
-from .box_branch import BoxRegressor, refine_boxes
+from ...memcnp import refine_boxes
+from .box_branch import BoxRegressor
 from .encoder import EncodedFrames
 
 

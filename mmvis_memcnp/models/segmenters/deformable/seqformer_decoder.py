@@ -9,7 +9,8 @@ from mmengine.model import BaseModule, xavier_init
 from torch import Tensor, nn
 
 from ...layers.deformable_attention import DeformableAttention
-from .box_branch import BoxRegressor, refine_boxes
+from ...memcnp import refine_boxes
+from .box_branch import BoxRegressor
 from .encoder import EncodedFrames
 from .start_weights import rename_detr_layers
 

@@ -1,76 +1,62 @@
-"""Decoder of Mask2Former on single frames: queries that read within masks.
+"""Decoders of Mask2Former, on single frames and on clips.
 
 Cheng et al., Masked-attention Mask Transformer for Universal Image
-Segmentation, CVPR 2022.
+Segmentation, CVPR 2022; Mask2Former for Video Instance Segmentation, arXiv
+2112.10764.
 """
-import torch
-import torch.nn.functional as F
-from mmdet.models.layers import (
-    Mask2FormerTransformerDecoderLayer,
-    SinePositionalEncoding,
-)
-from mmdet.models.layers.transformer.utils import MLP
-from mmdet.registry import MODELS
-from mmengine.model import BaseModule, ModuleList
-from torch import Tensor, nn
+from typing import Any
 
+from mmdet.models.layers import SinePositionalEncoding3D
+from mmdet.registry import MODELS
+from mmengine.model import ModuleList
+from torch import Tensor
+
+from .masked_decoder import MaskedDecoder
 from .pixel_decoder import PixelMaps
-from .queries import FrameQueries
+from .queries import ClipQueries, FrameQueries
+
+
+class _PixelReader(MaskedDecoder):
+    """Masked cross-attention, self-attention, FFN; the scales take turns."""
+
+    layers: ModuleList
+
+    def _read(self, keys: list[Tensor], positions: list[Tensor],
+              small: list[Tensor],
+              all_layers: bool) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries of B sets of keys; see :meth:`_decode`.
+
+        Args:
+            keys (list[Tensor]): Shape (B, n, C) of every scale.
+            positions (list[Tensor]): Shape (1, n, C) of every scale.
+            small (list[Tensor]): Mask features (B, D, n) at every scale.
+            all_layers (bool): Keep all layers, not the last alone.
+        """
+        pos, hidden = (x.weight.expand(len(keys[0]), -1, -1)
+                       for x in (self.query_embed, self.query_feat))
+
+        def step(number: int, hidden: Tensor,
+                 mask_embeds: Tensor) -> tuple[Tensor, Tensor]:
+            level = number % len(keys)
+            hidden = self.layers[number](
+                query=hidden,
+                key=keys[level],
+                value=keys[level],
+                query_pos=pos,
+                key_pos=positions[level],
+                cross_attn_mask=self._blocked(mask_embeds, small[level]))
+            return hidden, hidden
+
+        return self._decode(hidden, hidden, step, all_layers)
 
 
 @MODELS.register_module()
-class Mask2FormerDecoder(BaseModule):
-    """Masked cross-attention, self-attention, FFN; the scales take turns.
+class Mask2FormerDecoder(_PixelReader):
+    """Mask2Former on single frames.
 
     Args:
-        num_classes (int): K.
-        num_queries (int): Q; more find more objects, and cost memory.
-            Defaults to 100.
-        num_layers (int): Defaults to 9.
-        num_levels (int): Scales of the memory. Defaults to 3.
-        embed_dims (int): C. Defaults to 256.
-        num_heads (int): Defaults to 8.
-        feedforward_channels (int): Defaults to 2048.
-        mask_dims (int): D, channels of the mask features. Defaults to 256.
+        kwargs: See :class:`MaskedDecoder`.
     """
-
-    def __init__(self,
-                 num_classes: int,
-                 num_queries: int = 100,
-                 num_layers: int = 9,
-                 num_levels: int = 3,
-                 embed_dims: int = 256,
-                 num_heads: int = 8,
-                 feedforward_channels: int = 2048,
-                 mask_dims: int = 256) -> None:
-        super().__init__()
-        self.embed_dims = embed_dims
-        self.num_heads = num_heads
-        attention = dict(
-            embed_dims=embed_dims, num_heads=num_heads, batch_first=True)
-        self.layers = ModuleList([
-            Mask2FormerTransformerDecoderLayer(
-                self_attn_cfg=dict(attention),
-                cross_attn_cfg=dict(attention),
-                ffn_cfg=dict(
-                    embed_dims=embed_dims,
-                    feedforward_channels=feedforward_channels))
-            for _ in range(num_layers)
-        ])
-        self.norm = nn.LayerNorm(embed_dims)
-        self.query_feat = nn.Embedding(num_queries, embed_dims)
-        self.query_embed = nn.Embedding(num_queries, embed_dims)
-        self.level_embed = nn.Embedding(num_levels, embed_dims)
-        self.position = SinePositionalEncoding(
-            num_feats=embed_dims // 2, normalize=True)
-        self.cls_embed = nn.Linear(embed_dims, num_classes + 1)
-        self.mask_embed = MLP(embed_dims, embed_dims, mask_dims, 3)
-
-    def init_weights(self) -> None:
-        """Xavier-uniform for the matrices of the layers, as released."""
-        for parameter in self.layers.parameters():
-            if parameter.dim() > 1:
-                nn.init.xavier_uniform_(parameter)
 
     def forward(self, maps: PixelMaps, all_layers: bool) -> FrameQueries:
         """Queries of B frames.
@@ -79,28 +65,9 @@ class Mask2FormerDecoder(BaseModule):
             maps (PixelMaps): Of the frames.
             all_layers (bool): Keep all layers, not the last alone.
         """
-        keys, positions = self._keys(maps.memories)
-        small = self._small_features(maps)
-        batch = len(maps.mask_features)
-        pos = self.query_embed.weight.expand(batch, -1, -1)
-        hidden = self.query_feat.weight.expand(batch, -1, -1)
-        normed = self.norm(hidden)
-        mask_embeds = self.mask_embed(normed)
-        states = [(hidden, normed, mask_embeds)]
-        for number, layer in enumerate(self.layers):
-            level = number % len(keys)
-            hidden = layer(
-                query=hidden,
-                key=keys[level],
-                value=keys[level],
-                query_pos=pos,
-                key_pos=positions[level],
-                cross_attn_mask=self._blocked(mask_embeds, small[level]))
-            normed = self.norm(hidden)
-            mask_embeds = self.mask_embed(normed)
-            states.append((hidden, normed, mask_embeds))
-        kept = states if all_layers else states[-1:]
-        hiddens, queries, embeds = map(torch.stack, zip(*kept, strict=True))
+        hiddens, queries, embeds = self._read(
+            self._keys(maps.memories), self._positions(maps.memories),
+            self._small_features(maps), all_layers)
         return FrameQueries(
             hidden=hiddens,
             queries=queries,
@@ -109,49 +76,47 @@ class Mask2FormerDecoder(BaseModule):
             embeds=None,
             mask_features=maps.mask_features)
 
-    def _keys(self, memories: tuple[Tensor, ...]
-              ) -> tuple[list[Tensor], list[Tensor]]:
-        """Keys (B, n, C) and their positions (1, n, C) of every scale."""
-        keys = [
-            memory.flatten(2).transpose(1, 2) + embed for memory, embed in zip(
-                memories, self.level_embed.weight, strict=True)
-        ]
-        positions = [
-            self.position(
-                memory.new_zeros((1, *memory.shape[-2:]), dtype=torch.bool)
-            ).flatten(2).transpose(1, 2).to(memory.dtype)
-            for memory in memories
-        ]
-        return keys, positions
 
-    @torch.no_grad()
-    def _small_features(self, maps: PixelMaps) -> list[Tensor]:
-        """Mask features (B, D, n) at every scale of the memory.
+@MODELS.register_module()
+class Mask2FormerVideoDecoder(_PixelReader):
+    """Mask2Former on clips: one query an object, one mask weight of it.
 
-        Masks are linear in them, so that the small ones are those of the
-        small features: one resizing a scale in place of one a layer, and at
-        inference no mask at full size but what is asked for.
-        """
-        return [
-            F.interpolate(
-                maps.mask_features, size=memory.shape[-2:], mode='bilinear',
-                align_corners=False).flatten(2) for memory in maps.memories
-        ]
+    The keys are the pixels of all frames of the clip, with their time in
+    their positions; a query looks everywhere only where its mask is empty in
+    all of them. The tensors are those of :class:`Mask2FormerDecoder`.
 
-    @torch.no_grad()
-    def _blocked(self, mask_embeds: Tensor, features: Tensor) -> Tensor:
-        """Where queries may not look: outside of their masks.
+    Args:
+        kwargs: See :class:`MaskedDecoder`.
+    """
 
-        A query whose mask is empty looks everywhere.
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.position = SinePositionalEncoding3D(
+            num_feats=self.embed_dims // 2, normalize=True)
+
+    def forward(self, maps: PixelMaps, num_frames: int,
+                all_layers: bool) -> ClipQueries:
+        """Queries of B clips.
 
         Args:
-            mask_embeds (Tensor): Shape (B, Q, D).
-            features (Tensor): Shape (B, D, n).
-
-        Returns:
-            Tensor: Shape (B * heads, Q, n) bool.
+            maps (PixelMaps): Of B * T frames, clip by clip.
+            num_frames (int): T.
+            all_layers (bool): Keep all layers, not the last alone.
         """
-        blocked = mask_embeds @ features < 0
-        blocked &= ~blocked.all(-1, keepdim=True)
-        return blocked[:, None].expand(
-            -1, self.num_heads, -1, -1).flatten(0, 1)
+        positions = [
+            self.position(memory.new_zeros(
+                (1, num_frames, *memory.shape[-2:]))
+            ).transpose(1, 2).flatten(2).transpose(1, 2).to(memory.dtype)
+            for memory in maps.memories
+        ]
+        clips = (-1, num_frames)
+        _, queries, embeds = self._read(
+            [key.unflatten(0, clips).flatten(1, 2)
+             for key in self._keys(maps.memories)],
+            positions,
+            [small.unflatten(0, clips).transpose(1, 2).flatten(2)
+             for small in self._small_features(maps)], all_layers)
+        return ClipQueries(
+            queries, self.cls_embed(queries),
+            embeds[:, :, None].expand(-1, -1, num_frames, -1, -1),
+            maps.mask_features.unflatten(0, clips))

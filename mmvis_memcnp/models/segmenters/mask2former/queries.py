@@ -1,4 +1,4 @@
-"""What a segmenter of single frames hands to the rest of a system."""
+"""What a segmenter hands to the rest of a system, of frames or clips."""
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -49,3 +49,27 @@ class FrameQueries(NamedTuple):
         return cls._make((
             *(None if x[0] is None else torch.cat(x, 1) for x in by_layer),
             torch.cat(features)))
+
+
+class ClipQueries(NamedTuple):
+    """Queries of B clips of T frames after L decoder layers.
+
+    Attributes:
+        queries: (L, B, Q, C), one a clip and object, after the norm that the
+            heads share.
+        logits: (L, B, Q, K or K + 1), of the classes and, if the decoder has
+            one, of no object.
+        mask_embeds: (L, B, T, Q, D), weights of the mask features of a frame.
+        mask_features: (B, T, D, h, w) at a quarter of the input's size.
+    """
+    queries: Tensor
+    logits: Tensor
+    mask_embeds: Tensor
+    mask_features: Tensor
+
+    def masks(self, rows: slice | Tensor = slice(None),
+              layer: int = -1) -> Tensor:
+        """Mask logits (B, q, T, h, w) of some queries of a layer."""
+        return torch.einsum(
+            'btqd,btdhw->bqthw', self.mask_embeds[layer][:, :, rows],
+            self.mask_features)

@@ -1,0 +1,8 @@
+_base_ = [
+    './dvis-daq_r50_8xb1-160k-coco-joint_ovis.py',
+    '../_base_/models/mask2former_swin-l.py'
+]
+
+model = dict(segmenter=_base_.mask2former_swin_l)
+# A segmenter that CTVIS trained.
+load_from = 'checkpoints/ctvis_swin-l_ovis.pth'

@@ -1,0 +1,7 @@
+# Table 4: per-clip inference in windows of two frames.
+_base_ = '../ifr_swin-l_8xb2-6k_youtubevis2019.py'
+
+model = dict(
+    window=dict(type='ClipMatching', length=2, stride=1, match_thr=0.05),
+    top_k=50,
+    score_thr=0.05)

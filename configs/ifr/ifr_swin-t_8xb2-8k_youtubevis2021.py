@@ -1,0 +1,9 @@
+_base_ = [
+    './ifr_r50_8xb2-8k_youtubevis2021.py',
+    '../_base_/models/mask2former_swin.py'
+]
+
+model = dict(segmenter=_base_.mask2former_swin_t)
+load_from = 'checkpoints/mask2former_swin-t_coco.pth'
+val_dataloader = dict(dataset=dict(pipeline=_base_.test_pipeline_480))
+test_dataloader = val_dataloader

@@ -1,0 +1,242 @@
+"""Areas, boxes and overlaps of the tracks of one video, all at once."""
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...results.spans import Spans, TrackMaskError, read_spans
+
+# Pixels, and characters of codes, that are decoded at a time.
+_BLOCK_PIXELS = 1 << 30
+_BLOCK_TEXT = 1 << 18
+
+
+@dataclass
+class Overlaps:
+    """P predicted and G annotated tracks of one video of T frames.
+
+    Attributes:
+        areas (np.ndarray): int64 (P, T), pixels; 0 where absent.
+        gt_areas (np.ndarray): int64 (G, T).
+        common (np.ndarray): int64 (P, G), or (P, G, T) if asked for by
+            frame, pixels that two tracks share.
+        boxes (np.ndarray): float64 (P, T, 4), tight boxes, x, y, width and
+            height, if asked for; NaN where absent.
+        gt_boxes (np.ndarray): float64 (G, T, 4).
+        lengths (np.ndarray): int64 (P,), frames that a track has, at most T.
+        gt_lengths (np.ndarray): int64 (G,).
+    """
+    areas: np.ndarray
+    gt_areas: np.ndarray
+    common: np.ndarray
+    boxes: np.ndarray
+    gt_boxes: np.ndarray
+    lengths: np.ndarray
+    gt_lengths: np.ndarray
+
+    def unions(self, common: np.ndarray) -> np.ndarray:
+        """Pixels that either track of a pair covers.
+
+        Args:
+            common: int64 (P, G), pixels that both cover.
+
+        Returns:
+            int64 (P, G), sums over the frames that both tracks have.
+        """
+        shorter = np.minimum(self.lengths[:, None], self.gt_lengths[None])
+        sums, gt_sums = (np.pad(a.cumsum(1), ((0, 0), (1, 0)))
+                         for a in (self.areas, self.gt_areas))
+        rows, columns = np.ogrid[:len(sums), :len(gt_sums)]
+        return sums[rows, shorter] + gt_sums[columns, shorter] - common
+
+    @classmethod
+    def join(cls, parts: Sequence[Overlaps]) -> Overlaps:
+        """Several lots of predictions and the same ground truths.
+
+        Args:
+            parts: at least one.
+        """
+        if len(parts) == 1:
+            return parts[0]
+        frames = max(part.areas.shape[1] for part in parts)
+
+        def joined(name: str) -> np.ndarray:
+            arrays = [getattr(part, name) for part in parts]
+            axis = 2 if name == 'common' else 1
+            if arrays[0].ndim > axis and arrays[0].shape[axis]:
+                fill = np.nan if name == 'boxes' else 0
+                arrays = [np.pad(
+                    a, [(0, frames - a.shape[axis] if k == axis else 0)
+                        for k in range(a.ndim)], constant_values=fill)
+                    for a in arrays]
+            return np.concatenate(arrays)
+
+        longest = max(parts, key=lambda part: part.areas.shape[1])
+        return cls(joined('areas'), longest.gt_areas, joined('common'),
+                   joined('boxes'), longest.gt_boxes, joined('lengths'),
+                   longest.gt_lengths)
+
+
+def overlap_video(predictions: Sequence[Sequence[object]],
+                  ground_truths: Sequence[Sequence[object]],
+                  size: tuple[int, int],
+                  kinds: tuple[Sequence[int], Sequence[int]] | None = None,
+                  by_frame: bool = False,
+                  boxes: bool = False) -> Overlaps:
+    """Measure the tracks of one video.
+
+    Every code is decoded once, some frames of all tracks at a time, so that
+    the memory that is needed depends neither on the length of the video nor
+    on how ragged its masks are.
+
+    Args:
+        predictions (Sequence): P tracks: a mask or None a frame, see
+            :func:`~mmvis_memcnp.results.spans.read_spans`.
+        ground_truths (Sequence): G tracks, which may be polygons.
+        size (tuple[int, int]): (H, W) of the video in pixels.
+        kinds (tuple, optional): P and G categories: only tracks of the same
+            one are compared. None: all are.
+        by_frame (bool): Whether to keep the frames apart in ``common``.
+            Defaults to False.
+        boxes (bool): Whether to find boxes. Defaults to False.
+
+    Returns:
+        Overlaps: What was measured.
+
+    Raises:
+        TrackMaskError: If a mask cannot be read; ``track`` counts the
+            predictions first.
+    """
+    frames = max(map(len, [*predictions, *ground_truths]), default=0)
+    count, gt_count = len(predictions), len(ground_truths)
+    found = Overlaps(
+        np.zeros((count, frames), np.int64),
+        np.zeros((gt_count, frames), np.int64),
+        np.zeros((count, gt_count, frames)[:3 if by_frame else 2], np.int64),
+        np.full((count, frames if boxes else 0, 4), np.nan),
+        np.full((gt_count, frames if boxes else 0, 4), np.nan),
+        *(np.array([len(track) for track in side], np.int64)
+          for side in (predictions, ground_truths)))
+    labels, gt_labels = (np.zeros(n) if kinds is None else np.asarray(kinds[i])
+                         for i, n in enumerate((count, gt_count)))
+    # Tracks of one category become neighbours.
+    order, gt_order = (np.argsort(x, kind='stable')
+                       for x in (labels, gt_labels))
+    groups = [[slice(*np.searchsorted(x, [kind, kind + 1]).tolist())
+               for x in (labels[order], gt_labels[gt_order])]
+              for kind in np.intersect1d(labels, gt_labels)]
+    tracks = [predictions[i] for i in order]
+    gt_tracks = [ground_truths[i] for i in gt_order]
+    for start, stop in _blocks([*tracks, *gt_tracks], frames, size):
+        block = slice(start, stop)
+        ours = _read(tracks, block, size, False, order)
+        theirs = _read(gt_tracks, block, size, True, count + gt_order)
+        for (spans, where), areas, corners in (
+                (ours, found.areas, found.boxes),
+                (theirs, found.gt_areas, found.gt_boxes)):
+            areas[where[:, 0], where[:, 1]] = spans.areas()
+            if boxes:
+                corners[where[:, 0], where[:, 1]] = spans.boxes()
+        _add_common(found.common, ours, theirs, groups, start,
+                    size[0] * size[1])
+    back, gt_back = np.argsort(order), np.argsort(gt_order)
+    return Overlaps(found.areas[back], found.gt_areas[gt_back],
+                    found.common[back][:, gt_back], found.boxes[back],
+                    found.gt_boxes[gt_back], found.lengths, found.gt_lengths)
+
+
+def _blocks(tracks: Sequence[Sequence[object]], frames: int,
+            size: tuple[int, int]) -> Iterator[tuple[int, int]]:
+    """First and last frame of what is decoded at a time."""
+    text = 0
+    for track in tracks:  # the middle stands for all
+        mask = track[len(track) // 2] if len(track) else None
+        counts = mask.get('counts') if isinstance(mask, dict) else None
+        if isinstance(counts, (str, bytes, list)):
+            text += len(counts)
+    step = min(_BLOCK_TEXT // (text + 1), _BLOCK_PIXELS // (size[0] * size[1]))
+    step = max(step, 1)
+    for start in range(0, frames, step):
+        yield start, min(start + step, frames)
+
+
+def _read(tracks: Sequence[Sequence[object]], block: slice,
+          size: tuple[int, int], polygons: bool,
+          numbers: np.ndarray) -> tuple[Spans, np.ndarray]:
+    """Spans of a block of frames; frames are counted from the first."""
+    try:
+        spans, where = read_spans([track[block] for track in tracks], size,
+                                  polygons)
+    except TrackMaskError as error:
+        raise TrackMaskError(str(error), error.frame + block.start,
+                             int(numbers[error.track])) from error
+    where[:, 1] += block.start
+    return spans, where
+
+
+def _add_common(common: np.ndarray, ours: tuple, theirs: tuple,
+                groups: Sequence, start: int, pixels: int) -> None:
+    """Add the pixels that are shared in some frames.
+
+    The frames of a track, one behind the other, are one long mask. It is
+    known how many of its pixels lie before each of its bounds, so one
+    look-up for each end of a span tells what the span shares with all
+    annotated tracks of its category.
+    """
+    (spans, where), (gt_spans, gt_where) = ours, theirs
+    lines, gt_lines = (s.bounds + np.repeat(
+        ((w[:, 1] - start) * pixels).astype(np.int32),
+        np.diff(s.offsets))[:, None] for s, w in (ours, theirs))
+    for tracks, gt_tracks in groups:
+        masks = slice(*np.searchsorted(where[:, 0],
+                                       [tracks.start, tracks.stop]))
+        firsts = np.searchsorted(
+            gt_where[:, 0], np.arange(gt_tracks.start, gt_tracks.stop + 1))
+        if masks.start == masks.stop or firsts[0] == firsts[-1]:
+            continue
+        offsets = spans.offsets[masks.start:masks.stop + 1]
+        track, frame = where[masks].T
+        queries = lines[offsets[0]:offsets[-1]].reshape(-1)
+        sums = _shared(gt_lines, gt_spans.offsets[firsts], queries,
+                       offsets[:-1] - offsets[0])
+        for g, row in enumerate(sums, gt_tracks.start):
+            if common.ndim == 3:
+                common[track, g, frame] = row
+            else:
+                np.add.at(common[:, g], track, row)
+
+
+def _shared(lines: np.ndarray, edges: np.ndarray, queries: np.ndarray,
+            offsets: np.ndarray) -> Iterator[np.ndarray]:
+    """Pixels that masks share with each of n lines.
+
+    Args:
+        lines: int32 (S, 2) bounds of what is on the lines, one behind the
+            other.
+        edges: (n + 1,) where the lines begin in ``lines``.
+        queries: int32 (2 Q,) bounds of the spans of the masks.
+        offsets: (K,) where the masks begin in them, in spans.
+
+    Yields:
+        int64 (K,), for the next line.
+    """
+    bounds = lines[edges[0]:edges[-1]].reshape(-1)
+    order = np.argsort(bounds, kind='stable')
+    bounds = bounds[order]
+    index = bounds.searchsorted(queries)
+    # Before place x there are slope * x + base pixels of a line, where both
+    # depend on the bounds before x: it is sum of x - begin less x - end.
+    sign = (1 - 2 * (order & 1)).astype(np.int8)
+    slope = np.zeros(len(bounds) + 1, np.int8)
+    base = np.zeros(len(bounds) + 1, np.int32)
+    for low, high in zip(edges[:-1] - edges[0], edges[1:] - edges[0],
+                         strict=True):
+        own = sign * ((order >= 2 * low) & (order < 2 * high))
+        np.cumsum(own, out=slope[1:])
+        np.cumsum(-own * bounds, out=base[1:])
+        counts = base.take(index)
+        counts += slope.take(index) * queries
+        yield np.add.reduceat(counts[1::2] - counts[0::2], offsets,
+                              dtype=np.int64)

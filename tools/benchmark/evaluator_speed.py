@@ -1,0 +1,236 @@
+"""Compare the time and memory of scoring with those of mmdet's evaluator.
+
+Makes a pair of jsons (300 videos of 30 frames, 4 objects and 10 predictions
+each, 360x640), scores it with both, a process of its own for every run, the
+two in turn, and prints medians. mmdet's evaluator needs ``np.float``, which
+it is given. The twelve numbers must be the same.
+
+Example:
+
+    python tools/benchmark/evaluator_speed.py smooth ragged
+"""
+import argparse
+import contextlib
+import io
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[2]
+HEIGHT, WIDTH = 360, 640
+KINDS = {  # classes, share of noisy pixels
+    'smooth': (40, 0.),
+    'ragged': (1, .02),
+}
+
+
+def blob(rng: np.random.Generator, noise: float) -> np.ndarray:
+    """Runs of a star-shaped mask of (HEIGHT, WIDTH), in the middle.
+
+    Args:
+        rng: What the shape depends on.
+        noise: Share of the pixels in and near it that are the other value.
+    """
+    y, x = np.mgrid[:HEIGHT, :WIDTH].astype(np.float32)
+    y, x = y - HEIGHT / 2, x - WIDTH / 2
+    angle = np.arctan2(y, x)
+    radius = rng.uniform(40, 110) * (1 + sum(
+        rng.uniform(0, .3) / k * np.cos(k * angle + rng.uniform(0, 6.3))
+        for k in range(1, 5)))
+    distance = np.hypot(y, x)
+    mask = distance < radius
+    if noise:
+        mask ^= (rng.random(mask.shape) < noise) & (distance < radius + 10)
+    flat = mask.ravel(order='F')
+    edges = np.flatnonzero(np.diff(flat, prepend=False)) if flat.any() else []
+    return np.diff(edges, prepend=0, append=flat.size)
+
+
+def moved(runs: np.ndarray, dy: int, dx: int) -> np.ndarray:
+    """The same mask elsewhere in the frame."""
+    step = dx * HEIGHT + dy
+    step = int(np.clip(step, 1 - runs[0], runs[-1] - 1))
+    runs = runs.copy()
+    runs[0] += step
+    runs[-1] -= step
+    return runs
+
+
+def code(runs: np.ndarray, packed: bool) -> dict:
+    """The entry of a json."""
+    from pycocotools import mask as mask_utils
+    size = [HEIGHT, WIDTH]
+    counts = runs.tolist()
+    if packed:
+        counts = mask_utils.frPyObjects(
+            dict(size=size, counts=counts), *size)['counts'].decode()
+    return dict(size=size, counts=counts)
+
+
+def write_pair(folder: Path, kind: str, videos: int, frames: int,
+               predictions: int, runs_in_truth: bool) -> None:
+    """Write gt.json and results.json."""
+    rng = np.random.default_rng(0)
+    classes, noise = KINDS[kind]
+    shapes = [blob(rng, noise) for _ in range(200)]
+    truth, results = [], []
+    for video in range(1, videos + 1):
+        paths = []
+        for _ in range(4):
+            start, speed = rng.uniform(-80, 80, 2), rng.uniform(-3, 3, 2)
+            paths.append((start + np.arange(frames)[:, None] * speed
+                          ).astype(int))
+        labels = rng.integers(1, classes + 1, 4).tolist()
+        for path, label in zip(paths, labels, strict=True):
+            runs = shapes[rng.integers(len(shapes))]
+            masks = [moved(runs, *place) for place in path.tolist()]
+            truth.append(dict(
+                id=len(truth) + 1, video_id=video, category_id=label,
+                iscrowd=0, areas=[int(m[1::2].sum()) for m in masks],
+                bboxes=None, segmentations=[code(m, not runs_in_truth)
+                                            for m in masks]))
+        for k in range(predictions):
+            runs = shapes[rng.integers(len(shapes))]
+            near = paths[k % 4] + rng.integers(-8, 9, 2)
+            # Every second one of the class of the object it is near.
+            label = labels[k % 4] if k % 2 else int(
+                rng.integers(1, classes + 1))
+            results.append(dict(
+                video_id=video, category_id=label, score=rng.random(),
+                segmentations=[code(moved(runs, *place), True)
+                               for place in near.tolist()]))
+    names = [f'{t:05d}.jpg' for t in range(frames)]
+    (folder / 'gt.json').write_text(json.dumps(dict(
+        videos=[dict(id=v, height=HEIGHT, width=WIDTH, length=frames,
+                     file_names=names) for v in range(1, videos + 1)],
+        categories=[dict(id=c, name=f'class {c}')
+                    for c in range(1, classes + 1)],
+        annotations=truth)))
+    (folder / 'results.json').write_text(json.dumps(results))
+
+
+def score_here(gt: str, results: str, processes: int) -> tuple:
+    """Seconds to read, seconds to score, and the numbers; our own."""
+    from mmvis_memcnp.evaluation.functional import (
+        AnnotationFile,
+        average_precision,
+        check_results,
+        read_results,
+        reduce_results,
+    )
+    begin = time.perf_counter()
+    truth = AnnotationFile.load(gt, check_masks=False)
+    tracks = read_results(results, check_masks=False)
+    check_results(truth, tracks)
+    read = time.perf_counter()
+    cells = reduce_results(truth, tracks, processes=processes)
+    stats = average_precision(cells, list(truth.categories)).stats()
+    end = time.perf_counter()
+    return read - begin, end - read, list(stats.values())
+
+
+def score_mmdet(gt: str, results: str, processes: int) -> tuple:
+    """The same of mmdet's copy of the official evaluator."""
+    import mmvis_memcnp.compat  # noqa: F401  mmcv may lack its operators
+    np.float = float  # type: ignore[attr-defined]
+    from mmdet.evaluation.functional import YTVIS, YTVISeval
+    with contextlib.redirect_stdout(io.StringIO()):
+        begin = time.perf_counter()
+        truth = YTVIS(gt)
+        found = truth.loadRes(results)
+        read = time.perf_counter()
+        evaluator = YTVISeval(truth, found, 'segm')
+        evaluator.evaluate()
+        evaluator.accumulate()
+        evaluator.summarize()
+        end = time.perf_counter()
+    return read - begin, end - read, evaluator.stats.tolist()
+
+
+def work(name: str, folder: str, processes: int) -> None:
+    """One run, in this process."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    read, score, stats = (score_mmdet if name == 'mmdet' else score_here)(
+        f'{folder}/gt.json', f'{folder}/results.json', processes)
+    peaks = [resource.getrusage(who).ru_maxrss / 1024 for who in
+             (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    print(json.dumps(dict(read=read, score=score, total=read + score,
+                          start=before / 1024, peak=sum(peaks),
+                          stats=stats)))
+
+
+def run(name: str, folder: Path, processes: int = 1) -> dict:
+    """One run in a process of its own; ``command`` is its whole time."""
+    begin = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, __file__, '--work', name, str(folder),
+         str(processes)],
+        capture_output=True, text=True, check=False,
+        env=dict(os.environ, OMP_NUM_THREADS='1', PYTHONPATH=str(ROOT)))
+    command = time.perf_counter() - begin
+    if done.returncode:
+        sys.exit(done.stderr)
+    return dict(json.loads(done.stdout.splitlines()[-1]), command=command)
+
+
+def compare(kind: str, args: argparse.Namespace) -> None:
+    """Print the rows of one kind of masks."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_pair(folder, kind, args.videos, args.frames, args.predictions,
+                   args.runs)
+        sizes = [(folder / f).stat().st_size / 1e6
+                 for f in ('gt.json', 'results.json')]
+        print(f'{kind}: gt.json {sizes[0]:.0f} MB, results.json '
+              f'{sizes[1]:.0f} MB; medians of {args.repeats}', flush=True)
+        rows: dict[str, list[dict]] = {}
+        for _ in range(args.repeats):
+            if not args.without_mmdet:
+                rows.setdefault('mmdet', []).append(run('mmdet', folder))
+            for processes in (1, 2):
+                rows.setdefault(f'ours, {processes} processes', []).append(
+                    run('ours', folder, processes))
+    numbers = {str(r['stats']) for found in rows.values() for r in found}
+    baseline: dict = {}
+    for name, found in rows.items():
+        row = {key: statistics.median(r[key] for r in found)
+               for key in found[0] if key != 'stats'}
+        baseline = baseline or row
+        print(f'  {name:18}' + ''.join(
+            f' {key} {row[key]:7.2f} s ({row[key] / baseline[key]:.3f})'
+            for key in ('read', 'score', 'total', 'command'))
+            + f' peak {row["peak"]:6.0f} MB, {row["start"]:.0f} of them '
+            'before', flush=True)
+    print(f'  the twelve numbers: {len(numbers)} version(s)')
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('kinds', nargs='+', choices=sorted(KINDS))
+    parser.add_argument('--videos', type=int, default=300)
+    parser.add_argument('--frames', type=int, default=30)
+    parser.add_argument('--predictions', type=int, default=10)
+    parser.add_argument('--repeats', type=int, default=5)
+    parser.add_argument('--runs', action='store_true',
+                        help='lists of runs in gt.json, as in released ones')
+    parser.add_argument('--without-mmdet', action='store_true')
+    args = parser.parse_args()
+    for kind in args.kinds:
+        compare(kind, args)
+
+
+if __name__ == '__main__':
+    if sys.argv[1:2] == ['--work']:
+        work(sys.argv[2], sys.argv[3], int(sys.argv[4]))
+    else:
+        main()
