@@ -1,6 +1,10 @@
 """Checkpoints of DVIS-DAQ, online: Mask2Former and a tracker."""
 from .base import KeyMap
-from .mask2former import MASK2FORMER_RULES, MASK2FORMER_VALUES
+from .mask2former import (
+    MASK2FORMER_IGNORED,
+    MASK2FORMER_RULES,
+    MASK2FORMER_VALUES,
+)
 
 _TRACKER = r'tracker\.'
 _SLOTS = r'tracker.slot_layers.\1.'
@@ -59,6 +63,7 @@ DVIS_DAQ = KeyMap(
      (_TRACKER + r'pos_embed\.', 'tracker.anchor_embed.'),
      (_TRACKER + r'new_ins_embeds\.', 'tracker.new_instance.'),
      (_TRACKER + r'bg_slots\.', 'tracker.background.')),
-    ignored=((r'daq_criterion\.empty_weight$', 'class weights of the loss'), ),
+    ignored=((r'daq_criterion\.empty_weight$', 'class weights of the loss'),
+             *MASK2FORMER_IGNORED),
     norm_counters=True,
     values=MASK2FORMER_VALUES)
