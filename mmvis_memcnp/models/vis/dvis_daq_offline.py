@@ -96,8 +96,10 @@ class DVISDAQOffline(OfflineVIS):
         """See :meth:`OfflineVIS.track`."""
         state, tracker = self.online.begin(VideoMeta()), self.online.tracker
         seen = []
+        height, width = frames[0].mask_features.shape[2:]
+        meta = FrameMeta(img_shape=(4 * height, 4 * width))
         for frame in frames:
-            self.online.advance(state, frame, FrameMeta())
+            self.online.advance(state, frame, meta)
             assert state.tracks is not None and state.count is not None
             rows, count = state.tracks.queries[0], state.count
             parts = (rows, *tracker.predict(rows), tracker.memory.read(

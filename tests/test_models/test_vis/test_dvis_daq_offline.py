@@ -111,7 +111,7 @@ def test_rows_are_those_of_the_online_system():
         masks = torch.einsum('tne,tehw->tnhw', rows.mask_embeds, features)
         state, sums, seen = online.begin({}), {}, {}
         for t, item in enumerate(items):
-            frame, = online.advance(state, item, {})
+            frame, = online.advance(state, item, metas(1)[0])
             for one, logits, mask in zip(
                     frame.ids.tolist(), frame.logits, frame.masks.values,
                     strict=True):
