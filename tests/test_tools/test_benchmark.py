@@ -27,7 +27,7 @@ SMALL = {
     'minvis/minvis': 'identities', 'ctvis/ctvis': 'identities',
     'dvis_daq/dvis-daq': 'identities',
     'mask2former_vis/mask2former-vis': 'identities',
-    'ifr/ifr': 'identities',
+    'o2vis/o2vis': 'identities', 'ifr/ifr': 'identities',
 }
 
 

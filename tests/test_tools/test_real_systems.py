@@ -23,12 +23,13 @@ CONFIGS = {
     if path.stem.split('_')[1] == 'r18'}
 SYSTEMS = [name for name in (
     'sipmask-memcnp', 'idol', 'seqformer-memcnp', 'instanceformer', 'minvis',
-    'ctvis', 'dvis-daq', 'dvis-daq-offline', 'mask2former-vis', 'ifr')
+    'ctvis', 'dvis-daq', 'dvis-daq-offline', 'mask2former-vis', 'ifr', 'o2vis')
     if name in CONFIGS]
 SIZE, LENGTH, ITERS = (64, 96), 4, 4
 #: Parts that stay as they are.
 FROZEN = {'dvis-daq': ('segmenter', ),
-          'dvis-daq-offline': ('segmenter', 'tracker')}
+          'dvis-daq-offline': ('segmenter', 'tracker'),
+          'o2vis': ('segmenter', )}
 
 
 @pytest.fixture(scope='module')
@@ -108,7 +109,8 @@ def test_every_part_is_trained(trained):
     assert before.keys() == after.keys()
     for owner, keys in groupby(sorted(after), part):
         keys = list(keys)
-        # Only the tracker of DVIS-DAQ learns; offline only the refiner.
+        # Only the trackers of DVIS-DAQ and O2VIS learn; offline only the
+        # refiner.
         frozen = owner in FROZEN.get(name, ())
         assert any(not torch.equal(before[k], after[k])
                    for k in keys) != frozen, owner
