@@ -136,8 +136,8 @@ def test_what_is_written_is_what_is_scored(trained, folder):
     scores, = (folder / f'{name}_test').glob('*/*.json')
     scores = json.loads(scores.read_text())
     assert scores['AP'] == logged(work_dir)[-1]['AP']  # while training
-    again = run('../tools/analysis_tools/eval_results', folder, out,
-                annotations, '--json')
+    again = run('../tools/analysis_tools/eval_json', folder, annotations,
+                out, '--json')
     again = json.loads(again.stdout.splitlines()[-1])
     assert scores['AP'] == pytest.approx(again['AP'], abs=1e-9)
     if weights(name):
