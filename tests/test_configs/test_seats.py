@@ -5,7 +5,9 @@ from functools import cache
 import pytest
 from mmdet.registry import MODELS
 
-from tests.test_configs.trees import NAMES, ROOT, config_of
+from mmvis_memcnp.models.vis import ClipVIS
+
+from .trees import NAMES, ROOT, config_of
 
 ROW = re.compile(
     r'^\| \[[^]]+\]\(\.\./configs/(\w+)/README\.md\), `(\w+)` \|(.+)\|$', re.M)
@@ -31,14 +33,17 @@ def types(node: dict | None, *keys: str) -> set[str]:
 
 
 def seats(model: dict) -> list[set[str]]:
-    """The classes that a config puts into each seat."""
+    """The classes that a config puts into each seat; windows are an option
+    of every clip system."""
     segmenter, tracker = model.get('segmenter'), model.get('tracker')
     ranking = model.get('ranking') or MODELS.get(
         model['type']).default_ranking
     return [types(model, 'segmenter', 'bbox_head') | types(
                 segmenter, 'decoder'),
-            types(model, 'tracker', 'window') | types(
-                tracker, 'association', 'anchor'),
+            types(model, 'tracker', 'refiner', 'window') | types(
+                tracker, 'association', 'anchor') | (
+                    {'ClipMatching'} if issubclass(
+                        MODELS.get(model['type']), ClipVIS) else set()),
             types(model, 'memory') | types(tracker, 'memory'),
             {ranking['type']}]
 
