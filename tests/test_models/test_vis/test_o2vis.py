@@ -218,6 +218,28 @@ def test_rows_are_identities_and_hidden_objects_stay_remembered(model):
     model.train()
 
 
+def bytes_of(value):
+    """Of all tensors in a state."""
+    if isinstance(value, torch.Tensor):
+        return value.untyped_storage().nbytes()
+    return sum(map(bytes_of, getattr(value, '__dict__', {}).values()))
+
+
+@pytest.mark.parametrize('build', [tiny_model, alone, referring])
+def test_a_session_holds_as_much_after_160_frames_as_after_40(build):
+    model = build().eval()
+    inputs, (sample, ) = batch(model, video(4), training=False)
+    metas = [dict(f.metainfo, batch_input_shape=inputs.shape[-2:])
+             for f in sample.video_data_samples]
+    with torch.no_grad():
+        items = model.encode(inputs[0], metas)
+    session, held = model.session(), []
+    for t in range(160):
+        session.take(items[t % 4], dict(metas[t % 4], frame_id=t))
+        held.append(bytes_of(session.state))
+    assert max(held[40:]) <= 1.05 * max(held[:40]) and held[0] > 0
+
+
 def test_no_masks_are_made_to_tell_what_is_there(model, monkeypatch):
     """The tracker knows by itself, except where it has T_E alone."""
     needed = []
