@@ -9,7 +9,7 @@ from mmvis_memcnp.models.vis.o2vis import (
     similarity_loss,
 )
 from tests.fakes.tiny_dvis_daq import OBJECTS, long_clip
-from tests.fakes.tiny_o2vis import alone, referring, tiny_model
+from tests.fakes.tiny_o2vis import alone, offline, referring, tiny_model
 from tests.fakes.tiny_sipmask import batch, losses, video
 
 ROWS = {'loss_cls', 'loss_mask', 'loss_dice'}
@@ -247,3 +247,39 @@ def test_no_masks_are_made_to_tell_what_is_there(model, monkeypatch):
         own = build()
         needed.append(own.tracker.needs_presence)
     assert needed == [True, False, False]
+
+
+# -- offline ----------------------------------------------------------------
+def test_offline_reads_what_the_tracker_followed():
+    """Rows, mean logits and masks are those of the online system with the
+    same weights; the queries are those before the norm."""
+    online, whole = tiny_model().eval(), offline().eval()
+    online.load_state_dict({k: v for k, v in whole.state_dict().items()
+                            if not k.startswith('refiner.')})
+    inputs, (sample, ) = batch(online, video(4), training=False)
+    metas = [dict(f.metainfo, batch_input_shape=inputs.shape[-2:])
+             for f in sample.video_data_samples]
+    with torch.no_grad():
+        items = whole.encode(inputs[0], metas)
+        rows = whole.track(items)
+        session = online.session()
+        frames = [online.advance(session.state, item, meta)[0]
+                  for item, meta in zip(items, metas, strict=True)]
+    torch.testing.assert_close(
+        rows.logits, torch.stack([f.logits for f in frames]).mean(0))
+    features = whole.online_features(items[2].mask_features)
+    torch.testing.assert_close(
+        torch.einsum('nd,dhw->nhw', rows.mask_embeds[2], features[0]),
+        frames[2].masks.values(torch.arange(7)))
+    assert torch.equal(rows.frames[1], items[1].hidden[-1, 0])
+    # After the norm that the heads of the tracker share.
+    torch.testing.assert_close(
+        whole.online.tracker.cls_embed(rows.rows).mean(0), rows.logits)
+
+
+def test_offline_the_refiner_alone_learns():
+    model = offline()
+    sum(losses(model, long_clip()).values()).backward()
+    assert {n.split('.')[0] for n, p in model.named_parameters()
+            if p.grad is not None} == {'refiner'}
+    assert not model.tracker.training and not model.segmenter.training
