@@ -67,6 +67,28 @@ def test_losses_of_other_trackers(build, names):
     assert all(v.isfinite() and v > 0 for v in out.values())
 
 
+@pytest.mark.parametrize('early', [True, False])
+@pytest.mark.parametrize('objects', [
+    [[]] * 3,  # nobody
+    [OBJECTS],  # a single frame
+    [[], OBJECTS[:1], []],  # who is there for a frame
+])
+def test_clips_with_little_in_them(model, early, objects):
+    out = losses(phased(model, early), long_clip(objects))
+    assert all(v.isfinite() for v in out.values())
+    assert out['loss_cls'] > 0
+    assert (out['loss_mask'] > 0) == any(objects)
+    assert ('loss_similarity' in out) == (len(objects) > 1)
+
+
+def test_a_tracker_that_learns_nothing_is_refused():
+    with pytest.raises(ValueError, match='RowTracker learns nothing'):
+        tiny_model(tracker=dict(
+            _delete_=True, type='RowTracker', memory=dict(
+                type='LatestMemory'),
+            association=dict(type='HungarianAssociation')))
+
+
 def test_what_learns_of_what(model):
     """T_A of its results and of similarities; T_E of what was there before,
     and of the results through nothing: the matching has no gradient."""
