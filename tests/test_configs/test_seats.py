@@ -28,15 +28,12 @@ def rows():
     return found
 
 
-def folder_of(name):
-    return re.sub(r'[ -]', '_', name.lower())
-
-
 def small(name):
-    """Name of the small config of a system."""
-    folder = folder_of(name)
-    found = [n for n in configs_of(folder) if re.search(
-        rf'/{folder.replace("_", "-")}(-memcnp)?_r18_movingshapes$', n)]
+    """Name of the small config of a system, or of one of its modes."""
+    system, *modes = re.sub(' ', '-', name.lower()).split(',')
+    stem = ''.join([system, *modes])
+    found = [n for n in configs_of(system.replace('-', '_')) if re.search(
+        rf'/{stem}(-memcnp)?_r18_movingshapes$', n)]
     return min(found, key=len)
 
 
