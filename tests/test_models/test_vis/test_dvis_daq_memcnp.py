@@ -194,7 +194,7 @@ def test_each_loss_teaches_what_it_should():
 def test_a_gate_of_zero_opens():
     model = memcnp_model()
     losses(model, long_clip())['loss_cls'].backward()
-    assert model.tracker.memcnp.gate.grad.abs() > 0
+    assert (model.tracker.memcnp.gate.grad != 0).all()
 
 
 def test_contrast_is_removable():
