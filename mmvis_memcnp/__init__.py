@@ -21,10 +21,22 @@ from .version import __version__
 #: Modules that load neither torch nor mmdet, and need nothing registered.
 LIGHT = ('annotations', 'annotations.coco_video', 'annotations.cvat',
          'annotations.cvat_shapes', 'annotations.davis',
-         'annotations.labelme', 'annotations.mots', 'annotations.videos',
-         'annotations.writer', 'cli', 'cli.conversion', 'cli.output_options',
-         'cli.run', 'errors', 'images', 'results', 'results.files',
-         'results.json_rules', 'results.ownership', 'results.rle', 'version')
+         'annotations.flavours', 'annotations.labelme', 'annotations.mots',
+         'annotations.validation', 'annotations.videos', 'annotations.writer',
+         'cli', 'cli.conversion', 'cli.output_options', 'cli.run', 'errors',
+         'evaluation', 'evaluation.functional',
+         'evaluation.functional.assignment', 'evaluation.functional.hota',
+         'evaluation.functional.scoring',
+         'evaluation.functional.calibration',
+         'evaluation.functional.ground_truth', 'evaluation.functional.mot',
+         'evaluation.functional.overlaps', 'evaluation.functional.pairs',
+         'evaluation.functional.parallel', 'evaluation.functional.reliability',
+         'evaluation.functional.report', 'evaluation.functional.results',
+         'evaluation.functional.rle', 'evaluation.functional.sigma_fit',
+         'evaluation.functional.track_iou', 'evaluation.functional.ytvis_ap',
+         'images', 'results', 'results.files', 'results.json_rules',
+         'results.ownership', 'results.rle', 'results.sigma_map',
+         'results.spans', 'version')
 # Each loads those before it, in whatever state it is then.
 _STACK = ('mmengine', 'mmcv', 'mmdet')
 _ROOMS = ('apis', 'compat', 'converters', 'datasets', 'engine', 'evaluation',

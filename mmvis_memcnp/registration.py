@@ -4,11 +4,11 @@ from . import compat
 # Before anything imports mmcv.ops or mmdet.models: the shims patch those.
 compat.apply()
 
-from . import (apis, converters, datasets, engine, evaluation, models, ops,
-               visualization)
+from . import apis, converters, datasets, engine, models, ops, visualization
+from .evaluation import metrics
 from .results import filters, ranking
 
 __all__ = [
-    'apis', 'compat', 'converters', 'datasets', 'engine', 'evaluation',
-    'filters', 'models', 'ops', 'ranking', 'visualization'
+    'apis', 'compat', 'converters', 'datasets', 'engine', 'filters',
+    'metrics', 'models', 'ops', 'ranking', 'visualization'
 ]

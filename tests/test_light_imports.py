@@ -25,10 +25,13 @@ def test_light_modules_load_no_torch():
         ' if m in sys.modules])') == ['[]']
 
 
-def test_converters_load_no_torch():
+def test_tools_without_a_model_load_no_torch():
     tools = sorted(map(str, ROOT.glob(
         'tools/dataset_converters/*2ytvis.py')))
     assert len(tools) == 5
+    tools += [str(ROOT / f'tools/{name}.py') for name in (
+        'dataset_converters/validate_ytvis', 'dataset_converters/split_ytvis',
+        'analysis_tools/eval_json')]
     assert run_python(
         f'import runpy, sys\nfor tool in {tools}:\n'
         '    runpy.run_path(tool)\n'

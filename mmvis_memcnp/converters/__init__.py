@@ -3,7 +3,7 @@ from collections.abc import Iterable
 
 from ..errors import UserError
 from .base import KeyMap, check_against
-from .dvis_daq import DVIS_DAQ
+from .dvis_daq import DVIS_DAQ, REFINER
 from .idol import IDOL
 from .instanceformer import INSTANCEFORMER
 from .mask2former import CTVIS, MASK2FORMER
@@ -11,6 +11,7 @@ from .o2vis import DVIS_TRACKER, O2VIS
 from .seqformer import SEQFORMER
 from .sipmask import MEMCNP_SIPMASK, SIPMASK
 from .swin import SWIN, swin_rules, swin_values
+from .vit_adapter import VIT_ADAPTER
 from .without_segmenter import WITHOUT_SEGMENTER
 
 #: Key map of each official code base, by the name of its system. Of two that
@@ -58,7 +59,6 @@ def check_converted(names: Iterable[str], own: Iterable[str]) -> None:
 
 
 __all__ = [
-    'KEY_MAPS', 'SWIN', 'KeyMap', 'check_against', 'check_converted',
-    'guess_system',
-    'swin_rules', 'swin_values'
+    'KEY_MAPS', 'REFINER', 'SWIN', 'VIT_ADAPTER', 'KeyMap', 'check_against',
+    'check_converted', 'guess_system', 'swin_rules', 'swin_values'
 ]

@@ -7,6 +7,7 @@ here in every system, so that one converted file starts any of them.
 from .base import KeyMap
 from .resnet import resnet_rules
 from .swin import swin_rules, swin_values
+from .vit_adapter import vit_adapter_ignored, vit_adapter_rules
 
 _BODY = r'backbone\.'
 # Files of before version 2 hold the pixel decoder without its name.
@@ -26,6 +27,7 @@ def _layer(kind: str) -> str:
 MASK2FORMER_RULES: tuple[tuple[str, str], ...] = (
     *resnet_rules(_BODY, _PREFIX + 'backbone.'),
     *swin_rules(_BODY, _PREFIX + 'backbone.'),
+    *vit_adapter_rules(_BODY, _PREFIX + 'backbone.'),
     (_PIXEL + r'input_proj\.(\d)\.0\.',
      _PREFIX + r'pixel_decoder.input_convs.\1.conv.'),
     (_PIXEL + r'input_proj\.(\d)\.1\.',
@@ -69,8 +71,9 @@ MASK2FORMER_RULES: tuple[tuple[str, str], ...] = (
 MASK2FORMER_VALUES = swin_values(_BODY)
 
 #: Made from the number of classes whenever a loss is computed.
-MASK2FORMER_IGNORED = ((r'criterion\.empty_weight$',
-                        'class weights of the loss'), )
+MASK2FORMER_IGNORED = (
+    (r'criterion\.empty_weight$', 'class weights of the loss'),
+    *vit_adapter_ignored(_BODY))
 
 
 def _key_map(marker: str) -> KeyMap:

@@ -7,11 +7,11 @@ import numpy as np
 from mmdet.registry import DATASETS
 from pycocotools import mask as mask_utils
 
+from ..annotations.flavours import FLAVOUR_FIXES, flavour
 from ..results.json_rules import parse_json
 from ..results.rle import to_rle
 from .coco_classes import CLASS_MAPS, TARGET_CLASSES
 from .vis_dataset import VISDataset
-from .ytvis_json import FLAVOUR_FIXES, flavour
 
 
 @DATASETS.register_module()

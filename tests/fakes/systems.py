@@ -43,6 +43,9 @@ SYSTEMS: dict[str, Callable[[], Any]] = {
     'o2vis with T_E alone': tiny_o2vis.alone,
     'tracker of DVIS++': tiny_o2vis.referring,
     'dvis-daq-memcnp': tiny_dvis_daq.tiny_memcnp,
+    'dvis-daq offline': tiny_dvis_daq.tiny_offline,
+    'dvis-daq offline in windows': lambda: tiny_dvis_daq.tiny_offline(
+        window=_WINDOW),
 }
 
 

@@ -47,6 +47,28 @@ def tiny_memcnp():
     return built
 
 
+def tiny_offline(seed=0, **model):
+    """DVIS-DAQ offline, in training mode, with random weights."""
+    tracker = tiny_dvis_daq_config()['tracker']
+    cfg = Config(dict(
+        tiny_config(embed_dims=8, frozen=True), tracker=tracker))
+    own = Config.fromfile(CONFIGS / 'dvis_daq_offline.py').dvis_daq_offline
+    cfg.merge_from_dict(own.to_dict())
+    sizes = {key: tracker[key] for key in (
+        'num_classes', 'num_layers', 'embed_dims', 'num_heads',
+        'feedforward_channels', 'mask_dims')}
+    cfg.merge_from_dict(dict(refiner=sizes, min_frames=2))
+    cfg.merge_from_dict(model)
+    init_default_scope('mmdet')
+    torch.manual_seed(seed)
+    built = MODELS.build(cfg.to_dict())
+    built.init_weights()
+    nn.init.normal_(built.segmenter.decoder.query_feat.weight, std=3.)
+    for part in (built.segmenter.decoder, built.tracker, built.refiner):
+        nn.init.normal_(part.cls_embed.weight, std=.5)
+    return built.train()
+
+
 def long_clip(objects=None, size=(64, 64), seed=0):
     """A clip as a dataset gives it.
 

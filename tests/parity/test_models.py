@@ -14,13 +14,15 @@ DATA = Path(__file__).resolve().parents[1] / 'data' / 'parity'
 #: Arrays that are compared, and those whose official code has a bug.
 FIXTURES = {
     'ctvis_r50_video': (77, 4), 'ctvis_tracker': (190, 0),
-    'dvis_daq_r50_ytvis': (208, 0), 'dvis_tracker_r50': (20, 0),
+    'dvis_daq_r50_ytvis': (208, 0), 'dvis_refiner_r50': (200, 1),
+    'dvis_tracker_r50': (20, 0),
     'idol_r50_ytvis19': (259, 0), 'ifr_decoder_reading': (13, 0),
     'instanceformer_r50_ytvis19_nomem': (83, 0),
     'mask2former_vis_r50_video': (71, 0), 'memcnp_r50_ytvis': (411, 0),
     'memcnp_units': (82, 1), 'memcnp_vit_ytvis': (384, 0),
     'o2vis_lomm_tracker': (79, 0), 'o2vis_trackless': (12, 0),
-    'sipmask_r50_ytvis': (365, 0), 'swin_d2': (49, 0)}
+    'sipmask_r50_ytvis': (365, 0), 'swin_d2': (49, 0),
+    'vit_adapter_small': (73, 0)}
 
 
 @pytest.mark.parametrize('name', FIXTURES)

@@ -47,6 +47,17 @@ def test_swin_l():
     assert round(sum(others) / 1e6, 3) == 20.508
 
 
+def test_vit_l():
+    """DVIS-DAQ: 327.5 M, less the two tensors that nothing reads, and 20.819
+    M between backbone and tracker, 200 queries. Table 1 of MemCNP: 327.5 and
+    20.8."""
+    cfg = config_of(
+        'dvis_daq/dvis-daq_vitl_8xb1-160k-coco-joint_youtubevis2019').model.segmenter
+    backbone, *others = sizes(cfg)
+    assert backbone == 327_501_760 - 3 * 1024
+    assert sum(others) == 20_819_177
+
+
 def test_classes_follow_the_data():
     cfg = Config.fromfile(MODELS_DIR / 'mask2former_r50.py')
     whole = dict(model=cfg.model,

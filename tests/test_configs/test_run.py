@@ -44,7 +44,8 @@ def small(name: str) -> ConfigDict:
         neck.in_channels = [WIDTH] * 3
     else:
         # A Swin or a ResNeXt is a tested part of mmdet: test_backbones.py.
-        stages = net.backbone.out_indices[-len(neck.in_channels):]
+        stages = net.backbone.get('out_indices', range(4))[
+            -len(neck.in_channels):]
         net.backbone = dict(RESNET, out_indices=stages)
         neck.in_channels = [8 * 2**i for i in stages]
     if 'pixel_decoder' in net:
@@ -86,9 +87,17 @@ def shrink_mask2former(cfg: ConfigDict) -> None:
     if cfg.tracker.type == 'AnchorTracker':
         cfg.tracker.update(LAYERS, mask_dims=16)
         # What of random weights begins an instance is left to chance.
-        cfg.update(start_thr=0., score_thr=0., carry_thr=0.)
+        cfg.update({key: 0. for key in ('start_thr', 'score_thr', 'carry_thr')
+                    if key in cfg})
         if cfg.slot_thr is not None:
             cfg.slot_thr = 0.
+    if 'refiner' in cfg:
+        cfg.refiner.update(LAYERS, mask_dims=16)
+    if cfg.tracker.type in ('OccupancyTracker', 'ReferringTracker'):
+        sizes = dict(LAYERS, mask_dims=16)
+        if cfg.tracker.type == 'OccupancyTracker':
+            del sizes['num_layers']
+        cfg.tracker.update(sizes)
 
 
 def shrink_queries(cfg: ConfigDict) -> None:
@@ -225,9 +234,10 @@ def test_trains_and_predicts(name):
     parts = model.parts()
     # The first part that learns.
     frozen = cfg.get('segmenter', {}).get('frozen')
-    reader = parts['tracker'] if frozen else (
+    reader = parts.get('refiner') or parts['tracker'] if frozen else (
         parts.get('neck') or parts['pixel_decoder'])
-    first = next(p for p in reader.parameters() if p.dim() == 4)
+    first = next(p for p in reader.parameters()
+                 if p.dim() >= (2 if frozen else 4))
     assert first.grad.abs().sum() > 0
     readouts = memory_of(model)
     assert bool(readouts) == memcnp

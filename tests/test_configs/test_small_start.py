@@ -22,6 +22,7 @@ OWN = dict(
     instanceformer=('memory', 'class_prior.', 'reference_prior.'),
     ctvis=('segmenter.embed_head.', ),
     dvis_daq=('tracker.', ),
+    o2vis=('tracker.', ),
     mask2former_vis=(),
     ifr=('.frame_layers.', '.clip_layers.', '.cls_embed.'))
 
@@ -32,8 +33,8 @@ UNUSED = dict(ifr=('segmenter.decoder.layers.', ))
 @pytest.mark.parametrize('host, variant', [
     ('idol', ''), ('idol', '-memcnp'), ('seqformer', ''),
     ('seqformer', '-memcnp'), ('instanceformer', ''), ('ctvis', ''),
-    ('dvis_daq', ''), ('dvis_daq', '-memcnp'), ('mask2former_vis', ''),
-    ('ifr', '')])
+    ('dvis_daq', ''), ('dvis_daq', '-memcnp'), ('o2vis', ''),
+    ('mask2former_vis', ''), ('ifr', '')])
 def test_all_of_it_is_used(host, variant):
     file = host.replace('_', '-') + variant
     cfg = config_of(f'{host}/{file}_r18_movingshapes')

@@ -1,5 +1,6 @@
 """Key maps of official checkpoints and the strict check."""
 import re
+from pathlib import Path
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from torch import nn
 
 from mmvis_memcnp.converters import (
     KEY_MAPS,
+    REFINER,
     KeyMap,
     check_against,
     check_converted,
@@ -18,14 +20,19 @@ from mmvis_memcnp.converters import (
 )
 from mmvis_memcnp.converters.swin import merging_order
 from mmvis_memcnp.errors import UserError
+from mmvis_memcnp.models.trackers import TemporalRefiner
 from tests.fakes import (
     tiny_idol,
     tiny_instanceformer,
     tiny_seqformer,
 )
 from tests.fakes.systems import SYSTEMS
+from tests.parity.fixture import Fixture
 
 PART = torch.zeros(1)
+
+REFINER_ARRAYS = (Path(__file__).resolve().parents[1] /
+                  'data/parity/dvis_refiner_r50')
 
 
 @pytest.mark.parametrize('name, expected', [
@@ -448,6 +455,17 @@ def test_which_tracker_it_is(system, marks):
     names = [MARK.format('class_embed'), MARK.format('reid_embed.layers.0'),
              *(f'tracker.{mark}' for mark in marks)]
     assert guess_system(names) == system
+
+
+@pytest.mark.parametrize('part', ['daq', 'dvispp'])
+def test_all_names_of_the_refiner(part):
+    """Of a bare one, and of one in a checkpoint of DVIS-DAQ offline."""
+    names = Fixture(REFINER_ARRAYS).weights(part)
+    with torch.device('meta'):
+        own = TemporalRefiner(40, local_conv=part == 'dvispp').state_dict()
+    assert set(map(REFINER.rename, names)) == own.keys()
+    found = {KEY_MAPS['dvis_daq'].rename(f'refiner.{n}') for n in names}
+    assert found == {f'refiner.{n}' for n in own}
 
 
 def test_swin_in_mask2former(swin):

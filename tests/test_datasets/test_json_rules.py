@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from mmvis_memcnp.annotations.validation import find_problems
 from mmvis_memcnp.datasets import VISDataset
-from mmvis_memcnp.datasets.validation import find_problems
 from mmvis_memcnp.evaluation import VISMetric
 from mmvis_memcnp.evaluation.functional import (
     AnnotationFile,
@@ -341,10 +341,11 @@ def test_a_code_that_never_ends_gets_an_answer(tiny, tmp_path):
         resource.setrlimit(resource.RLIMIT_CPU, (60, 60))
 
     done = subprocess.run(
-        [sys.executable, ROOT / 'tools/analysis_tools/eval_results.py',
-         'results.json', 'gt.json'], cwd=tmp_path,
+        [sys.executable, ROOT / 'tools/analysis_tools/eval_json.py',
+         'gt.json', 'results.json'], cwd=tmp_path,
         env=dict(os.environ, PYTHONPATH=str(ROOT)), preexec_fn=limit,
         capture_output=True, text=True, check=False)
-    assert done.returncode == 1 and done.stdout == ''
+    assert done.returncode == 1
+    assert done.stdout == 'results.json against gt.json\n'
     assert done.stderr.splitlines()[-1].startswith(
-        'error: results.json, entry 0, frame 1: the mask has runs for')
+        'Error: results.json, entry 0, frame 1: the mask has runs for')

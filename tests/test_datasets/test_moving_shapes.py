@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from pycocotools import mask as mask_utils
 
+from mmvis_memcnp.annotations.validation import find_problems
 from mmvis_memcnp.datasets import MovingShapes
 from mmvis_memcnp.datasets.moving_shapes.generate import generate
 from mmvis_memcnp.datasets.moving_shapes.levels import LEVELS
@@ -25,7 +26,6 @@ from mmvis_memcnp.datasets.moving_shapes.textures import (
     random_texture,
     similar_texture,
 )
-from mmvis_memcnp.datasets.validation import find_problems
 
 SIZE = (64, 96)
 PLAIN = Texture('stripes', np.array([[40., 40, 200], [40, 40, 200]]), 20., 0.,

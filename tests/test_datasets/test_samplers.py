@@ -92,6 +92,31 @@ def test_frames_may_be_drawn_twice():
     assert sampler.sample(0, np.array([0]), 1)[0] == [0] * 5
 
 
+@pytest.mark.parametrize('reverse_prob, shares', [
+    (0., {0.}), (1., {1.}), (.5, {0., 1.})])
+def test_clips_may_run_backwards(reverse_prob, shares):
+    """The key frame is marked where it stands then."""
+    np.random.seed(0)
+    sampler = ClipSampler(3, 2, reverse_prob=reverse_prob)
+    seen = set()
+    for _ in range(20):
+        clip, is_key = sampler.sample(3, np.arange(9), 9)
+        assert clip[is_key.index(True)] == 3 and is_key.count(True) == 1
+        backwards = clip == sorted(clip, reverse=True)
+        assert backwards or clip == sorted(clip)
+        seen.add(float(backwards))
+    assert seen == shares
+
+
+def test_draws_are_the_same_without_reversal():
+    drawn = []
+    for options in ({}, dict(reverse_prob=0.)):
+        np.random.seed(3)
+        sampler = ClipSampler(3, 4, **options)
+        drawn.append([sampler.sample(4, np.arange(9), 9) for _ in range(5)])
+    assert drawn[0] == drawn[1]
+
+
 def test_empty_frames_are_optional():
     np.random.seed(0)
     annotated = np.array([2, 3, 4])

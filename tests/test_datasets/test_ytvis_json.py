@@ -2,8 +2,8 @@ import json
 
 import pytest
 
+from mmvis_memcnp.annotations.flavours import flavour
 from mmvis_memcnp.datasets.ytvis_json import (
-    flavour,
     match_categories,
     parse_track,
     parse_videos,

@@ -163,7 +163,7 @@ def test_recipes(page: str, tmp_path: Path) -> None:
         if 'video_demo' in text:
             out, = re.findall(r'--out-dir (\S+)', text)
             assert list((tmp_path / out).glob('*.mp4'))
-        if 'test.py' in text or 'eval_results' in text:
+        if 'test.py' in text or 'eval_json' in text:
             assert 'AP50' in printed
 
 

@@ -28,7 +28,7 @@ SMALL = {
     'dvis_daq/dvis-daq': 'identities',
     'dvis_daq/dvis-daq-memcnp': 'identities',
     'mask2former_vis/mask2former-vis': 'identities',
-    'ifr/ifr': 'identities',
+    'o2vis/o2vis': 'identities', 'ifr/ifr': 'identities',
 }
 
 

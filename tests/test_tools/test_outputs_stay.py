@@ -18,6 +18,7 @@ TOOLS = {
     'tools/analysis_tools/visualize_detections.py': FIGURE,
     'tools/analysis_tools/visualize_memory.py': FIGURE,
     'tools/analysis_tools/visualize_queries.py': ('points', *FIGURE),
+    'tools/analysis_tools/visualize_rows.py': ('memory', *FIGURE),
     'tools/analysis_tools/visualize_results.py': ('a.json', 'images',
                                                   '--out'),
     'tools/analysis_tools/visualize_selection.py': (

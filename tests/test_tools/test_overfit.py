@@ -14,7 +14,7 @@ SMALL = {
     path.parent.name: path
     for system in ('sipmask', 'idol', 'seqformer', 'instanceformer',
                    'minvis', 'ctvis', 'dvis_daq', 'mask2former_vis',
-                   'ifr')
+                   'ifr', 'o2vis')
     for path in [ROOT / f'configs/{system}' / (
         f'{system.replace("_", "-")}_r18_movingshapes.py')]
 }

@@ -23,9 +23,14 @@ CONFIGS = {
     if path.stem.split('_')[1] == 'r18'}
 SYSTEMS = [name for name in (
     'sipmask-memcnp', 'idol', 'seqformer-memcnp', 'instanceformer', 'minvis',
-    'ctvis', 'dvis-daq-memcnp', 'mask2former-vis', 'ifr')
+    'ctvis', 'dvis-daq-memcnp', 'dvis-daq-offline', 'mask2former-vis', 'ifr',
+    'o2vis')
     if name in CONFIGS]
 SIZE, LENGTH, ITERS = (64, 96), 4, 4
+#: Parts that stay as they are.
+FROZEN = {'dvis-daq-memcnp': ('segmenter', ),
+          'dvis-daq-offline': ('segmenter', 'tracker'),
+          'o2vis': ('segmenter', )}
 
 
 @pytest.fixture(scope='module')
@@ -48,7 +53,9 @@ def run(tool, folder, *args):
 def train(folder, name, work_dir, *args):
     """Four iterations of a config, a checkpoint every second."""
     run('train', folder, CONFIGS[name], '--work-dir', work_dir, *args,
-        '--cfg-options', *data('train'), *data('val'), *weights(name),
+        '--cfg-options', *data('train'), *data('val'),
+        # Offline starts from an online training, which is not shipped.
+        *(['load_from=None'] if 'offline' in name else weights(name)),
         'val_evaluator.ann_file=data/val/instances.json',
         'train_dataloader.batch_size=2', f'train_cfg.max_iters={ITERS}',
         'train_cfg.val_interval=100', 'default_hooks.logger.interval=1',
@@ -103,8 +110,9 @@ def test_every_part_is_trained(trained):
     assert before.keys() == after.keys()
     for owner, keys in groupby(sorted(after), part):
         keys = list(keys)
-        # Only the tracker of DVIS-DAQ learns.
-        frozen = name.startswith('dvis-daq') and owner == 'segmenter'
+        # Only the trackers of DVIS-DAQ and O2VIS learn; offline only the
+        # refiner.
+        frozen = owner in FROZEN.get(name, ())
         assert any(not torch.equal(before[k], after[k])
                    for k in keys) != frozen, owner
     bank = [k for k in after if k.endswith('bank.items')]
@@ -129,8 +137,8 @@ def test_what_is_written_is_what_is_scored(trained, folder):
     scores, = (folder / f'{name}_test').glob('*/*.json')
     scores = json.loads(scores.read_text())
     assert scores['AP'] == logged(work_dir)[-1]['AP']  # while training
-    again = run('../tools/analysis_tools/eval_results', folder, out,
-                annotations, '--json')
+    again = run('../tools/analysis_tools/eval_json', folder, annotations,
+                out, '--json')
     again = json.loads(again.stdout.splitlines()[-1])
     assert scores['AP'] == pytest.approx(again['AP'], abs=1e-9)
     if weights(name):

@@ -68,12 +68,12 @@ TEST = COMMON + '''
 Path(option('--out')).write_text(Path(args[1]).read_text())
 '''
 EVAL = COMMON + '''
-gain, seed, begin = json.loads(Path(args[0]).read_text())
-hard = '/hard/' in args[1]
+gain, seed, begin = json.loads(Path(args[1]).read_text())
+hard = '/hard/' in args[0]
 ap = (gain * 10 + seed * seed) / 100 / (10 if hard else 1)
 print('a table')
 print(json.dumps(dict(AP=ap, AP50=2 * ap, AP75=ap, AR1=ap, AR10=ap,
-                      tracking=dict(idf1=.5, num_switches=seed))))
+                      boxes=dict(IDF1=.5, switches=seed))))
 print('a warning', file=sys.stderr)
 '''
 DATA = COMMON + '''
@@ -110,7 +110,7 @@ class Place:
         self.csv = folder / 'table.csv'
         for name, text in (
                 ('train.py', TRAIN), ('test.py', TEST),
-                ('analysis_tools/eval_results.py', EVAL),
+                ('analysis_tools/eval_json.py', EVAL),
                 ('dataset_converters/moving_shapes.py', DATA)):
             path = folder / 'tools' / name
             path.parent.mkdir(parents=True, exist_ok=True)

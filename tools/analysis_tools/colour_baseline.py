@@ -26,9 +26,9 @@ from pycocotools import mask as mask_utils
 from scipy.optimize import linear_sum_assignment
 from tqdm import tqdm
 
+from mmvis_memcnp.annotations.flavours import parse_ytvis_json
 from mmvis_memcnp.cli.output_options import add_overwrite_option
 from mmvis_memcnp.cli.run import run_tool
-from mmvis_memcnp.datasets.ytvis_json import parse_ytvis_json
 from mmvis_memcnp.images import read_image
 from mmvis_memcnp.results.ownership import check_file, new_file
 

@@ -11,21 +11,25 @@ Example:
 """
 import argparse
 import contextlib
+import importlib
 import io
 import json
 import os
-import resource
+import re
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+import types
 from pathlib import Path
 
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[2]
 HEIGHT, WIDTH = 360, 640
+STATS = ('AP', 'AP50', 'AP75', 'AP_small', 'AP_medium', 'AP_large', 'AR1',
+         'AR10', 'AR100', 'AR_small', 'AR_medium', 'AR_large')
 KINDS = {  # classes, share of noisy pixels
     'smooth': (40, 0.),
     'ragged': (1, .02),
@@ -100,8 +104,8 @@ def write_pair(folder: Path, kind: str, videos: int, frames: int,
         for k in range(predictions):
             runs = shapes[rng.integers(len(shapes))]
             near = paths[k % 4] + rng.integers(-8, 9, 2)
-            # Every second one of the class of the object it is near.
-            label = labels[k % 4] if k % 2 else int(
+            # Three of four of the class of the object they are near.
+            label = labels[k % 4] if k % 4 else int(
                 rng.integers(1, classes + 1))
             results.append(dict(
                 video_id=video, category_id=label, score=rng.random(),
@@ -117,8 +121,26 @@ def write_pair(folder: Path, kind: str, videos: int, frames: int,
     (folder / 'results.json').write_text(json.dumps(results))
 
 
+class Clock:
+    """Seconds of the parts of a run, and of processors in all of it."""
+
+    def __init__(self) -> None:
+        self.laps: list[float] = []
+        self._wall, self._cpu = time.perf_counter(), sum(os.times()[:4])
+
+    def lap(self) -> None:
+        """A part ends."""
+        now = time.perf_counter()
+        self.laps.append(now - self._wall)
+        self._wall = now
+
+    def cpu(self) -> float:
+        """Of this process and of those that have ended."""
+        return sum(os.times()[:4]) - self._cpu
+
+
 def score_here(gt: str, results: str, processes: int) -> tuple:
-    """Seconds to read, seconds to score, and the numbers; our own."""
+    """Times to read and to score, and the numbers; our own."""
     from mmvis_memcnp.evaluation.functional import (
         AnnotationFile,
         average_precision,
@@ -126,45 +148,50 @@ def score_here(gt: str, results: str, processes: int) -> tuple:
         read_results,
         reduce_results,
     )
-    begin = time.perf_counter()
+    clock = Clock()
     truth = AnnotationFile.load(gt, check_masks=False)
     tracks = read_results(results, check_masks=False)
     check_results(truth, tracks)
-    read = time.perf_counter()
+    clock.lap()
     cells = reduce_results(truth, tracks, processes=processes)
     stats = average_precision(cells, list(truth.categories)).stats()
-    end = time.perf_counter()
-    return read - begin, end - read, list(stats.values())
+    clock.lap()
+    return clock, list(stats.values())
 
 
 def score_mmdet(gt: str, results: str, processes: int) -> tuple:
     """The same of mmdet's copy of the official evaluator."""
-    import mmvis_memcnp.compat  # noqa: F401  mmcv may lack its operators
+    # Stand-ins for operators that mmcv may lack, without all the rest that
+    # the package registers.
+    package = types.ModuleType('mmvis_memcnp')
+    package.__path__ = [str(ROOT / 'mmvis_memcnp')]
+    sys.modules['mmvis_memcnp'] = package
+    importlib.import_module('mmvis_memcnp.compat').apply()
     np.float = float  # type: ignore[attr-defined]
     from mmdet.evaluation.functional import YTVIS, YTVISeval
     with contextlib.redirect_stdout(io.StringIO()):
-        begin = time.perf_counter()
+        clock = Clock()
         truth = YTVIS(gt)
         found = truth.loadRes(results)
-        read = time.perf_counter()
+        clock.lap()
         evaluator = YTVISeval(truth, found, 'segm')
         evaluator.evaluate()
         evaluator.accumulate()
         evaluator.summarize()
-        end = time.perf_counter()
-    return read - begin, end - read, evaluator.stats.tolist()
+        clock.lap()
+    return clock, evaluator.stats.tolist()
 
 
 def work(name: str, folder: str, processes: int) -> None:
     """One run, in this process."""
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    read, score, stats = (score_mmdet if name == 'mmdet' else score_here)(
+    clock, stats = (score_mmdet if name == 'mmdet' else score_here)(
         f'{folder}/gt.json', f'{folder}/results.json', processes)
-    peaks = [resource.getrusage(who).ru_maxrss / 1024 for who in
-             (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    print(json.dumps(dict(read=read, score=score, total=read + score,
-                          start=before / 1024, peak=sum(peaks),
-                          stats=stats)))
+    read, score = clock.laps
+    # Of this process alone: pages that forked ones share would count twice.
+    peak = re.search(r'VmHWM:\s+(\d+)', Path('/proc/self/status').read_text())
+    print(json.dumps(dict(
+        read=read, score=score, total=read + score, cpu=clock.cpu(),
+        peak=int(peak[1]) / 1024 if peak else float('nan'), stats=stats)))
 
 
 def run(name: str, folder: Path, processes: int = 1) -> dict:
@@ -181,6 +208,19 @@ def run(name: str, folder: Path, processes: int = 1) -> dict:
     return dict(json.loads(done.stdout.splitlines()[-1]), command=command)
 
 
+def run_tool(folder: Path) -> dict:
+    """The whole command with all its scores."""
+    begin = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, ROOT / 'tools/analysis_tools/eval_json.py',
+         folder / 'gt.json', folder / 'results.json', '--json'],
+        capture_output=True, text=True, check=True,
+        env=dict(os.environ, OMP_NUM_THREADS='1', PYTHONPATH=str(ROOT)))
+    command = time.perf_counter() - begin
+    numbers = json.loads(done.stdout.splitlines()[-1])
+    return dict(command=command, stats=[numbers[n] for n in STATS])
+
+
 def compare(kind: str, args: argparse.Namespace) -> None:
     """Print the rows of one kind of masks."""
     with tempfile.TemporaryDirectory() as name:
@@ -195,10 +235,12 @@ def compare(kind: str, args: argparse.Namespace) -> None:
         for _ in range(args.repeats):
             if not args.without_mmdet:
                 rows.setdefault('mmdet', []).append(run('mmdet', folder))
-            for processes in (1, 2):
-                rows.setdefault(f'ours, {processes} processes', []).append(
+            for processes, name in ((1, 'ours'), (2, 'ours, 2 processes')):
+                rows.setdefault(name, []).append(
                     run('ours', folder, processes))
-    numbers = {str(r['stats']) for found in rows.values() for r in found}
+            rows.setdefault('eval_json.py', []).append(run_tool(folder))
+    numbers = {str(np.round(r['stats'], 12))
+               for found in rows.values() for r in found}
     baseline: dict = {}
     for name, found in rows.items():
         row = {key: statistics.median(r[key] for r in found)
@@ -206,9 +248,10 @@ def compare(kind: str, args: argparse.Namespace) -> None:
         baseline = baseline or row
         print(f'  {name:18}' + ''.join(
             f' {key} {row[key]:7.2f} s ({row[key] / baseline[key]:.3f})'
-            for key in ('read', 'score', 'total', 'command'))
-            + f' peak {row["peak"]:6.0f} MB, {row["start"]:.0f} of them '
-            'before', flush=True)
+            for key in ('read', 'score', 'total', 'cpu', 'command')
+            if key in row)
+            + (f' peak {row["peak"]:6.0f} MB' if 'peak' in row else ''),
+            flush=True)
     print(f'  the twelve numbers: {len(numbers)} version(s)')
 
 

@@ -102,8 +102,8 @@ def overfit(config: Path, annotations: Path, frames: Path, work_dir: Path,
     _run('test.py', config, checkpoint, '--work-dir', work_dir / 'test',
          *again, '--out', results, '--cfg-options', *options)
     printed = subprocess.run([
-        sys.executable, ROOT / 'tools/analysis_tools/eval_results.py', results,
-        annotations, '--json'
+        sys.executable, ROOT / 'tools/analysis_tools/eval_json.py',
+        annotations, results, '--json'
     ], check=True, capture_output=True, text=True).stdout
     scores = json.loads(printed.strip().splitlines()[-1])
     return Outcome(scores['AP'], scores['AP50'], minutes)

@@ -233,14 +233,14 @@ class Runner:
                        'test_dataloader.dataset.data_prefix.img_path='
                        f'{truth.parent / "JPEGImages"}')
         printed = self._call(
-            handle, folder, 'analysis_tools/eval_results.py', results, truth,
-            '--tracking', '--json')
+            handle, folder, 'analysis_tools/eval_json.py', truth, results,
+            '--json')
         # Warnings may follow the object.
         scores: dict[str, Any] = json.loads(next(
             line for line in reversed(printed.splitlines())
             if line.startswith('{')))
-        scores['IDF1'] = scores['tracking']['idf1']
-        scores['id_switches'] = scores['tracking']['num_switches']
+        scores['IDF1'] = scores['boxes']['IDF1']
+        scores['id_switches'] = scores['boxes']['switches']
         return {name: round(float(scores[name]), 4) for name in SCORES}
 
     def _call(self, handle: int | None, folder: Path, tool: str,

@@ -16,9 +16,9 @@ import json
 import sys
 from pathlib import Path
 
+from mmvis_memcnp.annotations.flavours import parse_ytvis_json
 from mmvis_memcnp.cli.output_options import add_overwrite_option
 from mmvis_memcnp.cli.run import run_tool
-from mmvis_memcnp.datasets.ytvis_json import parse_ytvis_json
 from mmvis_memcnp.results.ownership import check_file, new_file
 
 

@@ -9,8 +9,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from mmvis_memcnp.annotations.validation import find_problems
 from mmvis_memcnp.cli.run import run_tool
-from mmvis_memcnp.datasets.validation import find_problems
 from mmvis_memcnp.results.json_rules import parse_json
 
 

@@ -11,11 +11,7 @@ official_head = dict(
         decay_unused=True,
         box_unit='image',
         training=dict(
-            assigner=dict(
-                topk=4,
-                candidates='nearest',
-                negatives='tau',
-                sigma_limit=1.),
+            assigner=dict(topk=4, candidates='nearest', sigma_limit=1.),
             loss=dict(
                 alpha='points',
                 sigma_samples='positives',

@@ -20,11 +20,7 @@ model = dict(
             num_items=128,
             rate=0.999,
             training=dict(
-                assigner=dict(
-                    type='USSAssigner',
-                    topk=5,
-                    lambda_tau=0.5,
-                    negatives='outside'),
+                assigner=dict(type='USSAssigner', topk=5, lambda_tau=0.5),
                 loss=dict(
                     type='MemCNPLoss',
                     rule='gmm',

@@ -1,14 +1,9 @@
-# 160000 steps of 8 clips.
-_base_ = './mask2former_6k.py'
+# 160000 steps of 8 clips; the embeddings of the tracker do not decay.
+_base_ = './mask2former_160k.py'
 
-train_cfg = dict(max_iters=160000, val_interval=160000)
-param_scheduler = [
-    dict(_base_.param_scheduler[0], end=160000, milestones=[112000])
-]
 optim_wrapper = dict(
     paramwise_cfg=dict(
         custom_keys={
             'tracker.new_instance': dict(decay_mult=0.0),
             'tracker.background': dict(decay_mult=0.0),
         }))
-auto_scale_lr = dict(base_batch_size=8)

@@ -58,6 +58,8 @@ class KeyRefSampler:
 class ClipSampler:
     """A clip of ``num_frames`` frames around the key frame, in time order.
 
+    Or in the opposite order, with probability ``reverse_prob``.
+
     The others are drawn from the frames at most ``frame_range`` away, without
     repetition unless ``replace`` is set. Where there are too few, all of them
     are taken and the rest is drawn from them, and the key frame, with
@@ -69,13 +71,16 @@ class ClipSampler:
         empty_frames: Whether frames without any object may be drawn. The key
             frame always has one.
         replace: Draw with repetition, as SeqFormer does. Defaults to False.
+        reverse_prob: In [0, 1]; clips that run backwards are other motions.
+            Defaults to 0.
     """
 
     def __init__(self,
                  num_frames: int,
                  frame_range: int | None = None,
                  empty_frames: bool = False,
-                 replace: bool = False) -> None:
+                 replace: bool = False,
+                 reverse_prob: float = 0.) -> None:
         if num_frames < 1:
             raise ValueError(f'num_frames of ClipSampler is {num_frames}; '
                              'a clip has at least 1 frame.')
@@ -83,6 +88,7 @@ class ClipSampler:
         self.frame_range = frame_range
         self.empty_frames = empty_frames
         self.replace = replace
+        self.reverse_prob = reverse_prob
 
     def sample(self, key: int, annotated: np.ndarray,
                num_frames: int) -> tuple[list[int], list[bool]]:
@@ -94,7 +100,7 @@ class ClipSampler:
             num_frames: Frames of the video.
 
         Returns:
-            ``self.num_frames`` positions in ascending order, and which of
+            ``self.num_frames`` positions in order of time, and which of
             them is the key (one only, also where the key is repeated).
         """
         frames = np.arange(num_frames) if self.empty_frames else annotated
@@ -109,6 +115,8 @@ class ClipSampler:
                 np.append(near, key), wanted - len(others), replace=True)
             others = np.concatenate([others, more])
         clip = sorted([key, *others.tolist()])
+        if self.reverse_prob and np.random.rand() < self.reverse_prob:
+            clip.reverse()
         is_key = [False] * len(clip)
         is_key[clip.index(key)] = True
         return clip, is_key

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import gammaln, ndtri, stdtrit
 
 LEVELS = tuple(np.round(np.linspace(.05, .95, 19), 2))
 
@@ -65,6 +64,8 @@ def calibration(errors: np.ndarray,
     z = np.abs(errors) / sigmas
     # central interval of probability p: |z| <= the (1 + p) / 2 quantile
     tails = (1 + nominal) / 2
+    # Here, because SciPy takes time to load.
+    from scipy.special import ndtri, stdtrit
     limits = ndtri(tails) if dof is None else stdtrit(dof, tails) * np.sqrt(
         (dof - 2) / dof)
     coverage = np.stack([(z <= limit).mean(0) for limit in limits])
@@ -91,6 +92,7 @@ def negative_log_likelihood(errors: np.ndarray,
     if dof is None:
         nll = squares / 2 + np.log(2 * np.pi) / 2
     else:
+        from scipy.special import gammaln
         nll = (dof + 1) / 2 * np.log1p(squares / (dof - 2)) + np.log(
             np.pi * (dof - 2)) / 2 + gammaln(dof / 2) - gammaln((dof + 1) / 2)
     return float((nll + np.log(sigmas)).mean())

@@ -1,4 +1,4 @@
-"""Identity and tracking scores of boxes: IDF1, MOTA, switches and relatives.
+"""Identity and tracking scores: IDF1, MOTA, switches and relatives.
 
 The CLEAR MOT (Bernardin and Stiefelhagen, 2008) and ID measures (Ristani et
 al., 2016) with the conventions of py-motmetrics: correspondences of earlier
@@ -7,20 +7,10 @@ data set numbers come from summed counts, not from averaged ratios.
 """
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Protocol
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
-from .rle import RLE, stack_boxes
-
-
-class Segmented(Protocol):
-    """A track with a mask, or None, a frame."""
-
-    @property
-    def segmentations(self) -> Sequence[RLE | None]:
-        """Run-length codes or None."""
+from .assignment import assign
 
 
 @dataclass
@@ -127,17 +117,38 @@ def count_tracking(objects: np.ndarray,
     if objects.shape[1] != predictions.shape[1]:
         raise ValueError(f'ground truth has {objects.shape[1]} frames, the '
                          f'predictions have {predictions.shape[1]}.')
-    present = ~np.isnan(objects[..., 0])
-    predicted = ~np.isnan(predictions[..., 0])
+    present, predicted = (~np.isnan(b[..., 0]) for b in (objects, predictions))
+    similarity = np.zeros(
+        (len(objects), len(predictions), present.shape[1]))
+    for t in range(present.shape[1]):
+        similarity[..., t] = box_iou(objects[:, t], predictions[:, t])
+    return count_matches(similarity, present, predicted, max_distance)
+
+
+def count_matches(similarity: np.ndarray, present: np.ndarray,
+                  predicted: np.ndarray,
+                  max_distance: float = .5) -> TrackingCounts:
+    """Follow the objects of one video, given how near tracks are.
+
+    Args:
+        similarity: float64 (G, P, T), IoUs; any number where a track is
+            absent.
+        present: bool (G, T), where the objects are.
+        predicted: bool (P, T), where the predictions are.
+        max_distance: largest 1 - IoU of a match.
+
+    Returns:
+        The counts.
+    """
     tracked = np.zeros(present.shape, bool)
-    together = np.zeros((len(objects), len(predictions)), np.int64)
-    current = np.full(len(objects), -1)  # identity of the latest match
+    together = np.zeros(similarity.shape[:2], np.int64)
+    current = np.full(len(present), -1)  # identity of the latest match
     switches, distance = 0, 0.
     for t in range(present.shape[1]):
         rows, columns = (np.flatnonzero(p[:, t]) for p in (present, predicted))
         if not (rows.size and columns.size):
             continue
-        cost = 1 - box_iou(objects[rows, t], predictions[columns, t])
+        cost = 1 - similarity[rows[:, None], columns, t]
         allowed = cost <= max_distance
         together[np.ix_(rows, columns)] += allowed
         pairs = _match_frame(cost, allowed, current[rows], columns)
@@ -150,7 +161,7 @@ def count_tracking(objects: np.ndarray,
     frames = present.sum(1)
     seen = frames > 0
     share = tracked.sum(1)[seen] / frames[seen]
-    best = linear_sum_assignment(together, maximize=True)
+    best = assign(together, maximize=True)
     return TrackingCounts(
         num_frames=present.shape[1],
         num_objects=int(present.sum()),
@@ -168,24 +179,6 @@ def count_tracking(objects: np.ndarray,
         mostly_lost=int((share < .2).sum()),
         idtp=int(together[best].sum()),
         distance=distance if matches else float('nan'))
-
-
-def count_tracks(ground_truths: Sequence[Segmented],
-                 predictions: Sequence[Segmented],
-                 frames: int,
-                 max_distance: float = .5) -> TrackingCounts:
-    """`count_tracking` on the tight boxes around the masks of two sets.
-
-    Args:
-        ground_truths: annotated tracks, without crowds.
-        predictions: predicted tracks.
-        frames: length of the video.
-        max_distance: largest 1 - IoU of a match.
-    """
-    objects, found = (
-        stack_boxes([track.segmentations for track in tracks], frames)
-        for tracks in (ground_truths, predictions))
-    return count_tracking(objects, found, max_distance)
 
 
 def _match_frame(cost: np.ndarray, allowed: np.ndarray, current: np.ndarray,
@@ -206,7 +199,7 @@ def _match_frame(cost: np.ndarray, allowed: np.ndarray, current: np.ndarray,
         # a forbidden pair costs more than any set of allowed ones
         size = min(cost.shape)
         forbidden = 2 * size * (cost[left].max() + 1) + 1
-        rows, cols = linear_sum_assignment(np.where(left, cost, forbidden))
+        rows, cols = assign(np.where(left, cost, forbidden))
         pairs += [(i, j) for i, j in zip(rows, cols, strict=True)
                   if left[i, j]]
     return pairs

@@ -51,6 +51,26 @@ class Overlaps:
         rows, columns = np.ogrid[:len(sums), :len(gt_sums)]
         return sums[rows, shorter] + gt_sums[columns, shorter] - common
 
+    def filled_boxes(self) -> Overlaps:
+        """The same of the boxes, as masks: needs ``boxes``."""
+        x, y = self.boxes[:, None], self.gt_boxes[None]
+        sides = (np.minimum(x[..., :2] + x[..., 2:], y[..., :2] + y[..., 2:])
+                 - np.maximum(x[..., :2], y[..., :2])).clip(0)
+        areas, gt_areas, common = (
+            np.nan_to_num(s.prod(-1)).astype(np.int64)
+            for s in (self.boxes[..., 2:], self.gt_boxes[..., 2:], sides))
+        return Overlaps(areas, gt_areas, common, self.boxes, self.gt_boxes,
+                        self.lengths, self.gt_lengths)
+
+    def similarity(self) -> np.ndarray:
+        """IoUs frame by frame: float64 (G, P, T); 0 where one is absent.
+
+        Needs ``common`` by frame.
+        """
+        union = self.areas[:, None] + self.gt_areas[None] - self.common
+        return np.divide(self.common, union, out=np.zeros(union.shape),
+                         where=union > 0).swapaxes(0, 1)
+
     @classmethod
     def join(cls, parts: Sequence[Overlaps]) -> Overlaps:
         """Several lots of predictions and the same ground truths.

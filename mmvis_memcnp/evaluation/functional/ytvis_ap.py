@@ -20,6 +20,9 @@ AREA_RANGES = {
     'medium': (128**2, 256**2),
     'large': (256**2, 1e10),
 }
+_LOW, _HIGH = np.asarray(list(AREA_RANGES.values())).T[:, :, None]
+_REQUIRED = np.minimum(IOU_THRS, 1 - 1e-10)[:, None]
+_AREA, _THRESHOLD = np.ogrid[:len(AREA_RANGES), :len(IOU_THRS)]
 STAT_NAMES = ('AP', 'AP50', 'AP75', 'AP_small', 'AP_medium', 'AP_large',
               'AR1', 'AR10', 'AR100', 'AR_small', 'AR_medium', 'AR_large')
 
@@ -93,27 +96,25 @@ def match_at_thresholds(
         matched and ignored predictions, both bool (4, 10, D) by area range
         and IoU threshold, and ignored ground truths, bool (4, G).
     """
-    low, high = np.asarray(list(AREA_RANGES.values())).T[:, :, None]
-    gt_ignored = cell.gt_crowd | (cell.gt_areas < low) | (cell.gt_areas > high)
-    shape = (len(low), len(IOU_THRS))
+    gt_ignored = cell.gt_crowd | (cell.gt_areas < _LOW) | (
+        cell.gt_areas > _HIGH)
+    shape = (len(_LOW), len(IOU_THRS))
     free = np.ones((*shape, len(cell.gt_areas)), bool)
     matched = np.zeros((*shape, len(cell.scores)), bool)
     ignored = np.zeros_like(matched)
-    if cell.ious.size:
-        thresholds = np.minimum(IOU_THRS, 1 - 1e-10)[:, None]
-        last = free.shape[-1] - 1
-        area, threshold = np.ogrid[:shape[0], :shape[1]]
-        for d, ious in enumerate(cell.ious):
-            pool = (free | cell.gt_crowd) & (ious >= thresholds)
-            wanted = pool & ~gt_ignored[:, None]
-            pool = np.where(wanted.any(-1, keepdims=True), wanted, pool)
-            # the last of equal maxima, hence the reversal
-            best = last - np.where(pool, ious, -1)[..., ::-1].argmax(-1)
-            found = pool.any(-1)
-            matched[..., d] = found
-            ignored[..., d] = found & gt_ignored[area, best]
-            free[area, threshold, best] &= ~found
-    outside = (cell.areas < low) | (cell.areas > high)
+    last = free.shape[-1] - 1
+    near = cell.ious.max(1, initial=0) >= _REQUIRED[0]
+    for d in np.flatnonzero(near).tolist():
+        pool = (free | cell.gt_crowd) & (cell.ious[d] >= _REQUIRED)
+        wanted = pool & ~gt_ignored[:, None]
+        pool = np.where(wanted.any(-1, keepdims=True), wanted, pool)
+        # the last of equal maxima, hence the reversal
+        best = last - np.where(pool, cell.ious[d], -1)[..., ::-1].argmax(-1)
+        found = pool.any(-1)
+        matched[..., d] = found
+        ignored[..., d] = found & gt_ignored[_AREA, best]
+        free[_AREA, _THRESHOLD, best] &= ~found
+    outside = (cell.areas < _LOW) | (cell.areas > _HIGH)
     return matched, ignored | (~matched & outside[:, None]), gt_ignored
 
 
@@ -138,7 +139,12 @@ def average_precision(videos: Mapping[int, Mapping[int, Cell]],
         cells = [videos[v][category] for v in sorted(videos)
                  if category in videos[v]]
         matches = [match_at_thresholds(cell) for cell in cells]
+        most = max((len(cell.scores) for cell in cells), default=0)
         for m, limit in enumerate(MAX_DET_LIMITS):
+            if m and most <= MAX_DET_LIMITS[m - 1]:  # nothing new
+                for values in (precision, recall, scores):
+                    values[..., k, :, m] = values[..., k, :, m - 1]
+                continue
             _accumulate(cells, matches, limit, precision[:, :, k, :, m],
                         recall[:, k, :, m], scores[:, :, k, :, m])
     return APResult(ids, precision, recall, scores)

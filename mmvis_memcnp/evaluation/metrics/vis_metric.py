@@ -19,7 +19,7 @@ from ..functional import (
     Pairs,
     TrackingCounts,
     average_precision,
-    count_tracks,
+    count_tracking,
     format_table,
     headline,
     measure_video,
@@ -236,13 +236,12 @@ class VISMetric(BaseMetric):
                predictions: Sequence['_LazyTrack']) -> None:
         truth = self._truth(record.video_id)
         size = self.gt.size(record.video_id)
-        record.cells = reduce_video(
-            predictions, truth, size,
-            measure_video(predictions, truth, size, chunk=_CHUNK))
-        record.tracking = count_tracks(
-            [g for g in truth if not g.crowd],
-            [p for p in predictions if p.score >= self.score_thr],
-            self.gt.length(record.video_id))
+        overlaps = measure_video(predictions, truth, size, boxes=True,
+                                 chunk=_CHUNK)
+        record.cells = reduce_video(predictions, truth, size, overlaps)
+        record.tracking = count_tracking(
+            overlaps.gt_boxes[[not g.crowd for g in truth]],
+            overlaps.boxes[[p.score >= self.score_thr for p in predictions]])
 
     def evaluate(self, size: int) -> dict[str, float]:
         """Collect the videos of all ranks, score them, write the files.

@@ -7,6 +7,8 @@ from mmengine.model import BaseModule, xavier_init
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from .vit_block import PatchEmbed, ViTBlock
+
 
 def sincos_position(dim: int, grid: tuple[int, int]) -> Tensor:
     """Two-dimensional sine-cosine position embedding (MAE).
@@ -26,57 +28,6 @@ def sincos_position(dim: int, grid: tuple[int, int]) -> Tensor:
         angle = axis.reshape(-1, 1) * omega
         parts += [np.sin(angle), np.cos(angle)]
     return torch.from_numpy(np.concatenate(parts, 1)).float()
-
-
-class _PatchEmbed(nn.Module):
-
-    def __init__(self, dim: int, patch: int) -> None:
-        super().__init__()
-        self.proj = nn.Conv2d(3, dim, kernel_size=patch, stride=patch)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.proj(x)
-
-
-class _Attention(nn.Module):
-
-    def __init__(self, dim: int, heads: int) -> None:
-        super().__init__()
-        self.heads = heads
-        self.qkv = nn.Linear(dim, dim * 3)
-        self.proj = nn.Linear(dim, dim)
-
-    def forward(self, x: Tensor) -> Tensor:
-        b, n, c = x.shape
-        q, k, v = self.qkv(x).view(b, n, 3, self.heads,
-                                   c // self.heads).permute(2, 0, 3, 1, 4)
-        out = F.scaled_dot_product_attention(q, k, v)
-        return self.proj(out.transpose(1, 2).reshape(b, n, c))
-
-
-class _MLP(nn.Module):
-
-    def __init__(self, dim: int, hidden: int) -> None:
-        super().__init__()
-        self.fc1 = nn.Linear(dim, hidden)
-        self.fc2 = nn.Linear(hidden, dim)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.fc2(F.gelu(self.fc1(x)))
-
-
-class _Block(nn.Module):
-
-    def __init__(self, dim: int, heads: int, eps: float) -> None:
-        super().__init__()
-        self.norm1 = nn.LayerNorm(dim, eps=eps)
-        self.attn = _Attention(dim, heads)
-        self.norm2 = nn.LayerNorm(dim, eps=eps)
-        self.mlp = _MLP(dim, dim * 4)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = x + self.attn(self.norm1(x))
-        return x + self.mlp(self.norm2(x))
 
 
 @MODELS.register_module()
@@ -126,14 +77,14 @@ class MAEViT(BaseModule):
         self.out_scales = dict(zip(out_blocks, out_scales, strict=True))
         self.reset_cls_after = set(reset_cls_after)
         self.with_cp = with_cp
-        self.patch_embed = _PatchEmbed(embed_dims, patch_size)
+        self.patch_embed = PatchEmbed(embed_dims, patch_size)
         self.cls_token = nn.Parameter(torch.zeros(1, 1, embed_dims))
         # Fixed by construction, yet a parameter: checkpoints hold it.
         self.pos_embed = nn.Parameter(
             torch.zeros(1, 1 + pos_grid[0] * pos_grid[1], embed_dims),
             requires_grad=False)
         self.blocks = nn.ModuleList(
-            _Block(embed_dims, num_heads, norm_eps) for _ in range(depth))
+            ViTBlock(embed_dims, num_heads, norm_eps) for _ in range(depth))
         # Part of every MAE checkpoint, applied to none of the outputs.
         self.norm = nn.LayerNorm(embed_dims, eps=norm_eps)
 

@@ -32,6 +32,9 @@ class SampledMaskLoss(nn.Module):
             Defaults to 12544.
         oversample_ratio (float): See :func:`uncertain_points`. Defaults to 3.
         importance_ratio (float): See there. Defaults to 0.75.
+        whole_clips (bool): The masks of an object in a clip are one mask,
+            with ``num_points`` points a frame, most of them in the frames
+            where it is undecided (DVIS). Defaults to False, one mask a frame.
     """
 
     def __init__(self,
@@ -41,20 +44,22 @@ class SampledMaskLoss(nn.Module):
                  no_object_weight: float = 0.1,
                  num_points: int = 12544,
                  oversample_ratio: float = 3.,
-                 importance_ratio: float = 0.75) -> None:
+                 importance_ratio: float = 0.75,
+                 whole_clips: bool = False) -> None:
         super().__init__()
         self.cls_weight = cls_weight
         self.mask_weight = mask_weight
         self.dice_weight = dice_weight
         self.no_object_weight = no_object_weight
         self.sampling = num_points, oversample_ratio, importance_ratio
+        self.whole_clips = whole_clips
 
     def forward(self, logits: Tensor, mask_embeds: Tensor,
                 mask_features: Tensor, matches: Matches,
                 gt: GroundTruth | ClipTruth) -> dict[str, Tensor]:
         """Losses of L layers and B frames or clips, in single precision.
 
-        A clip's mask is one mask a frame, empty where the object is absent.
+        A clip's mask is empty where the object is absent.
 
         Args:
             logits (Tensor): Shape (L, B, Q, K + 1), the last of no object.
@@ -102,17 +107,28 @@ class SampledMaskLoss(nn.Module):
               matches: Matches,
               gt: GroundTruth | ClipTruth) -> tuple[Tensor, Tensor]:
         """Cross-entropy and dice loss, sums (L,); shapes as in the call."""
-        layers = len(mask_embeds)
-        if isinstance(gt, ClipTruth):
-            matches = matches.by_frame(mask_features.shape[1])
-            gt = gt.frames(absent=True)
-            mask_embeds = mask_embeds.flatten(1, 2)
-            mask_features = mask_features.flatten(0, 1)
-        logits = pair_masks(mask_embeds, mask_features, matches,
-                            gt.valid.shape[1])
-        points = uncertain_points(logits, *self.sampling)
+        layers, objects, sampling = len(mask_embeds), gt, self.sampling
+        if not isinstance(gt, ClipTruth):
+            masks = gt.known_masks()
+            logits = pair_masks(mask_embeds, mask_features, matches,
+                                gt.valid.shape[1])
+        else:
+            frames = mask_features.shape[1]
+            by_frame = matches.by_frame(frames)
+            logits = pair_masks(
+                mask_embeds.flatten(1, 2), mask_features.flatten(0, 1),
+                by_frame, gt.valid.shape[1])
+            if self.whole_clips:  # frames below each other
+                logits = logits.unflatten(0, (frames, -1)).transpose(
+                    0, 1).flatten(1, 2)
+                masks = gt.masks.flatten(2, 3)
+                sampling = frames * sampling[0], *sampling[1:]
+            else:
+                matches, objects = by_frame, gt.frames(absent=True)
+                masks = objects.known_masks()
+        points = uncertain_points(logits, *sampling)
         found = point_sample(logits[:, None], points)[:, 0]
-        target = targets_at(points, matches, gt, layers)
+        target = targets_at(points, matches, objects.valid, masks, layers)
         bce = F.binary_cross_entropy_with_logits(
             found, target, reduction='none').mean(1)
         return (segment_sum(bce, matches.layer, layers),
@@ -141,22 +157,23 @@ def pair_masks(mask_embeds: Tensor, mask_features: Tensor, matches: Matches,
     return masks.view(*table.shape[:3], *mask_features.shape[2:])[rows]
 
 
-def targets_at(points: Tensor, matches: Matches, gt: GroundTruth,
-               num_layers: int) -> Tensor:
+def targets_at(points: Tensor, matches: Matches, valid: Tensor,
+               masks: Tensor, num_layers: int) -> Tensor:
     """The objects' masks at the points of their pairs.
 
     Args:
         points: (P, N, 2) x, y as fractions of the padded input.
         matches: P pairs, no two of an object and a layer.
-        gt: of the frames, with masks.
+        valid: (B, G) bool, objects that are none where False.
+        masks: (B, G, H, W) bool, of the objects.
         num_layers: L.
 
     Returns:
         (P, N) float32, in [0, 1].
     """
     # A mask of the input's size is read once for the points of all layers.
-    masks = gt.known_masks()[gt.valid].float()
-    number = gt.valid.flatten().cumsum(0).view_as(gt.valid) - 1
+    masks = masks[valid].float()
+    number = valid.flatten().cumsum(0).view_as(valid) - 1
     rows = number[matches.frame, matches.gt], matches.layer
     table = points.new_zeros(len(masks), num_layers, *points.shape[1:])
     table[rows] = points

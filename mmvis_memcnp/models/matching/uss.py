@@ -9,7 +9,7 @@ from ..layers import centreness, distances_to_sides
 from ..truth.clip_truth import ClipTruth
 from ..truth.matches import Matches
 from .costs import Queries, Truth
-from .points.uss import check_negatives, top_of_group
+from .points.uss import top_of_group
 
 
 @TASK_UTILS.register_module()
@@ -21,8 +21,8 @@ class QueryUSSAssigner:
     :class:`USSAssigner`. A query is a candidate of the smallest box that its
     point lies in. It scores ``tau = -lambda_tau * sigma + (1 - lambda_tau) *
     c``, with sigma the mean of its four standard deviations and c its
-    centreness; the ``topk`` best candidates of an object are positives; of
-    the other queries the trusted ones are negatives, the rest is ignored.
+    centreness; the ``topk`` best candidates of an object are positives,
+    the other queries with tau < 0 negatives.
 
     In a clip the queries follow their objects, so the choice is made once for
     all frames: tau is the mean over the frames in which the object is
@@ -33,19 +33,11 @@ class QueryUSSAssigner:
             certain queries train as well. Defaults to 5.
         lambda_tau (float): Balance of eq 15, in [0, 1]; with a higher value
             certainty counts more, and being central less. Defaults to 0.5.
-        negatives (str): Which of the other queries are trusted to be
-            negatives: 'tau', those with tau < 0, or 'outside', those that
-            are no candidates; see :class:`USSAssigner`. Defaults to 'tau'.
     """
 
-    def __init__(self,
-                 topk: int = 5,
-                 lambda_tau: float = 0.5,
-                 negatives: str = 'tau') -> None:
-        check_negatives(negatives)
+    def __init__(self, topk: int = 5, lambda_tau: float = 0.5) -> None:
         self.topk = topk
         self.lambda_tau = lambda_tau
-        self.negatives = negatives
 
     @torch.no_grad()
     def match(self,
@@ -143,12 +135,9 @@ class QueryUSSAssigner:
         mine = gt_index[..., None] == torch.arange(num, device=own.device)
         best = torch.where(mine, own_tau[..., None], -torch.inf).argmax(1)
         best = best.masked_fill(~mine.any(1), -1)
-        untrusted = ~(own_tau < 0)
-        if self.negatives == 'outside':
-            untrusted |= own >= 0
         return Matches(
             gt_index.view(*lead, queries), best.view(*lead, num),
-            (~pos & untrusted).view(*lead, queries),
+            (~pos & ~(own_tau < 0)).view(*lead, queries),
             (phi * pos[:, None]).view(*lead, frames, queries))
 
 

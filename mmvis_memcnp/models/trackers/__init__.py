@@ -23,6 +23,7 @@ from .memories import (
 from .occupancy import OccupancyTracker
 from .proposals import ProposalState, QueryProposals
 from .referring import ReferringState, ReferringTracker
+from .refiner import TemporalRefiner
 from .row_anchors import AdaptiveAnchor, MatchedAnchor, MemoryAnchor
 from .rows import Rows, RowState, RowTracker, TrackedFrame, reorder
 
@@ -34,6 +35,6 @@ __all__ = [
     'MemoryAnchor', 'MemoryState', 'MomentumMemory', 'OccupancyMemory',
     'OccupancyTracker', 'ProposalState', 'QueryProposals', 'ReferringState',
     'ReferringTracker', 'RowState', 'RowTracker', 'Rows', 'SimilarityMemory',
-    'SimilarityState', 'TrackResult', 'TrackState', 'TrackedFrame',
-    'WindowMemory', 'WindowState', 'reorder'
+    'SimilarityState', 'TemporalRefiner', 'TrackResult', 'TrackState',
+    'TrackedFrame', 'WindowMemory', 'WindowState', 'reorder'
 ]

@@ -41,7 +41,7 @@ class RowHeads(BaseModule):
         for module in self.modules():
             if isinstance(module, (AnchorLayer, SlotLayer)):
                 for parameter in module.parameters():
-                    if parameter.dim() > 1:
+                    if parameter.dim() == 2:
                         nn.init.xavier_uniform_(parameter)
 
     def predict(self, hidden: Tensor, reference: Tensor | None = None

@@ -3,6 +3,7 @@ from .base import VIS
 from .clip import ClipVIS
 from .ctvis import CTVIS
 from .dvis_daq import DVISDAQ
+from .dvis_daq_offline import DVISDAQOffline
 from .idol import IDOL
 from .ifr import IFR
 from .instanceformer import InstanceFormer
@@ -15,7 +16,7 @@ from .session import Session
 from .sipmask import SipMaskVIS
 
 __all__ = [
-    'CTVIS', 'DVISDAQ', 'ClipVIS', 'IDOL', 'IFR', 'InstanceFormer',
-    'Mask2FormerVIS', 'MinVIS', 'O2VIS', 'OnlineVIS', 'SeqFormer', 'Session',
-    'SipMaskVIS', 'VIS'
+    'CTVIS', 'DVISDAQ', 'DVISDAQOffline', 'ClipVIS', 'IDOL', 'IFR',
+    'InstanceFormer', 'Mask2FormerVIS', 'MinVIS', 'O2VIS', 'OnlineVIS',
+    'SeqFormer', 'Session', 'SipMaskVIS', 'VIS'
 ]

@@ -1,6 +1,6 @@
 """DVIS-DAQ: Improving Video Segmentation via Dynamic Anchor Queries.
 
-Zhou et al., ECCV 2024. The online system, without the offline refiner.
+Zhou et al., ECCV 2024. The online system; dvis_daq_offline.py refines it.
 """
 from __future__ import annotations
 

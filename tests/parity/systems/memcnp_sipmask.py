@@ -102,8 +102,7 @@ def _all_losses(fixture: Fixture, config: Path, head: dict) -> Results:
 def _assigner(mode: str, train: dict) -> dict:
     if mode == 'uncert':
         return dict(
-            type='USSAssigner', topk=train['uss_topk'], candidates='nearest',
-            negatives='tau')
+            type='USSAssigner', topk=train['uss_topk'], candidates='nearest')
     if mode == 'none':
         return dict(
             type='CentreRadiusAssigner',

@@ -154,8 +154,7 @@ def _assigners(fixture: Fixture, arrays: Dict) -> Dict[str, Any]:
     centre = arrays['assign_centreness'][None]
     modes = dict(
         none=CentreRadiusAssigner(train['assigner_none_radius_strides']),
-        uncert=USSAssigner(
-            train['uss_topk'], candidates='nearest', negatives='tau'),
+        uncert=USSAssigner(train['uss_topk'], candidates='nearest'),
         objbox=CentreRadiusAssigner(
             2 * train['objbox_radius_half_res_px'], unit='pixel'))
     found = {}

@@ -8,7 +8,7 @@ from mmvis_memcnp.evaluation.functional import (
     AnnotationFile,
     TrackingCounts,
     count_tracking,
-    count_tracks,
+    measure_video,
     read_results,
     stack_boxes,
 )
@@ -76,13 +76,19 @@ def _from_json(fixture: Fixture, item: Dict[str, Any],
         tracks = [
             g for g in gt.tracks(v) if not (test['skip_crowd'] and g.crowd)
         ]
-        found, frames = results.get(v, []), gt.length(v)
-        agnostic[f'v{v}'] = count_tracks(tracks, found, frames, limit)
+        found = results.get(v, [])
+        agnostic[f'v{v}'] = _follow(tracks, found, gt.size(v), limit)
         for c in gt.categories:
             mine = [g for g in tracks if g.category_id == c]
             theirs = [p for p in found if p.category_id == c]
             if mine or theirs:
-                per_class[f'v{v}_c{c}'] = count_tracks(
-                    mine, theirs, frames, limit)
+                per_class[f'v{v}_c{c}'] = _follow(
+                    mine, theirs, gt.size(v), limit)
     yield 'class_agnostic', agnostic
     yield 'per_class', per_class
+
+
+def _follow(objects: List, found: List, size: Tuple[int, int],
+            limit: float) -> TrackingCounts:
+    overlaps = measure_video(found, objects, size, boxes=True)
+    return count_tracking(overlaps.gt_boxes, overlaps.boxes, limit)

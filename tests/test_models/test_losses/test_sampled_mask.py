@@ -9,6 +9,7 @@ from mmvis_memcnp.models.layers.points import point_sample, uncertain_points
 from mmvis_memcnp.models.losses import SampledMaskLoss
 from mmvis_memcnp.models.matching import hungarian
 from mmvis_memcnp.models.truth import Matches
+from mmvis_memcnp.models.truth.clip_truth import ClipTruth
 from tests.fakes.tiny_mask2former import truth
 from tests.test_models.test_matching.test_mask_costs import (
     objects,
@@ -174,3 +175,65 @@ def test_uncertain_points(ratio, near):
 
 def test_uncertain_points_of_no_masks():
     assert uncertain_points(torch.zeros(0, 4, 6), 9).shape == (0, 9, 2)
+
+
+def clip_of(gt, embeds, features):
+    """The same objects, as those of one clip; and predictions of it."""
+    boxes = torch.zeros(1, gt.valid.shape[1], len(gt.valid), 4)
+    clip = ClipTruth(
+        gt.labels[:1], boxes, boxes, gt.masks.transpose(0, 1)[None],
+        gt.masks.flatten(2).any(2).T[None], gt.valid[:1],
+        torch.ones(1, len(gt.valid), 2))
+    return clip, embeds.unsqueeze(1), features[None]
+
+
+def test_a_whole_clip_is_one_mask():
+    """By hand: its frames below each other, an object a mask."""
+    (logits, embeds, features), gt = predictions(), objects()
+    gt = truth(gt.masks, gt.labels, [[1, 1]] * 3)
+    gt.masks[1, 0] = False  # absent in a frame
+    clip, clip_embeds, clip_features = clip_of(gt, embeds, features)
+    pairs = pairs_of(2, clip)
+    stack = torch.rand(1, 3 * 40, 2)
+    with mock.patch(
+            'mmvis_memcnp.models.losses.sampled_mask.uncertain_points',
+            lambda masks, count, *_: stack[:, :count].expand(
+                len(masks), -1, -1)):
+        found = SampledMaskLoss(**POINTS, whole_clips=True)(
+            logits[:, :1], clip_embeds, clip_features, pairs, clip)
+    sums = torch.zeros(2, 2)
+    for layer, _, query, own in zip(*map(torch.Tensor.tolist, pairs.pairs),
+                                    strict=True):
+        mask = torch.einsum('td,tdhw->thw', embeds[layer, :, query], features)
+        x, t = (point_sample(m.flatten(0, 1)[None, None].float(),
+                             stack).flatten()
+                for m in (mask, gt.masks[:, own]))
+        p = x.sigmoid()
+        sums[0, layer] += F.binary_cross_entropy_with_logits(x, t)
+        sums[1, layer] += 1 - (2 * (p * t).sum() + 1) / (
+            p.sum() + t.sum() + 1)
+    for name, expected in (('loss_mask', sums[0]), ('loss_dice', sums[1])):
+        torch.testing.assert_close(found[f'd0.{name}'], 5 * expected[0] / 2)
+        torch.testing.assert_close(found[name], 5 * expected[1] / 2)
+
+
+def test_the_points_of_a_clip_go_where_it_is_undecided():
+    """All frames but one are sure: most points are in that one."""
+    (logits, embeds, features), gt = predictions(), objects()
+    gt = truth(gt.masks, gt.labels, [[1, 1]] * 3)
+    features = features.clone()
+    features[1:] *= 1e4
+    clip, clip_embeds, clip_features = clip_of(gt, embeds, features)
+    drawn = []
+
+    def kept(masks, *args):
+        drawn.append(uncertain_points(masks, *args))
+        return drawn[-1]
+
+    with mock.patch(
+            'mmvis_memcnp.models.losses.sampled_mask.uncertain_points', kept):
+        SampledMaskLoss(**POINTS, whole_clips=True)(
+            logits[:, :1], clip_embeds, clip_features, pairs_of(2, clip),
+            clip)
+    assert drawn[0].shape[1] == 3 * 40
+    assert (drawn[0][..., 1] < 1 / 3).float().mean() > .7

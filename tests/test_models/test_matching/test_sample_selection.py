@@ -85,13 +85,7 @@ def test_target_without_ground_truth():
 
 
 # -- eq 15 ----------------------------------------------------------------
-@pytest.mark.parametrize('rule, negative', [
-    # point 2 has tau > 0 and is not among the best: ignored
-    ('tau', [False] * 3 + [True] * 3),
-    # so are all that lie in the box
-    ('outside', [False] * 5 + [True]),
-])
-def test_eq_15_by_hand(rule, negative):
+def test_eq_15_by_hand():
     """One row of five points in a box of 40 x 8, lambda 0.5, top 2.
 
     c = sqrt(1/9), sqrt(3/7), 1, sqrt(3/7), sqrt(1/9) and 0 outside.
@@ -100,10 +94,10 @@ def test_eq_15_by_hand(rule, negative):
     sigma = torch.tensor([0.2, 0.3, 0.9, 0.9, 0.5, 0.2])[:, None]
     # 2 tau: .13, .35, .10, -.25, -.17, and -.2 outside
     result = one_image(
-        USSAssigner(topk=2, negatives=rule), priors, levels, [0, 0, 40, 8],
-        sigma)
+        USSAssigner(topk=2), priors, levels, [0, 0, 40, 8], sigma)
     assert result.pos[0].tolist() == [True, True] + [False] * 4
-    assert result.neg[0].tolist() == negative
+    # point 2 has tau > 0 and is not among the best: ignored
+    assert result.neg[0].tolist() == [False] * 3 + [True] * 3
     assert result.gt_index[0].tolist() == [0, 0, -1, -1, -1, -1]
     expected = [1 / 3, math.sqrt(3 / 7), 1, math.sqrt(3 / 7), 1 / 3, 0]
     assert torch.allclose(result.centreness[0], torch.tensor(expected))
@@ -150,9 +144,8 @@ def test_a_limit_of_sigma_hides_how_uncertain_points_are(
     """Points 0, 1 and 2 of a box of 40 x 8."""
     priors, levels = grid((1, 3))
     sigma = torch.tensor([1.2, 1.6, 3.])[:, None]
-    result = one_image(
-        USSAssigner(topk=1, negatives='tau', sigma_limit=limit), priors,
-        levels, [0, 0, 40, 8], sigma)
+    result = one_image(USSAssigner(topk=1, sigma_limit=limit), priors, levels,
+                       [0, 0, 40, 8], sigma)
     assert result.pos[0].nonzero().flatten().tolist() == [chosen]
     assert result.neg[0].nonzero().flatten().tolist() == negative
 
@@ -217,8 +210,6 @@ def test_uss_needs_sigma():
                             torch.ones(1, 1, dtype=torch.bool))
     with pytest.raises(ValueError, match='candidates'):
         USSAssigner(candidates='outside')
-    with pytest.raises(ValueError, match='negatives'):
-        USSAssigner(negatives='inside')
 
 
 # -- siblings -------------------------------------------------------------

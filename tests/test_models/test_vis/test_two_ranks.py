@@ -8,6 +8,8 @@ from tests.fakes import (
     tiny_ctvis,
     tiny_dvis_daq,
     tiny_idol,
+    tiny_ifr,
+    tiny_mask2former_vis,
     tiny_minvis,
     tiny_o2vis,
     tiny_seqformer,
@@ -67,6 +69,10 @@ SYSTEMS = {
               lambda rank: tiny_sipmask.clip(seed=rank)),
     'dvis-daq-memcnp': (lambda: in_use(tiny_dvis_daq.tiny_memcnp()),
                         lambda rank: tiny_sipmask.clip(seed=rank)),
+    'mask2former-vis': (tiny_mask2former_vis.tiny_model,
+                        lambda rank: tiny_sipmask.clip(seed=rank)),
+    'ifr': (tiny_ifr.tiny_model, lambda rank: tiny_seqformer.clip(
+        [o[rank:] for o in tiny_seqformer.OBJECTS], seed=rank)),
 }
 #: Compare the objects of a device with each other, and not with those of
 #: other devices. Where one process has the clips of both ranks, these take

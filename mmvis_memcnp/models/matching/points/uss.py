@@ -33,20 +33,6 @@ def top_of_group(scores: Tensor, group: Tensor, topk: int) -> Tensor:
     return chosen
 
 
-def check_negatives(rule: str) -> None:
-    """Refuse an unknown rule for negatives.
-
-    Args:
-        rule (str): 'outside' or 'tau'.
-
-    Raises:
-        ValueError: For anything else.
-    """
-    if rule not in ('outside', 'tau'):
-        raise ValueError(
-            f"negatives must be 'outside' or 'tau', got {rule!r}.")
-
-
 @TASK_UTILS.register_module()
 class USSAssigner(PointAssigner):
     """Uncertainty sample selection: confident positives, trusted negatives.
@@ -54,8 +40,7 @@ class USSAssigner(PointAssigner):
     Scores every point by ``tau = -lambda_tau * sigma + (1 - lambda_tau) * c``
     with sigma the mean of its four standard deviations and c its centreness.
     Positives are the ``topk`` best candidates of each ground truth on each
-    level; of the other points the trusted ones are negatives, the rest is
-    ignored.
+    level; negatives are the other points with tau < 0; the rest is ignored.
 
     Args:
         topk (int): Positives a ground truth and level. Defaults to 5.
@@ -64,13 +49,6 @@ class USSAssigner(PointAssigner):
             that contains it. 'nearest', as in the released code: of the box
             with the nearest centre, even from outside, and what is chosen is
             positive if it lies in any box. Defaults to 'inside'.
-        negatives (str): Which of the other points are trusted to be
-            negatives. 'outside': those in no box. 'tau': those with tau < 0,
-            as printed below eq 15, and by the released code. All points
-            outside are among these; inside, eq 12 draws the sigma of what is
-            no positive so high that hardly any point is left to be ignored,
-            and the network learns "no object" next to every centre.
-            Defaults to 'outside'; docs/memcnp.md has figures of both.
         sigma_limit (float): Sigma counts as at most this; with a low one
             uncertain points do not differ. The released code has 1. Defaults
             to infinity.
@@ -80,16 +58,13 @@ class USSAssigner(PointAssigner):
                  topk: int = 5,
                  lambda_tau: float = 0.5,
                  candidates: str = 'inside',
-                 negatives: str = 'outside',
                  sigma_limit: float = math.inf) -> None:
         if candidates not in ('inside', 'nearest'):
             raise ValueError("candidates must be 'inside' or 'nearest', got "
                              f'{candidates!r}.')
-        check_negatives(negatives)
         self.topk = topk
         self.lambda_tau = lambda_tau
         self.candidates = candidates
-        self.negatives = negatives
         self.sigma_limit = sigma_limit
 
     def select(self, batch: PointBatch) -> tuple[Tensor, Tensor, Tensor]:
@@ -106,10 +81,7 @@ class USSAssigner(PointAssigner):
             num_gts + 1) + own + 1
         chosen = top_of_group(tau.flatten(), group.flatten(), self.topk)
         pos = chosen.view_as(own) & (own >= 0) & (batch.smallest >= 0)
-        trusted = tau < 0
-        if self.negatives == 'outside':
-            trusted &= batch.smallest < 0
-        return pos, ~pos & trusted, own
+        return pos, ~pos & (tau < 0), own
 
     def confidence(self, batch: PointBatch) -> Tensor:
         """tau of eq 15 for every point, (B, N)."""

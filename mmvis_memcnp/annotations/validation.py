@@ -15,7 +15,7 @@ from ..results.json_rules import (
     num_frames,
 )
 from ..results.rle import RLE, MaskError, short, to_rle, to_rles
-from .ytvis_json import FLAVOUR_FIXES, flavour
+from .flavours import FLAVOUR_FIXES, flavour
 
 # A box may be rounded outwards or inwards, and a polygon's area is not quite
 # that of its pixels.

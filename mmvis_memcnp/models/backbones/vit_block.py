@@ -1,0 +1,98 @@
+"""The parts that every vision transformer here is made of."""
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class PatchEmbed(nn.Module):
+    """One token of each patch of a frame.
+
+    Args:
+        dim (int): Token size.
+        patch (int): Pixels of a patch side.
+    """
+
+    def __init__(self, dim: int, patch: int) -> None:
+        super().__init__()
+        self.proj = nn.Conv2d(3, dim, kernel_size=patch, stride=patch)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """A map (B, C, h, w) of frames (B, 3, H, W)."""
+        return self.proj(x)
+
+
+class _Attention(nn.Module):
+
+    def __init__(self, dim: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.qkv = nn.Linear(dim, dim * 3)
+        self.proj = nn.Linear(dim, dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        b, n, c = x.shape
+        q, k, v = self.qkv(x).view(b, n, 3, self.heads,
+                                   c // self.heads).permute(2, 0, 3, 1, 4)
+        out = F.scaled_dot_product_attention(q, k, v)
+        return self.proj(out.transpose(1, 2).reshape(b, n, c))
+
+
+class _MLP(nn.Module):
+
+    def __init__(self, dim: int, hidden: int) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(dim, hidden)
+        self.fc2 = nn.Linear(hidden, dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc2(F.gelu(self.fc1(x)))
+
+
+class _LayerScale(nn.Module):
+
+    def __init__(self, dim: int, value: float) -> None:
+        super().__init__()
+        self.gamma = nn.Parameter(torch.full((dim, ), value))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.gamma
+
+
+class ViTBlock(nn.Module):
+    """Pre-norm attention and MLP.
+
+    Args:
+        dim (int): C, token size.
+        heads (int): Attention heads, a divisor of C.
+        eps (float): Epsilon of the layer norms.
+        mlp_ratio (float): Hidden size of the MLP by C. Defaults to 4.
+        layer_scale (float, optional): First value of the factors that each
+            branch is multiplied by (Touvron et al., CaiT, ICCV 2021).
+            Defaults to None, no such factors.
+    """
+
+    def __init__(self,
+                 dim: int,
+                 heads: int,
+                 eps: float,
+                 mlp_ratio: float = 4.,
+                 layer_scale: float | None = None) -> None:
+        super().__init__()
+
+        def scale() -> nn.Module:
+            return nn.Identity() if layer_scale is None else _LayerScale(
+                dim, layer_scale)
+
+        self.norm1 = nn.LayerNorm(dim, eps=eps)
+        self.attn = _Attention(dim, heads)
+        self.ls1 = scale()
+        self.norm2 = nn.LayerNorm(dim, eps=eps)
+        self.mlp = _MLP(dim, int(dim * mlp_ratio))
+        self.ls2 = scale()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Tokens (B, N, C) after the block."""
+        x = x + self.ls1(self.attn(self.norm1(x)))
+        return x + self.ls2(self.mlp(self.norm2(x)))
