@@ -122,9 +122,9 @@ def check_results(gt: AnnotationFile, results: Iterable[ResultTrack]) -> None:
             if isinstance(rle, dict) and rle.get('size', size) != size:
                 raise ValueError(
                     f'{track.name}, frame {frame}: the mask has the size '
-                    f'{rle["size"]}, but video {track.video_id} has {size} '
-                    '(height, width): write the masks at the size of the '
-                    'video.')
+                    f'{short(rle["size"])}, but video {track.video_id} has '
+                    f'{size} (height, width): write the masks at the size of '
+                    'the video.')
 
 
 def reduce_results(
