@@ -41,6 +41,7 @@ SYSTEMS: dict[str, Callable[[], Any]] = {
         window=_WINDOW),
     'o2vis': tiny_o2vis.tiny_model,
     'o2vis with T_E alone': tiny_o2vis.alone,
+    'o2vis offline': tiny_o2vis.offline,
     'tracker of DVIS++': tiny_o2vis.referring,
     'dvis-daq-memcnp': tiny_dvis_daq.tiny_memcnp,
     'dvis-daq offline': tiny_dvis_daq.tiny_offline,

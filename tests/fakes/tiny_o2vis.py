@@ -41,6 +41,25 @@ def alone(**model):
     return tiny_model(tracker=dict(num_aligning=0), early_share=1., **model)
 
 
+def offline(seed=4, **model):
+    """With a refiner, in training mode, with random weights."""
+    tracker = tiny_o2vis_config()['tracker']
+    cfg = Config(dict(
+        tiny_config(embed_dims=8, frozen=True), tracker=tracker))
+    own = Config.fromfile(CONFIGS / 'o2vis_offline.py').o2vis_offline
+    cfg.merge_from_dict(own.to_dict())
+    cfg.merge_from_dict(dict(refiner=dict(SIZES, num_layers=2)))
+    cfg.merge_from_dict(model)
+    init_default_scope('mmdet')
+    torch.manual_seed(seed)
+    built = MODELS.build(cfg.to_dict())
+    built.init_weights()
+    nn.init.normal_(built.segmenter.decoder.query_feat.weight, std=3.)
+    for part in (built.segmenter.decoder, built.tracker, built.refiner):
+        nn.init.normal_(part.cls_embed.weight, std=.5)
+    return built.train()
+
+
 def referring(**model):
     """The tracker of DVIS++ in its place."""
     return tiny_model(tracker=dict(

@@ -43,9 +43,9 @@ class Clock:
         self.now += TICKS[what]
 
     def around(self, what, method):
-        def ticking(*args):
+        def ticking(*args, **kwargs):
             self.tick(what)
-            return method(*args)
+            return method(*args, **kwargs)
         return ticking
 
 

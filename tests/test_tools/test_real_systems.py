@@ -24,13 +24,14 @@ CONFIGS = {
 SYSTEMS = [name for name in (
     'sipmask-memcnp', 'idol', 'seqformer-memcnp', 'instanceformer', 'minvis',
     'ctvis', 'dvis-daq-memcnp', 'dvis-daq-offline', 'mask2former-vis', 'ifr',
-    'o2vis')
+    'o2vis', 'o2vis-offline')
     if name in CONFIGS]
 SIZE, LENGTH, ITERS = (64, 96), 4, 4
 #: Parts that stay as they are.
 FROZEN = {'dvis-daq-memcnp': ('segmenter', ),
           'dvis-daq-offline': ('segmenter', 'tracker'),
-          'o2vis': ('segmenter', )}
+          'o2vis': ('segmenter', ),
+          'o2vis-offline': ('segmenter', 'tracker')}
 
 
 @pytest.fixture(scope='module')

@@ -7,11 +7,13 @@ and go: :class:`DetectionTracker`, of which :class:`~.cue.CueTracker` and
     state = tracker.start()
     result, state = tracker.step(state, detections)    # result.ids (n,)
 
-**Rows -> rows.** A frame has N queries, and query n of the result is the same
-object in all frames: :class:`~.rows.RowTracker`. Batch first. ::
+**Rows -> rows.** A frame has N queries, and row n of the result is the same
+object in all frames: :class:`~.rows.RowTracker`, and those that learn what
+the rows are, :class:`~.occupancy.OccupancyTracker` and
+:class:`~.referring.ReferringTracker`. Batch first. ::
 
     state = tracker.start()
-    order, state = tracker.step(state, embeds)         # (B, N)
+    tracked, state = tracker.step(state, queries, hidden)  # tracked.order
 
 In both, the module holds nothing of a video, a state is a value that no step
 changes, and the parts are an association (what is how alike, and for rows

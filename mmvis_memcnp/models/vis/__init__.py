@@ -10,6 +10,7 @@ from .instanceformer import InstanceFormer
 from .mask2former_vis import Mask2FormerVIS
 from .minvis import MinVIS
 from .o2vis import O2VIS
+from .o2vis_offline import O2VISOffline
 from .online import OnlineVIS
 from .seqformer import SeqFormer
 from .session import Session
@@ -17,6 +18,6 @@ from .sipmask import SipMaskVIS
 
 __all__ = [
     'CTVIS', 'DVISDAQ', 'DVISDAQOffline', 'ClipVIS', 'IDOL', 'IFR',
-    'InstanceFormer', 'Mask2FormerVIS', 'MinVIS', 'O2VIS', 'OnlineVIS',
-    'SeqFormer', 'Session', 'SipMaskVIS', 'VIS'
+    'InstanceFormer', 'Mask2FormerVIS', 'MinVIS', 'O2VIS', 'O2VISOffline',
+    'OnlineVIS', 'SeqFormer', 'Session', 'SipMaskVIS', 'VIS'
 ]

@@ -14,6 +14,7 @@ from ..layers.schedule import phase
 from ..matching import Queries
 from ..segmenters.mask2former import FrameQueries
 from ..trackers import TrackedFrame, reorder
+from ..trackers.row_heads import RowHeads
 from ..truth import ClipTruth, GroundTruth, Matches
 from ..truth.clip_truth import collect_clips
 from .minvis import MinVIS, MinVISOptions
@@ -56,6 +57,10 @@ class O2VIS(MinVIS):
                  absent_as_no_object: bool = True,
                  **kwargs: Unpack[MinVISOptions]) -> None:
         super().__init__(**kwargs)
+        if not isinstance(self.tracker, RowHeads):
+            raise ValueError(
+                f'{type(self.tracker).__name__} learns nothing: use type '
+                "'MinVIS' for a model that is followed by it.")
         self.early = MODELS.build(early) if early else None
         self.early_share = early_share
         self.similarity_weight = similarity_weight

@@ -5,7 +5,11 @@ import pytest
 import torch
 
 from tests.fakes.gradients import parts_reached
-from tests.fakes.tiny_minvis import GivenFrames, tiny_model
+from tests.fakes.tiny_minvis import (
+    GivenFrames,
+    tiny_minvis_config,
+    tiny_model,
+)
 from tests.fakes.tiny_seqformer import kept_bytes
 from tests.fakes.tiny_sipmask import batch, clip, losses, video
 
@@ -96,6 +100,39 @@ def test_bfloat16(trained):
                       mode='predict')[0].pred_tracks
     trained.train()
     assert len(out.tracks) == 10
+
+
+CONTRAST = dict(
+    type='MemoryContrast', memory=dict(type='SimilarityMemory'),
+    loss=dict(type='ContrastiveEmbeddingLoss', negative_ratio=None))
+
+
+def test_contrast_of_embeddings():
+    """It reaches the embeddings' head, and the other losses are the same."""
+    plain = tiny_config_with_embeddings()
+    model = tiny_model(segmenter=plain, loss_embed=CONTRAST)
+    torch.manual_seed(0)
+    out = losses(model, clip(), clip(seed=1))
+    embed = {k: v for k, v in out.items() if 'embed' in k or 'track' in k}
+    assert embed and all(v > 0 for v in embed.values())
+    torch.manual_seed(0)
+    without = losses(tiny_model(segmenter=plain), clip(), clip(seed=1))
+    assert without.keys() == out.keys() - embed.keys()
+    for name, value in without.items():
+        torch.testing.assert_close(out[name], value)
+    sum(embed.values()).backward()
+    assert all(p.grad.abs().sum() > 0
+               for p in model.segmenter.embed_head.parameters()
+               if p.dim() > 1)
+
+
+def test_contrast_needs_embeddings():
+    with pytest.raises(ValueError, match='embed_dims of the segmenter'):
+        tiny_model(loss_embed=CONTRAST)
+
+
+def tiny_config_with_embeddings():
+    return tiny_minvis_config()['segmenter'] | dict(embed_dims=8)
 
 
 def test_training_needs_a_matcher():

@@ -9,7 +9,7 @@ from mmvis_memcnp.models.vis.o2vis import (
     similarity_loss,
 )
 from tests.fakes.tiny_dvis_daq import OBJECTS, long_clip
-from tests.fakes.tiny_o2vis import alone, referring, tiny_model
+from tests.fakes.tiny_o2vis import alone, offline, referring, tiny_model
 from tests.fakes.tiny_sipmask import batch, losses, video
 
 ROWS = {'loss_cls', 'loss_mask', 'loss_dice'}
@@ -65,6 +65,28 @@ def test_losses_of_other_trackers(build, names):
     out = losses(build(), long_clip())
     assert out.keys() == names
     assert all(v.isfinite() and v > 0 for v in out.values())
+
+
+@pytest.mark.parametrize('early', [True, False])
+@pytest.mark.parametrize('objects', [
+    [[]] * 3,  # nobody
+    [OBJECTS],  # a single frame
+    [[], OBJECTS[:1], []],  # who is there for a frame
+])
+def test_clips_with_little_in_them(model, early, objects):
+    out = losses(phased(model, early), long_clip(objects))
+    assert all(v.isfinite() for v in out.values())
+    assert out['loss_cls'] > 0
+    assert (out['loss_mask'] > 0) == any(objects)
+    assert ('loss_similarity' in out) == (len(objects) > 1)
+
+
+def test_a_tracker_that_learns_nothing_is_refused():
+    with pytest.raises(ValueError, match='RowTracker learns nothing'):
+        tiny_model(tracker=dict(
+            _delete_=True, type='RowTracker', memory=dict(
+                type='LatestMemory'),
+            association=dict(type='HungarianAssociation')))
 
 
 def test_what_learns_of_what(model):
@@ -218,6 +240,28 @@ def test_rows_are_identities_and_hidden_objects_stay_remembered(model):
     model.train()
 
 
+def bytes_of(value):
+    """Of all tensors in a state."""
+    if isinstance(value, torch.Tensor):
+        return value.untyped_storage().nbytes()
+    return sum(map(bytes_of, getattr(value, '__dict__', {}).values()))
+
+
+@pytest.mark.parametrize('build', [tiny_model, alone, referring])
+def test_a_session_holds_as_much_after_160_frames_as_after_40(build):
+    model = build().eval()
+    inputs, (sample, ) = batch(model, video(4), training=False)
+    metas = [dict(f.metainfo, batch_input_shape=inputs.shape[-2:])
+             for f in sample.video_data_samples]
+    with torch.no_grad():
+        items = model.encode(inputs[0], metas)
+    session, held = model.session(), []
+    for t in range(160):
+        session.take(items[t % 4], dict(metas[t % 4], frame_id=t))
+        held.append(bytes_of(session.state))
+    assert max(held[40:]) <= 1.05 * max(held[:40]) and held[0] > 0
+
+
 def test_no_masks_are_made_to_tell_what_is_there(model, monkeypatch):
     """The tracker knows by itself, except where it has T_E alone."""
     needed = []
@@ -225,3 +269,39 @@ def test_no_masks_are_made_to_tell_what_is_there(model, monkeypatch):
         own = build()
         needed.append(own.tracker.needs_presence)
     assert needed == [True, False, False]
+
+
+# -- offline ----------------------------------------------------------------
+def test_offline_reads_what_the_tracker_followed():
+    """Rows, mean logits and masks are those of the online system with the
+    same weights; the queries are those before the norm."""
+    online, whole = tiny_model().eval(), offline().eval()
+    online.load_state_dict({k: v for k, v in whole.state_dict().items()
+                            if not k.startswith('refiner.')})
+    inputs, (sample, ) = batch(online, video(4), training=False)
+    metas = [dict(f.metainfo, batch_input_shape=inputs.shape[-2:])
+             for f in sample.video_data_samples]
+    with torch.no_grad():
+        items = whole.encode(inputs[0], metas)
+        rows = whole.track(items)
+        session = online.session()
+        frames = [online.advance(session.state, item, meta)[0]
+                  for item, meta in zip(items, metas, strict=True)]
+    torch.testing.assert_close(
+        rows.logits, torch.stack([f.logits for f in frames]).mean(0))
+    features = whole.online_features(items[2].mask_features)
+    torch.testing.assert_close(
+        torch.einsum('nd,dhw->nhw', rows.mask_embeds[2], features[0]),
+        frames[2].masks.values(torch.arange(7)))
+    assert torch.equal(rows.frames[1], items[1].hidden[-1, 0])
+    # After the norm that the heads of the tracker share.
+    torch.testing.assert_close(
+        whole.online.tracker.cls_embed(rows.rows).mean(0), rows.logits)
+
+
+def test_offline_the_refiner_alone_learns():
+    model = offline()
+    sum(losses(model, long_clip()).values()).backward()
+    assert {n.split('.')[0] for n, p in model.named_parameters()
+            if p.grad is not None} == {'refiner'}
+    assert not model.tracker.training and not model.segmenter.training

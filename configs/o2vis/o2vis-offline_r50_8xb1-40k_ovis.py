@@ -1,0 +1,31 @@
+_base_ = [
+    '../_base_/models/mask2former_r50.py', '../_base_/models/o2vis.py',
+    '../_base_/models/o2vis_offline.py',
+    '../_base_/datasets/ovis.py',
+    '../_base_/datasets/dvis_daq_pipelines.py',
+    '../_base_/schedules/mask2former_40k.py', '../_base_/default_runtime.py'
+]
+
+model = dict(
+    _base_.o2vis_offline,
+    segmenter=dict(_base_.o2vis_segmenter, decoder=dict(num_classes=25)),
+    tracker=dict(_base_.o2vis.tracker, num_classes=25),
+    refiner=dict(_base_.o2vis_offline.refiner, num_classes=25),
+    ranking=dict(_base_.o2vis_offline.ranking, num_pairs=20),
+    # A video of 292 frames at 480x864.
+    max_bytes=10 * 2**30)
+# Trained online.
+load_from = 'checkpoints/o2vis_r50_ovis.pth'
+train_dataloader = dict(
+    batch_size=1,
+    dataset=dict(
+        clip_sampler=dict(
+            _base_.dvis_daq_clips.clip_sampler,
+            num_frames=15,
+            frame_range=7,
+            reverse_prob=0.5),
+        pipeline=_base_.dvis_daq_clips.pipeline))
+val_dataloader = dict(dataset=dict(pipeline=_base_.test_pipeline_480))
+test_dataloader = val_dataloader
+default_hooks = dict(checkpoint=dict(by_epoch=False, interval=5000))
+log_processor = dict(by_epoch=False)
