@@ -4,6 +4,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+# Processes that run the tests; each takes about 1.5 GB.
+TEST_JOBS ?= $(shell n=$(JOBS); [ $$n -gt 4 ] && n=4; echo $$n)
 PYTEST_ARGS ?=
 DEMO_CONFIG ?= configs/sipmask/sipmask-memcnp_r18_movingshapes.py
 DEMO_CKPT ?= demo/weights/sipmask-memcnp_r18_movingshapes.pth
@@ -51,7 +53,7 @@ demo: env  ## run the shipped MemCNP model on the shipped clip
 	  --out-dir $(DEMO_OUT) --overwrite
 
 test: env  ## run the test suite
-	$(PY) -m pytest -q $(PYTEST_ARGS)
+	$(PY) -m pytest -q -n $(TEST_JOBS) --dist worksteal $(PYTEST_ARGS)
 
 ops: $(COMPILED_MMCV) own-ops  ## compile mmcv's and our own operators
 

@@ -105,9 +105,10 @@ def architecture() -> str:
     page.arrow((130, 276), (130, 240))
 
     page.box(40, 380, 230, 96, 'MemCNP (optional)', (
-        'memory bank -> context of each', 'point or query -> box',
+        'memory bank -> context of each', 'point, query or row -> box',
         'distribution (mu, sigma)'), ROSE, dashed=True)
     page.arrow((70, 380), (70, 240), dashed=True)
+    page.arrow((270, 428), (320, 428), dashed=True)
     page.box(320, 380, 280, 96, 'Tracker', (
         'association: how alike are', 'embeddings and objects',
         'memory: start, read, write'), SAND)
@@ -157,11 +158,14 @@ def classes() -> str:
         'detections, then a tracker',), BLUE)
     page.box(290, 182, 190, 62, 'InstanceFormer', (
         'queries are passed on',), BLUE)
-    page.box(500, 182, 180, 62, 'MinVIS', (
-        'rows of queries, a tracker',), BLUE)
+    page.box(500, 182, 84, 62, 'MinVIS', (
+        'rows',), BLUE)
+    page.box(596, 182, 84, 62, 'DVISDAQ', (
+        'and new rows',), BLUE)
     page.box(700, 182, 240, 62, 'ClipVIS', (
         'several frames: decode',), BLUE)
-    for x, end in ((150, 430), (385, 475), (590, 525), (820, 570)):
+    for x, end in ((150, 430), (385, 475), (542, 505), (638, 535),
+                   (820, 570)):
         page.arrow((x, 182), (x, 152), (end, 152), (end, 122), tip='open')
     page.box(40, 284, 88, 40, 'SipMaskVIS', (), BLUE)
     page.box(138, 284, 56, 40, 'IDOL', (), BLUE)
@@ -175,10 +179,11 @@ def classes() -> str:
         'CueTracker, GreedyTracker',), SAND)
     page.arrow((254, 244), (254, 264), (320, 264), (320, 284))
     page.text(326, 278, 'tracker', 11, colour=GREY, anchor='start')
-    page.box(530, 284, 200, 62, 'RowTracker', (
-        'N queries stay N queries',), SAND)
-    page.arrow((610, 244), (610, 284))
-    page.text(616, 262, 'tracker', 11, colour=GREY, anchor='start')
+    page.box(530, 284, 200, 62, 'RowTracker, AnchorTracker', (
+        'N queries stay N, or get more',), SAND)
+    page.arrow((542, 244), (542, 284))
+    page.arrow((638, 244), (638, 284))
+    page.text(644, 262, 'tracker', 11, colour=GREY, anchor='start')
     page.box(300, 392, 200, 62, 'Association', (
         'CueAssociation, Bi-softmax ...',), SAND)
     page.box(530, 392, 200, 62, 'Memory', (
@@ -197,7 +202,8 @@ def classes() -> str:
         'SipMask head, deformable/,', 'Mask2FormerSegmenter'))
     for x in (84, 166, 237):
         page.arrow((x, 324), (x, 392))
-    page.box(40, 502, 220, 46, 'MemCNP: MemoryBank', (), ROSE, dashed=True)
+    page.box(40, 502, 220, 46, 'MemCNP: MemoryBank', (
+        'in a segmenter or an AnchorTracker',), ROSE, dashed=True)
     page.arrow((150, 470), (150, 502), dashed=True)
     page.text(157, 491, 'memcnp', 11, colour=GREY, anchor='start')
     page.box(300, 502, 660, 46,

@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .detections import to_detections
     from .filters import ShortTracks, TrackFilter
     from .frame import (
         FrameInstances,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from .store import Track, TrackStore, VideoResult
 
 _HOMES = {
+    'detections': ('to_detections', ),
     'filters': ('ShortTracks', 'TrackFilter'),
     'frame': ('FrameInstances', 'empty_frame_result', 'frame_result',
               'mask_boxes'),
@@ -59,5 +61,6 @@ __all__ = [
     'Ranked', 'Ranking', 'Record', 'ShortTracks', 'SigmaMap', 'Sink',
     'TopPairs', 'TopQuarterQuery', 'Track', 'TrackFilter', 'TrackStore',
     'VideoResult', 'decode_masks', 'empty_frame_result', 'encode_masks',
-    'frame_result', 'mask_boxes', 'rle_to_json', 'to_rle'
+    'frame_result', 'mask_boxes', 'rle_to_json',
+    'to_detections', 'to_rle'
 ]

@@ -11,14 +11,12 @@ from tests.data.seeded_weights import seeded_array
 from tests.parity.entries import ManifestError
 from tests.parity.fixture import Fixture
 from tests.parity.systems import dvis_daq
+from tests.parity.test_models import DATA
 
 
 @pytest.fixture()
-def fixture(shared_dir):
-    folder = shared_dir / 'parity' / 'dvis_daq_r50_ytvis'
-    if not folder.is_dir():
-        pytest.skip(f'needs {folder.name}')
-    return Fixture(folder)
+def fixture():
+    return Fixture(DATA / 'dvis_daq_r50_ytvis')
 
 
 @pytest.mark.parametrize('block, key, value', [

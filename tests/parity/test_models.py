@@ -14,7 +14,8 @@ DATA = Path(__file__).resolve().parents[1] / 'data' / 'parity'
 #: Arrays that are compared, and those whose official code has a bug.
 FIXTURES = {
     'ctvis_r50_video': (77, 4), 'ctvis_tracker': (190, 0),
-    'dvis_refiner_r50': (200, 1), 'dvis_tracker_r50': (20, 0),
+    'dvis_daq_r50_ytvis': (208, 0), 'dvis_refiner_r50': (200, 1),
+    'dvis_tracker_r50': (20, 0),
     'idol_r50_ytvis19': (259, 0), 'ifr_decoder_reading': (13, 0),
     'instanceformer_r50_ytvis19_nomem': (83, 0),
     'mask2former_vis_r50_video': (71, 0), 'memcnp_r50_ytvis': (411, 0),
@@ -53,7 +54,8 @@ def test_the_whole_of_official_ctvis(shared_dir, capsys):
 
 
 @pytest.mark.slow
-def test_official_dvis_daq(shared_dir, capsys):
+def test_the_whole_of_official_dvis_daq(shared_dir, capsys):
+    """The queries of its frames as well."""
     folder = shared_dir / 'parity' / 'dvis_daq_r50_ytvis'
     if not folder.is_dir():
         pytest.skip(f'needs {folder.name}')

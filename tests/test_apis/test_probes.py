@@ -193,7 +193,7 @@ def test_rows_are_those_of_the_first_frame(rows):
             assert (of_frame - sigma).abs().amax(1).min() < 1e-5
     assert found.scores.shape == (7, )
     # They stand where their masks are, in the frame, or nowhere.
-    inside = (found.references > 0) & (found.references < 1)
+    inside = (found.references > 0) & (found.references <= 1)
     assert inside.any() and (inside | (found.references == -1)).all()
 
 

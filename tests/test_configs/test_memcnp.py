@@ -42,6 +42,36 @@ def test_seqformer(net):
             'model.memcnp'}
 
 
+@pytest.mark.parametrize('net, data', [
+    *(('r50', d) for d in ('youtubevis2019', 'youtubevis2021',
+                           'youtubevis2022', 'ovis')),
+    *(('swin-l', d) for d in ('youtubevis2019', 'youtubevis2021', 'ovis'))])
+def test_dvis_daq(net, data):
+    end = f'160k-coco-joint_{data}'
+    # Two clips a GPU: MemCNP paper, 4.1.
+    assert differences(f'dvis_daq/dvis-daq_{net}_8xb1-{end}',
+                       f'dvis_daq/dvis-daq-memcnp_{net}_8xb2-{end}') == {
+        'model.memcnp', 'train_dataloader.batch_size',
+        'auto_scale_lr.base_batch_size'}
+
+
+def test_what_it_adds_to_the_tracker_of_dvis_daq():
+    """Table 1: 23.5, 20.7, 18.9 and 63.1 M, whose neck is both decoders. In
+    the official ResNet the norms have no parameters."""
+    end = '160k-coco-joint_youtubevis2021'
+    plain, memcnp = (
+        {k: sum(p.numel() for p in part.parameters())
+         for k, part in build(f'dvis_daq/{name}-{end}').parts().items()}
+        for name in ('dvis-daq_r50_8xb1', 'dvis-daq-memcnp_r50_8xb2'))
+    added = {k: n - plain.get(k, 0) for k, n in memcnp.items()}
+    assert {k for k, n in added.items() if n} == {'tracker'}
+    assert 0.264e6 <= added['tracker'] <= 0.322e6
+    assert round(memcnp['tracker'] / 1e6, 1) == 18.9
+    neck = sum(memcnp[k] for k in ('pixel_decoder', 'decoder', 'embed_head'))
+    assert round(neck / 1e6, 1) == 20.7
+    assert round((sum(memcnp.values()) - 53120) / 1e6, 1) == 63.1
+
+
 @pytest.mark.parametrize('host, ours', [
     ('idol/idol_r50_8xb4-12k_youtubevis2021',
      'idol/idol-memcnp_r50_8xb4-12k_youtubevis2021'),

@@ -158,6 +158,9 @@ def build(name: str) -> torch.nn.Module:
             torch.nn.init.constant_(model.bbox_head.fcos_reg.bias, 3.)
         return model
     parts = model.parts()
+    rows = getattr(parts.get('tracker'), 'memcnp', None)
+    if rows is not None:
+        torch.nn.init.normal_(rows.box_branch.last.weight, std=.1)
     if 'cls_branches' not in parts:
         return model
     for branch in parts['cls_branches']:

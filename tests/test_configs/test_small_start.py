@@ -33,7 +33,8 @@ UNUSED = dict(ifr=('segmenter.decoder.layers.', ))
 @pytest.mark.parametrize('host, variant', [
     ('idol', ''), ('idol', '-memcnp'), ('seqformer', ''),
     ('seqformer', '-memcnp'), ('instanceformer', ''), ('ctvis', ''),
-    ('dvis_daq', ''), ('o2vis', ''), ('mask2former_vis', ''), ('ifr', '')])
+    ('dvis_daq', ''), ('dvis_daq', '-memcnp'), ('o2vis', ''),
+    ('mask2former_vis', ''), ('ifr', '')])
 def test_all_of_it_is_used(host, variant):
     file = host.replace('_', '-') + variant
     cfg = config_of(f'{host}/{file}_r18_movingshapes')

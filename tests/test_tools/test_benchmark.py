@@ -26,6 +26,7 @@ SMALL = {
     'instanceformer/instanceformer': None,  # queries are identities
     'minvis/minvis': 'identities', 'ctvis/ctvis': 'identities',
     'dvis_daq/dvis-daq': 'identities',
+    'dvis_daq/dvis-daq-memcnp': 'identities',
     'mask2former_vis/mask2former-vis': 'identities',
     'o2vis/o2vis': 'identities', 'ifr/ifr': 'identities',
 }

@@ -23,12 +23,12 @@ CONFIGS = {
     if path.stem.split('_')[1] == 'r18'}
 SYSTEMS = [name for name in (
     'sipmask-memcnp', 'idol', 'seqformer-memcnp', 'instanceformer', 'minvis',
-    'ctvis', 'dvis-daq', 'dvis-daq-offline', 'mask2former-vis', 'ifr', 'o2vis',
-    'o2vis-offline')
+    'ctvis', 'dvis-daq-memcnp', 'dvis-daq-offline', 'mask2former-vis', 'ifr',
+    'o2vis', 'o2vis-offline')
     if name in CONFIGS]
 SIZE, LENGTH, ITERS = (64, 96), 4, 4
 #: Parts that stay as they are.
-FROZEN = {'dvis-daq': ('segmenter', ),
+FROZEN = {'dvis-daq-memcnp': ('segmenter', ),
           'dvis-daq-offline': ('segmenter', 'tracker'),
           'o2vis': ('segmenter', ),
           'o2vis-offline': ('segmenter', 'tracker')}

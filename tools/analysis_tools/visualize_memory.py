@@ -3,8 +3,8 @@
 The query point, then the most similar items of the memory, each as the box
 around the query that its stored distances make. In SipMask the memory is read
 at the points of a pyramid level, in IDOL and SeqFormer by the queries of a
-decoder layer, which stand at their reference points. For SeqFormer the frame
-is a clip of its own.
+decoder layer, in DVIS-DAQ by the rows of the tracker, which stand at their
+reference points. For SeqFormer the frame is a clip of its own.
 """
 import argparse
 

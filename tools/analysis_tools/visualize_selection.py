@@ -3,8 +3,9 @@
 A row a selection: yellow dots are positive, blue ones negative, hollow ones
 ignored. SipMask selects points, a column a pyramid level (YOLO, FCOS,
 ObjectBox, USS); IDOL selects queries, a column a decoder layer, each at its
-reference point (SimOTA, the host's own matching, and USS). SeqFormer keeps
-its matching of whole clips and selects nothing in a frame. USS needs the
+reference point (SimOTA, the host's own matching, and USS); of DVIS-DAQ it is
+rows of the tracker's last layer (USS, which adds to its matching). SeqFormer
+keeps its matching of whole clips and selects nothing in a frame. USS needs the
 model's uncertainty; without a checkpoint it is that of random weights.
 """
 import argparse

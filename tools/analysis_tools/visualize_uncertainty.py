@@ -4,8 +4,9 @@ paper).
 A row a frame: the frame, then the mean standard deviation of the box sides,
 as predicted (in half sides of the box; with ``box_unit='image'``, fractions of
 the image); warm is uncertain. SipMask has it at each point of a level; IDOL
-and SeqFormer have it for each query of a layer, drawn at the centre of its
-box. SeqFormer takes the frames as one clip.
+and SeqFormer have it for each query of a layer, DVIS-DAQ for each row of the
+last layer of its tracker, drawn at the centre of its box. SeqFormer takes the
+frames as one clip.
 """
 import argparse
 

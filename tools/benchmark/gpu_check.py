@@ -41,7 +41,7 @@ WORKER = ROOT / 'tools/benchmark/gpu_checks.py'
 FIXTURES = ('sipmask_r50_ytvis', 'memcnp_r50_ytvis', 'memcnp_units',
             'idol_r50_ytvis19', 'seqformer_r50_ytvis19',
             'instanceformer_r50_ytvis19_nomem', 'mask2former_r50_ctvis',
-            'instanceformer_r50_ytvis19')
+            'dvis_daq_r50_ytvis', 'instanceformer_r50_ytvis19')
 #: Take a minute or more, most of it to draw weights.
 LAST = ('memcnp_vit_ytvis', )
 #: What a dry run takes of them.

@@ -45,9 +45,13 @@ INSTANCES = 10
 _DENSE = {'model.bbox_head.test_cfg.score_thr': 0.,
           'model.bbox_head.test_cfg.max_per_img': INSTANCES}
 _QUERIES = {'model.mask_nms_iou': 1.}
+#: All queries of the first frame, and no more in the others.
+_ROWS = {'model.start_thr': 0., 'model.score_thr': 1.,
+         'model.max_missing': 1000}
 OPTIONS: dict[str, dict[str, Any]] = {
     'sipmask': _DENSE, 'sipmask-memcnp': _DENSE,
-    'idol': _QUERIES, 'idol-memcnp': _QUERIES}
+    'idol': _QUERIES, 'idol-memcnp': _QUERIES,
+    'dvis-daq': _ROWS, 'dvis-daq-memcnp': _ROWS}
 #: Systems whose detections are the queries above ``score_thr``.
 THRESHOLD = ('idol', 'idol-memcnp')
 

@@ -9,6 +9,7 @@ from ...results.rle import RLE, MaskError, short, to_rles
 from .ground_truth import AnnotationFile
 from .parallel import each_video
 from .track_iou import Cell, reduce_video
+from .ytvis_ap import matched
 
 
 @dataclass
@@ -21,12 +22,14 @@ class ResultTrack:
         score: any finite number; larger is surer.
         segmentations: compressed run-length codes or None, one a frame.
         name: file and position, for messages.
+        checked: whether the codes were checked when they were read.
     """
     video_id: int
     category_id: int
     score: float
     segmentations: Sequence[RLE | None]
     name: str = 'a result'
+    checked: bool = True
 
     #: What to do about a bad mask.
     fix = 'write the masks anew, as pycocotools.mask.encode gives them'
@@ -89,11 +92,14 @@ def _read(entry: Any, where: str, check_masks: bool) -> ResultTrack:
             raise ValueError(f'{where}, frame {error.frame}: the mask '
                              f'{error}; {ResultTrack.fix}.') from error
     return ResultTrack(entry['video_id'], entry['category_id'],
-                       float(entry['score']), masks, where)
+                       float(entry['score']), masks, where, check_masks)
 
 
 def check_results(gt: AnnotationFile, results: Iterable[ResultTrack]) -> None:
     """Compare results with the videos and categories of the ground truth.
+
+    The sizes of masks that were not checked when they were read are left to
+    who decodes them.
 
     Raises:
         ValueError: for an unknown video or category, a track whose number of
@@ -117,14 +123,15 @@ def check_results(gt: AnnotationFile, results: Iterable[ResultTrack]) -> None:
                 f'{track.name} has {len(track.segmentations)} segmentations, '
                 f'but video {track.video_id} has {frames} frames: give one a '
                 'frame, null where the object is absent.')
-        size = [video['height'], video['width']]
-        for frame, rle in enumerate(track.segmentations):
-            if isinstance(rle, dict) and rle.get('size', size) != size:
+        size = [*gt.size(track.video_id)]
+        for frame, rle in enumerate(
+                track.segmentations if track.checked else ()):
+            if rle is not None and rle['size'] != size:
                 raise ValueError(
                     f'{track.name}, frame {frame}: the mask has the size '
-                    f'{rle["size"]}, but video {track.video_id} has {size} '
-                    '(height, width): write the masks at the size of the '
-                    'video.')
+                    f'{short(rle["size"])}, but video {track.video_id} has '
+                    f'{size} (height, width): write the masks at the size of '
+                    'the video.')
 
 
 def reduce_results(
@@ -146,8 +153,8 @@ def reduce_results(
     by_video = group_by_video(results)
 
     def reduce(video: int) -> dict[int, Cell]:
-        return reduce_video(by_video.get(video, []), gt.tracks(video),
-                            gt.size(video))
+        return matched(reduce_video(by_video.get(video, []), gt.tracks(video),
+                                    gt.size(video)))
 
     videos = gt.videos if videos is None else videos
     return dict(each_video(reduce, videos, processes))

@@ -12,7 +12,7 @@ from .mot import TrackingCounts, count_matches
 from .parallel import each_video
 from .results import ResultTrack, group_by_video
 from .track_iou import Cell, measure_video, reduce_video
-from .ytvis_ap import APResult, average_precision
+from .ytvis_ap import APResult, average_precision, matched
 
 #: What tracks are compared by.
 SHAPES = ('masks', 'boxes')
@@ -61,8 +61,8 @@ def score_video(predictions: Sequence[ResultTrack],
     real = np.array([not g.crowd for g in ground_truths], bool)
     for shape, overlaps in zip(SHAPES, (masks, masks.filled_boxes()),
                                strict=True):
-        scores.cells[shape] = reduce_video(predictions, ground_truths, size,
-                                           overlaps)
+        scores.cells[shape] = matched(reduce_video(
+            predictions, ground_truths, size, overlaps))
         tracks = (overlaps.similarity()[real][:, sure],
                   overlaps.gt_areas[real] > 0, overlaps.areas[sure] > 0)
         scores.counts[shape] = count_matches(*tracks)
@@ -186,5 +186,5 @@ def keep_level(cells: Mapping[int, Cell], tracks: Sequence[GTTrack],
             tracks, levels, strict=True) if track.category_id == category],
             bool)
         found[category] = replace(
-            cell, gt_areas=np.where(other, -1, cell.gt_areas))
+            cell, gt_areas=np.where(other, -1, cell.gt_areas), matches=None)
     return found

@@ -37,12 +37,14 @@ class Cell:
         ious: float64 (D, G) track IoUs; G in file order.
         gt_areas: float64 (G,).
         gt_crowd: bool (G,).
+        matches: what `match_at_thresholds` found, if that was asked before.
     """
     scores: np.ndarray
     areas: np.ndarray
     ious: np.ndarray
     gt_areas: np.ndarray
     gt_crowd: np.ndarray
+    matches: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
 
 
 def measure_video(predictions: Sequence[Prediction],

@@ -118,6 +118,17 @@ def match_at_thresholds(
     return matched, ignored | (~matched & outside[:, None]), gt_ignored
 
 
+def matched(cells: dict[int, Cell]) -> dict[int, Cell]:
+    """Match the cells of a video now, in the process that it is in.
+
+    Args:
+        cells: by category; their ``matches`` are set.
+    """
+    for cell in cells.values():
+        cell.matches = match_at_thresholds(cell)
+    return cells
+
+
 def average_precision(videos: Mapping[int, Mapping[int, Cell]],
                       cat_ids: Sequence[int]) -> APResult:
     """Precision and recall of a data set.
@@ -138,7 +149,8 @@ def average_precision(videos: Mapping[int, Mapping[int, Cell]],
     for k, category in enumerate(ids):
         cells = [videos[v][category] for v in sorted(videos)
                  if category in videos[v]]
-        matches = [match_at_thresholds(cell) for cell in cells]
+        matches = [cell.matches or match_at_thresholds(cell)
+                   for cell in cells]
         most = max((len(cell.scores) for cell in cells), default=0)
         for m, limit in enumerate(MAX_DET_LIMITS):
             if m and most <= MAX_DET_LIMITS[m - 1]:  # nothing new

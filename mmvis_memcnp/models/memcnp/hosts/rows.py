@@ -52,8 +52,8 @@ class RowContext(BaseModule):
 
     A row is what MemCNP calls a point or a query. It stands in the middle of
     its mask, and its box starts as that of its mask. What the memory returns
-    for a row, times a gate that starts at 0, is added to what its class is
-    read from: at the start the host says what it would say without.
+    for a row, times a gate a channel that starts at 0, is added to what its
+    class is read from: at the start the host says what it would say without.
 
     Args:
         memory (ContextModule): Its contexts have C channels.
@@ -76,7 +76,7 @@ class RowContext(BaseModule):
         self.box_branch = MemCNPBoxBranch(
             embed_dims, context_dims=embed_dims, own_readout=False,
             num_hidden=1)
-        self.gate = nn.Parameter(torch.zeros(()))
+        self.gate = nn.Parameter(torch.zeros(embed_dims))
 
     def forward(self, z: Tensor, masks: Tensor, sizes: Tensor,
                 padded: Tensor) -> tuple[Tensor, RowBoxes]:
