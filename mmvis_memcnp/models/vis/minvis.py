@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Required, Unpack
+from typing import Unpack
 
 import torch
 from mmdet.registry import MODELS, TASK_UTILS
@@ -33,16 +33,6 @@ class MinVISState:
     rows: RowState
     logits: Tensor | float = 0.
     frames: int = 0
-
-
-class MinVISOptions(VISOptions, total=False):
-    """Arguments of :class:`MinVIS` for systems that build on it."""
-    segmenter: Required[dict]
-    tracker: Required[dict]
-    matcher: dict | None
-    loss: dict | None
-    loss_embed: dict | None
-    num_shown: int | None
 
 
 @MODELS.register_module()
@@ -99,15 +89,7 @@ class MinVIS(VIS[MinVISState, FrameQueries]):
     # -- training -----------------------------------------------------------
     def loss(self, inputs: Tensor,
              data_samples: list[TrackDataSample]) -> dict[str, Tensor]:
-        """Losses of all frames of the clips, each for itself.
-
-        Args:
-            inputs (Tensor): Shape (N, T, 3, H, W).
-            data_samples (list[TrackDataSample]): Annotated frames.
-
-        Returns:
-            dict[str, Tensor]: See :func:`frame_losses`.
-        """
+        """Losses of all frames of clips; see :func:`frame_losses`."""
         return frame_losses(inputs, data_samples, self.segmenter,
                             self.matcher, self.frame_loss, self.loss_embed)
 
@@ -146,20 +128,9 @@ class MinVIS(VIS[MinVISState, FrameQueries]):
     def track(self, state: RowState, found: FrameQueries,
               order: Tensor | None = None) -> tuple[TrackedFrame, RowState]:
         """A step of the tracker with the queries of B frames; see there."""
-        return self.tracker.step(state, found.queries[-1], found.hidden[-1],
-                                 order=order, **self.seen(found))
-
-    def seen(self, found: FrameQueries) -> dict[str, Tensor]:
-        """What trackers may be told of the queries of B frames: how far each
-        shows an object, ``weight``, and, if they need it, whether,
-        ``present``: it has a class and a mask."""
-        probs = found.logits[-1].float().softmax(-1)
-        told = dict(weight=1 - probs[..., -1])
-        if self.tracker.needs_presence:
-            filled = (found.masks() > 0).flatten(2).any(2)
-            told['present'] = filled & (
-                probs.argmax(-1) != probs.shape[-1] - 1)
-        return told
+        return self.tracker.step(
+            state, found.queries[-1], found.hidden[-1], order=order,
+            **found.objects(self.tracker.needs_presence))
 
     def _shown(self, state: MinVISState, logits: Tensor) -> Tensor | None:
         """Whose masks of a frame are made, (N,) bool; None for all."""

@@ -3,7 +3,7 @@ Instance Segmentation. ICLR 2025 submission; published as LOMM, ICCV 2025.
 """
 from __future__ import annotations
 
-from typing import Unpack
+from typing import Required, Unpack
 
 import torch
 from mmdet.registry import MODELS
@@ -17,7 +17,18 @@ from ..trackers import TrackedFrame, reorder
 from ..trackers.row_heads import RowHeads
 from ..truth import ClipTruth, GroundTruth, Matches
 from ..truth.clip_truth import collect_clips
-from .minvis import MinVIS, MinVISOptions
+from .base import VISOptions
+from .minvis import MinVIS
+
+
+class MinVISOptions(VISOptions, total=False):
+    """Arguments of :class:`MinVIS`."""
+    segmenter: Required[dict]
+    tracker: Required[dict]
+    matcher: dict | None
+    loss: dict | None
+    loss_embed: dict | None
+    num_shown: int | None
 
 
 @MODELS.register_module()
@@ -158,7 +169,8 @@ class O2VIS(MinVIS):
             if self.is_early:
                 assert self.early is not None
                 matched, early = self.early.step(
-                    early, frame.queries[-1], **self.seen(frame))
+                    early, frame.queries[-1],
+                    **frame.objects(self.early.needs_presence))
                 order = matched.order
             tracked, state = self.track(state, frame, order)
             frames.append(tracked)

@@ -32,6 +32,26 @@ class FrameQueries(NamedTuple):
         return torch.einsum('bqd,bdhw->bqhw', self.mask_embeds[layer],
                             self.mask_features)
 
+    def objects(self, whether: bool = False) -> dict[str, Tensor]:
+        """How far each query of the last layer shows an object.
+
+        Args:
+            whether (bool): Also say whether, which needs the masks. Defaults
+                to False.
+
+        Returns:
+            dict[str, Tensor]: ``weight`` (B, Q), the probability of any class;
+            ``present`` (B, Q) bool, whether a class is the likeliest and the
+            mask has a pixel.
+        """
+        probs = self.logits[-1].float().softmax(-1)
+        told = dict(weight=1 - probs[..., -1])
+        if whether:
+            filled = (self.masks() > 0).flatten(2).any(2)
+            told['present'] = filled & (
+                probs.argmax(-1) != probs.shape[-1] - 1)
+        return told
+
     def frames(self, index: slice | Tensor) -> 'FrameQueries':
         """Some of the frames.
 
