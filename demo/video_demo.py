@@ -23,6 +23,7 @@ from mmvis_memcnp.apis import (
     open_source,  # noqa: E402
 )
 from mmvis_memcnp.apis.outputs import VideoOutputs  # noqa: E402
+from mmvis_memcnp.cli.numbers import positive, share  # noqa: E402
 from mmvis_memcnp.cli.options import (  # noqa: E402
     add_model_options,
 )
@@ -49,7 +50,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--out-dir', default='outputs', help='folder')
     add_overwrite_option(parser)
     parser.add_argument(
-        '--score-thr', type=float, default=0.3, help='instances that score '
+        '--score-thr', type=share, default=0.3, help='instances that score '
         'less are not drawn nor written as PNG or MOTS; the json has all')
     parser.add_argument('--png-masks', action='store_true',
                         help='write a PNG an instance and frame')
@@ -60,8 +61,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--codec', choices=['auto', *CODECS], default='auto',
                         help='of the mp4; auto: h264 if OpenCV has it, else '
                         'vp9; mp4v is fast to write but no browser plays it')
-    parser.add_argument('--fps', type=float, help='of the mp4; default: that '
-                        'of the input, else 10')
+    parser.add_argument('--fps', type=positive, help='of the mp4; default: '
+                        'that of the input, else 10')
     parser.add_argument('--allow-broken', action='store_true', help='keep '
                         'what comes before the place where a video breaks')
     parser.add_argument('--show', action='store_true',

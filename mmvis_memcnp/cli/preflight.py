@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import argparse
 import copy
+import difflib
 import os
 import os.path as osp
 from collections.abc import Iterator, Mapping
@@ -22,6 +23,15 @@ from ..datasets.class_counts import (
 from ..errors import UserError
 from ..results.sigma_map import adopt_sigma_map
 
+#: What mmengine's runner reads from a config, beside what the file has.
+_RUNNER_KEYS = (
+    'auto_scale_lr', 'custom_hooks', 'custom_imports', 'data_preprocessor',
+    'default_hooks', 'default_scope', 'env_cfg', 'experiment_name',
+    'launcher', 'load_from', 'log_level', 'log_processor', 'model',
+    'optim_wrapper', 'param_scheduler', 'randomness', 'resume',
+    'runner_type', 'test_cfg', 'test_dataloader', 'test_evaluator',
+    'train_cfg', 'train_dataloader', 'val_cfg', 'val_dataloader',
+    'val_evaluator', 'visualizer', 'work_dir')
 _CONFIG_ENDINGS = ('.py', '.json', '.yaml', '.yml')
 
 
@@ -49,6 +59,8 @@ def load_config(path: str, options: Mapping[str, Any] | None = None) -> Config:
         cfg = Config.fromfile(path)
         if options:
             apply_overrides(cfg, options)
+    except UserError:
+        raise
     except Exception as error:  # a config is a program and can raise anything
         reason = ' '.join(str(error).split())
         raise UserError(f'The config {path} cannot be read: '
@@ -68,7 +80,18 @@ def apply_overrides(cfg: Config, options: Mapping[str, Any]) -> None:
     Args:
         cfg: The config, changed in place.
         options: Dotted key to value.
+
+    Raises:
+        UserError: If the first part of a key is none of the config's.
     """
+    known = {*cfg, *_RUNNER_KEYS}
+    for key in options:
+        root = key.split('.')[0]
+        if root not in known:
+            near = difflib.get_close_matches(root, known, 1)
+            raise UserError(
+                f'The config has no {root!r}, so {key} would change nothing'
+                + (f': is {near[0]!r} meant?' if near else '.'))
     cfg.merge_from_dict(_with_test_part(cfg, dict(options)))
 
 

@@ -34,6 +34,8 @@ def user_message(error: BaseException) -> str | None:
     Returns:
         The sentence, or None.
     """
+    if isinstance(error, TypeError):
+        return _unknown_option(error)
     if not isinstance(error, _INPUT_ERRORS):
         return None
     text = str(error)
@@ -43,6 +45,18 @@ def user_message(error: BaseException) -> str | None:
         return text
     frames = traceback.extract_tb(error.__traceback__)
     return text if frames and _is_ours(frames[-1].filename) else None
+
+
+def _unknown_option(error: TypeError) -> str | None:
+    """The sentence for a config's key that a registered class lacks."""
+    found = re.search(r"(\w+)\.__init__\(\) got an unexpected keyword "
+                      r"argument '(\w+)'", str(error))
+    frames = traceback.extract_tb(error.__traceback__)
+    if not found or not frames or \
+            Path(frames[-1].filename).name != 'build_functions.py':
+        return None
+    return (f'{found[1]} has no option {found[2]!r}: correct it in the config '
+            'or in --cfg-options.')
 
 
 def _is_ours(filename: str) -> bool:

@@ -58,11 +58,16 @@ def draw_frame(image: np.ndarray,
             if result.scores[i] >= score_thr]
     if not kept:
         return out
-    ids = [int(result.instances_id[i]) for i in kept]
-    colors = [color_of(identity) for identity in ids]
+    masks = None
     if 'masks' in result:
         masks = decode_masks([result.masks[i] for i in kept],
                              image.shape[:2])
+        # Clip systems list an object in frames where it is absent, too.
+        shown = np.flatnonzero(masks.any((1, 2)))
+        masks, kept = masks[shown], [kept[i] for i in shown]
+    ids = [int(result.instances_id[i]) for i in kept]
+    colors = [color_of(identity) for identity in ids]
+    if masks is not None:
         _paint_masks(out, masks, colors, alpha)
     line = max(1, round(min(image.shape[:2]) / 360))
     corners = result.bboxes[kept].numpy()

@@ -138,4 +138,4 @@ def losses(model, *clips):
 
 def total(values):
     """What is minimised."""
-    return sum(v for k, v in values.items() if k.startswith('loss'))
+    return sum(v for k, v in values.items() if 'loss' in k)

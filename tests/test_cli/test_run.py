@@ -1,10 +1,15 @@
 """Bad input is told from defects."""
+import argparse
 import signal
 
 import numpy as np
 import pytest
+from mmdet.registry import MODELS
+from mmengine.config import Config
 from torch.utils.data import DataLoader
 
+from mmvis_memcnp.cli.numbers import positive, share
+from mmvis_memcnp.cli.preflight import apply_overrides
 from mmvis_memcnp.cli.run import run_tool, user_message
 from mmvis_memcnp.compat.checkpoint import load_checkpoint_file
 from mmvis_memcnp.engine import ResumableSampler
@@ -63,6 +68,46 @@ def test_defects_have_none():
     assert user_message(caught(library_defect)) is None
     assert user_message(caught(lambda: [][0])) is None
     assert user_message(caught(lambda: open('/nowhere/at/all'))) is None
+
+
+def test_an_option_that_a_part_lacks_has_its_sentence():
+    with pytest.raises(TypeError) as info:
+        MODELS.build(dict(type='SampledMaskLoss', wieght=1.))
+    assert user_message(info.value) == (
+        "SampledMaskLoss has no option 'wieght': correct it in the config or "
+        'in --cfg-options.')
+    with pytest.raises(TypeError) as info:
+        dict(1)
+    assert user_message(info.value) is None
+
+
+@pytest.mark.parametrize('key, word', [
+    # misspelt: the near name is said
+    ('modle.top_k', "'model'"),
+    ('test_evaluater.x', "'test_evaluator'"),
+    # like nothing that there is
+    ('qqqqq', 'would change nothing'),
+])
+def test_keys_that_no_config_has(key, word):
+    cfg = Config(dict(model=dict(top_k=1), mine=1))
+    with pytest.raises(UserError, match=word):
+        apply_overrides(cfg, {key: 3})
+    apply_overrides(cfg, {'mine': 2, 'load_from': 'x', 'model.new': 5})
+    assert cfg.mine == 2 and cfg.model.new == 5
+
+
+@pytest.mark.parametrize('number, text, value', [
+    (share, '0.25', .25), (share, '1', 1.), (share, '1.5', None),
+    (share, 'nan', None), (share, '-0.1', None), (share, 'half', None),
+    (positive, '30', 30.), (positive, '0', None), (positive, '-3', None),
+    (positive, 'inf', None), (positive, 'nan', None),
+])
+def test_numbers_of_the_command_line(number, text, value):
+    if value is None:
+        with pytest.raises(argparse.ArgumentTypeError, match=text):
+            number(text)
+    else:
+        assert number(text) == value
 
 
 def test_sentence_comes_out_of_a_worker():

@@ -93,6 +93,16 @@ def test_score_threshold():
     assert (picture[70, 70] != 100).any()
 
 
+def test_who_is_absent_is_not_drawn():
+    """Nor its label, which stood in the corner."""
+    both = result([[0, 0, 0, 0], [60, 60, 90, 90]])
+    alone = result([[60, 60, 90, 90]], ids=[1])
+    np.testing.assert_array_equal(draw_frame(ground(), both),
+                                  draw_frame(ground(), alone))
+    np.testing.assert_array_equal(
+        draw_frame(ground(), result([[0, 0, 0, 0]])), ground())
+
+
 def test_ellipses_grow_with_the_deviation():
     box, shape = np.array([20., 30., 60., 90.]), (100, 200)
     first, last = corner_ellipses(box, np.array([.1, .2, .3, .4]), shape, .5)
@@ -178,7 +188,7 @@ def test_mapped_deviations_are_drawn_at_their_size(monkeypatch):
     monkeypatch.setattr(overlay, '_draw_ellipse', lambda image, centre, axes,
                         *_: drawn.append(axes))
     one = frame_result([0], [[20, 20, 60, 60]], [.5], [0],
-                       encode_masks(np.zeros((1, *SHAPE), bool)),
+                       encode_masks(np.ones((1, *SHAPE), bool)),
                        ori_shape=SHAPE, box_sigmas=torch.full((1, 4), .1))
     for mapped, scale in ((False, .1), (True, 1.)):
         if mapped:

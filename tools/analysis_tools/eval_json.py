@@ -16,6 +16,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from mmvis_memcnp.cli.numbers import share
 from mmvis_memcnp.cli.run import run_tool
 from mmvis_memcnp.errors import UserError
 from mmvis_memcnp.evaluation.functional import (
@@ -65,7 +66,7 @@ def parse_args() -> argparse.Namespace:
                         help='also AP of slightly, moderately and heavily '
                         'occluded objects, for a json that has "occlusion" '
                         'as OVIS')
-    parser.add_argument('--score-thr', type=float, default=.3,
+    parser.add_argument('--score-thr', type=share, default=.3,
                         help='the tracking scores leave out what scores less '
                         '(default: %(default)s)')
     parser.add_argument('--processes', type=int, default=1,

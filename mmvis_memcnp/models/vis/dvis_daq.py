@@ -83,7 +83,12 @@ class DVISDAQ(VIS[DVISDAQState, FrameQueries]):
             its slot is above it, too; a higher one ends more of them.
             Defaults to None, slots are not computed.
         max_missing (int): An instance that was not found in so many frames in
-            a row has ended. Defaults to 8.
+            a row has ended, at least 1. Defaults to 8.
+        max_tracks (int): Rows that are followed at most, so that a video
+            cannot fill the memory where every query is found in every frame,
+            as with weights that have learnt little; then new rows with the
+            lowest class scores are left out. More cost time and memory.
+            Defaults to 1000; the released code has no limit.
         kwargs: See :class:`VIS`.
     """
     default_ranking = dict(type='TopPairs', num_pairs=20)
@@ -102,11 +107,16 @@ class DVISDAQ(VIS[DVISDAQState, FrameQueries]):
                  score_thr: float = 0.01,
                  slot_thr: float | None = None,
                  max_missing: int = 8,
+                 max_tracks: int = 1000,
                  **kwargs: Unpack[VISOptions]) -> None:
         super().__init__(**kwargs)
         if min(num_frames) < 2:
             raise ValueError(f'num_frames is {num_frames}: slots learn from '
                              'the second frame on, so give at least 2.')
+        for name, value in dict(max_missing=max_missing,
+                                max_tracks=max_tracks).items():
+            if value < 1:
+                raise ValueError(f'{name} must be at least 1, got {value}.')
         self.num_frames = tuple(num_frames)
         self.second_stage = second_stage
         self.carry_thr = carry_thr
@@ -128,6 +138,7 @@ class DVISDAQ(VIS[DVISDAQState, FrameQueries]):
         self.score_thr = score_thr
         self.slot_thr = slot_thr
         self.max_missing = max_missing
+        self.max_tracks = max_tracks
 
     def rows(self,
              tracks: AnchorTracks | None,
@@ -404,6 +415,12 @@ class DVISDAQ(VIS[DVISDAQState, FrameQueries]):
             missed[:len(ids)] = (state.missed + 1) * ~seen[0, :len(ids)]
         keep = seen.clone()
         keep[:, :len(ids)] = missed[:len(ids)] < self.max_missing
+        if keep.shape[1] > self.max_tracks:
+            # Those that are followed first, then new ones by their scores.
+            rank = best_score(logits) * keep
+            rank[:, :len(ids)] += keep[:, :len(ids)]
+            keep &= torch.zeros_like(keep).scatter(
+                1, rank.topk(self.max_tracks).indices, True)
         new = keep[0, len(ids):]
         anchors = self.tracker.anchors(masks, item.mask_features)
         state.tracks, source = self.tracker.carry(

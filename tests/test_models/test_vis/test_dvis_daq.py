@@ -287,6 +287,23 @@ def test_slots_say_who_has_gone(monkeypatch):
         [0, 1, 2], [0, 2, 3], [2, 3]]
 
 
+def test_rows_are_bounded():
+    """Every query is found in every frame, as with weights that have learnt
+    nothing: who is there stays, and the best of the new ones come."""
+    model = tiny_model(start_thr=0., score_thr=0., max_tracks=10).eval()
+    session = model.session()
+    inputs, (sample, ) = batch(model, video(4), training=False)
+    results = session.step(
+        inputs[0], [f.metainfo for f in sample.video_data_samples])
+    ids = [r.instances_id.tolist() for r in results]
+    assert ids[0] == list(range(7))
+    assert ids[1:] == [list(range(10))] * 3
+    with pytest.raises(ValueError, match='max_tracks'):
+        tiny_model(max_tracks=0)
+    with pytest.raises(ValueError, match='max_missing'):
+        tiny_model(max_missing=0)
+
+
 def test_a_video_without_any_instance():
     model = tiny_model(start_thr=.999999, score_thr=.999999).eval()
     session = model.session()
