@@ -112,7 +112,8 @@ def to_rles(segmentations: Sequence[object],
 
 def short(value: object) -> str:
     """Text of a value of a file, cut to what fits into a sentence."""
-    return reprlib.repr(value)
+    text = reprlib.repr(value)  # of nested lists still long
+    return text if len(text) <= 120 else f'{text[:117]}...'
 
 
 def _parts(segmentation: object, size: tuple[int, int] | None

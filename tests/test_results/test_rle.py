@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from pycocotools import mask as mask_utils
 
-from mmvis_memcnp.results.rle import MaskError, to_rle, to_rles
+from mmvis_memcnp.results.rle import MaskError, short, to_rle, to_rles
 from tests.test_datasets.rectangles import (
     HEIGHT,
     WIDTH,
@@ -187,3 +187,13 @@ def test_batches_of_a_long_track(monkeypatch):
     with pytest.raises(MaskError, match='runs for') as error:
         to_rles(track, None)
     assert error.value.frame == 8
+
+
+def test_values_in_messages_are_short():
+    deep: list = [12, 8]
+    for _ in range(50):
+        deep = [deep]
+    for value in (deep, [{str(i): list(range(9)) for i in range(9)}] * 9,
+                  'x' * 10**6, 10**300):
+        assert len(short(value)) <= 120
+    assert short([12, 8]) == '[12, 8]'

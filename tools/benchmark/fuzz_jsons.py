@@ -238,7 +238,7 @@ def make_case(folder: Path, seed: int) -> tuple[str, str]:
             try:
                 pair[which] = CHANGES[kind](pair[which], rng)
             except (IndexError, TypeError, AttributeError, ValueError,
-                    OverflowError, KeyError):
+                    OverflowError, KeyError, RecursionError):
                 break  # nothing left to change, or it was changed before
     for name, data in pair.items():
         try:
