@@ -190,8 +190,9 @@ def test_resume_without_a_checkpoint_starts(tool, tmp_path):
 
 @pytest.mark.parametrize('args, sentence', [
     (['no.py'], 'There is no config at no.py'),
-    (['toy.py', *options('a.b.c=1', 'model=3', 'model.x=2')],
+    (['toy.py', *options('model=3', 'model.x=2')],
      'The config toy.py cannot be read'),
+    (['toy.py', *options('modle.x=2')], "The config has no 'modle'"),
     (['README.md'], 'README.md is no config, whose name ends with one of .py'),
     (['broken.py'], 'The config broken.py cannot be read: NameError: '),
     (['part.py'], 'The config part.py has no train_dataloader, train_cfg'),
