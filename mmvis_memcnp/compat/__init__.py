@@ -11,6 +11,7 @@ from . import (
     mmcv_ext,
     package_utils,
     random_choice,
+    score_file,
 )
 
 
@@ -28,9 +29,10 @@ def apply() -> None:
     box_types.install()
     random_choice.install()
     meshgrid.install()
+    score_file.install()
 
 
 __all__ = [
     'apply', 'box_types', 'checkpoint', 'distributed', 'meshgrid', 'mmcv_ext',
-    'package_utils', 'random_choice'
+    'package_utils', 'random_choice', 'score_file'
 ]
