@@ -63,10 +63,11 @@ def run(folder: str, device: str = 'cpu', slack: float = 1.) -> int:
         with on_device(device):
             computed = compute(fixture)
             outcomes = Comparer(fixture, computed, slack).outcomes()
-    except Exception:  # whatever the system raises: report, then fail
+    except Exception as error:  # whatever it is: report, then fail
         traceback.print_exc(file=sys.stdout)
         print(f'FAIL {fixture.folder.name}: compute() of '
-              f'{fixture.run["system"]} raised the error above')
+              f'{fixture.run["system"]} raised the error above: '
+              f'{type(error).__name__}: {error}')
         return 1
     for outcome in outcomes:
         print(outcome.line())

@@ -103,8 +103,9 @@ def decode(fixture: Fixture, named: dict) -> ClipQueries:
     by_frame = torch.stack(recorder.take('frame'))[:, 0, :queries]
     clip_queries = torch.cat(recorder.take('clip'))
     alone = decoder(PixelMaps(memories, features), frames, all_layers=False)
-    assert torch.equal(alone.logits, found.logits[-1:])
-    assert torch.equal(alone.mask_embeds, found.mask_embeds[-1:])
+    # To rounding: a GPU sums products of another shape in another order.
+    torch.testing.assert_close(alone.logits, found.logits[-1:])
+    torch.testing.assert_close(alone.mask_embeds, found.mask_embeds[-1:])
     layers = range(len(found.logits))
     named.update(
         logits=found.logits[:, 0], kernels=found.mask_embeds[:, 0],
