@@ -10,6 +10,8 @@ from ..layers.segments import segment_count, segment_logsumexp, segment_mean
 from .distribution import at_least_float32, in_object_unit, log_prob
 
 PHI_EPS = 1e-9
+#: Eq 11 where there is no object: neither its class nor any overlap.
+NOTHING = 2.
 
 
 class Support(NamedTuple):
@@ -156,8 +158,10 @@ class MemCNPLoss(nn.Module):
         sigma_samples (str): The candidates of eq 12: 'inside' = all points or
             queries inside the box (section 3.3's candidate set), so that
             sigma is trained wherever a detection may come from;
-            'positives' = the selected ones, as in the released code.
-            Defaults to 'inside'.
+            'positives' = the selected ones, as in the released code;
+            'everywhere' = 'inside', and those in no box as well, which are
+            drawn to 2, what eq 11 is where there is neither class nor
+            overlap (:meth:`outside`). Defaults to 'inside'.
         sigma_norm (str): The norm of eq 12: 'l1' = the 1-norm over the four
             edges; 'smooth_l1' = the mean smooth L1 distance, as in the
             released code. Defaults to 'l1'.
@@ -174,7 +178,7 @@ class MemCNPLoss(nn.Module):
         rule=('gmm', 'nll', 'energy'),
         alpha=('image', 'support', 'points'),
         box_unit=('object', 'image'),
-        sigma_samples=('inside', 'positives'),
+        sigma_samples=('inside', 'positives', 'everywhere'),
         sigma_norm=('l1', 'smooth_l1'),
         reduction=('gt_mean', 'image_sum'))
 
@@ -271,6 +275,25 @@ class MemCNPLoss(nn.Module):
         loss = score + self.sigma_weight * regulariser
         return loss * (supports > 0), supports > 0
 
+    def outside(self, sigmas: Tensor, outside: Tensor) -> Tensor:
+        """R_sigma of what lies in no box: the distance to ``NOTHING``.
+
+        Args:
+            sigmas (Tensor): Shape (B, N, 4).
+            outside (Tensor): Shape (B, N) bool.
+
+        Returns:
+            Tensor: Shape (B,), times ``sigma_weight``; the mean over these N,
+            0 where there are none, and without
+            ``sigma_samples='everywhere'``.
+        """
+        if self.sigma_samples != 'everywhere':
+            return sigmas.new_zeros(len(sigmas))
+        target = at_least_float32(sigmas.new_full((1, ), NOTHING))
+        distance = self._distance(at_least_float32(sigmas), target)
+        count = outside.sum(1).clamp(min=1)
+        return self.sigma_weight * (distance * outside).sum(1) / count
+
     def terms(self,
               support: Support,
               candidates: Candidates | None = None,
@@ -304,9 +327,12 @@ class MemCNPLoss(nn.Module):
         """R_sigma of each of ``num`` ground truths (eq 12)."""
         sigma = at_least_float32(candidates.sigma)
         target = at_least_float32(candidates.uncertainty)[:, None]
+        return segment_mean(self._distance(sigma, target),
+                            candidates.gt_index, num)
+
+    def _distance(self, sigma: Tensor, target: Tensor) -> Tensor:
+        """The norm of eq 12 over the last axis."""
         if self.sigma_norm == 'l1':
-            distance = (sigma - target).abs().sum(1)
-        else:
-            distance = F.smooth_l1_loss(
-                sigma, target.expand_as(sigma), reduction='none').mean(1)
-        return segment_mean(distance, candidates.gt_index, num)
+            return (sigma - target).abs().sum(-1)
+        return F.smooth_l1_loss(
+            sigma, target.expand_as(sigma), reduction='none').mean(-1)

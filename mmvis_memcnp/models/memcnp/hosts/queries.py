@@ -76,7 +76,7 @@ class QueryRules(nn.Module):
             picked.map(lambda x: x.flatten(0, 1)),
             boxes, truth.labels.repeat(layers, 1), visible,
             frame_owners(points, boxes, visible)
-            if self.loss.sigma_samples == 'inside' else None, layers))
+            if self.loss.sigma_samples != 'positives' else None, layers))
 
 
 @MODELS.register_module()
@@ -258,7 +258,12 @@ def clip_cnp_loss(criterion: MemCNPLoss, boxes: Tensor, sigmas: Tensor,
     times = supported.view(-1, frames, num).sum(1)
     mean = loss.view(-1, frames, num).sum(1) / times.clamp(min=1)
     objects = (times > 0).view(layers, -1).sum(1)
-    return mean.view(layers, -1).sum(1) / objects.clamp(min=1)
+    total = mean.view(layers, -1).sum(1) / objects.clamp(min=1)
+    if candidates is None:
+        return total
+    return total + criterion.outside(
+        sigmas.flatten(1, 2), candidates.flatten(1) < 0).view(
+            layers, -1).mean(1)
 
 
 def frame_owners(points: Tensor, boxes: Tensor, visible: Tensor) -> Tensor:

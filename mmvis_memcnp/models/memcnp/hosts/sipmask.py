@@ -34,8 +34,8 @@ class SelectedPoints(NamedTuple):
 
 def point_cnp_loss(criterion: MemCNPLoss, found: SelectedPoints,
                    inside: SelectedPoints, sigmas: Tensor, phi: Tensor,
-                   gt_boxes: Tensor, unit: Tensor,
-                   num_images: Tensor) -> Tensor:
+                   gt_boxes: Tensor, unit: Tensor, num_images: Tensor,
+                   outside: Tensor) -> Tensor:
     """Loss of the box distributions of points (eqs 8-14).
 
     Args:
@@ -48,6 +48,7 @@ def point_cnp_loss(criterion: MemCNPLoss, found: SelectedPoints,
         unit (Tensor): Shape (4,), width and height of the padded input
             twice.
         num_images (Tensor): Frames that have an object.
+        outside (Tensor): Shape (B, N) bool, points in no box.
 
     Returns:
         Tensor: Scalar.
@@ -70,4 +71,4 @@ def point_cnp_loss(criterion: MemCNPLoss, found: SelectedPoints,
         of(inside),
         num_points=sigmas.shape[1],
         num_images=num_images,
-        per_image=num)
+        per_image=num) + criterion.outside(sigmas, outside).mean()

@@ -252,13 +252,13 @@ class MemCNPSipMaskHead(DenseHead):
         if self.loss_cnp is not None and sigmas is not None:
             assert picked.centreness is not None
             inside_own = found
-            if self.loss_cnp.sigma_samples == 'inside':
-                inside_own = selected_points(
-                    owners(torch.cat(levels), key_gt), cls, boxes, key_gt)
+            owner = owners(torch.cat(levels), key_gt)
+            if self.loss_cnp.sigma_samples != 'positives':
+                inside_own = selected_points(owner, cls, boxes, key_gt)
             losses['loss_cnp'] = point_cnp_loss(
                 self.loss_cnp, found, inside_own, sigmas,
                 picked.centreness[found.image, found.point], key_gt.boxes,
-                unit, frames)
+                unit, frames, owner < 0)
         vectors = vectors_at(outs.track_map, centres(found.boxes),
                              found.image, self.strides[0])
         losses['loss_seg'] = self.loss_mask(
