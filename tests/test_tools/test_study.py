@@ -202,6 +202,15 @@ def test_rows_of_a_seed_come_together(place):
     (dict(runs=dict(plain=dict(config='README.md', option={}))),
      'nothing else'),
     (dict(iters=3), "['iters'] is unknown"),
+    # only a row above can be there when a row starts from it
+    (dict(runs=dict(plain=dict(config='README.md', start='better'),
+                    better=dict(config='README.md'))),
+     "the start 'better' of plain is neither a row above"),
+    (dict(runs=dict(plain=dict(config='README.md', start='none.pth'))),
+     "the start 'none.pth' of plain is neither"),
+    # nothing to test
+    (dict(runs=dict(plain=dict(config='README.md', train=False))),
+     'plain must have train: true, or train: false and a start'),
 ])
 def test_wrong_yaml(place, change, sentence):
     path = place.write()
@@ -267,6 +276,42 @@ def test_every_run_and_level_has_a_row(place):
     assert place.run(path) == 0
     assert place.csv.read_bytes() == before
     assert (place.calls('train'), place.calls('test')) == (6, 12)
+
+
+def test_rows_that_start_from_another(place):
+    config = dict(config=str(place.folder / 'config.py'))
+    (place.folder / 'given.pth').write_text('[7, 0, 0]')
+    path = place.write(baseline=None, seeds=[0, 1], runs=dict(
+        plain=config,
+        tested=dict(config, start='plain', train=False,
+                    options={'model.gain': 5.}),
+        further=dict(config, start='plain'),
+        given=dict(config, start=str(place.folder / 'given.pth'),
+                   train=False)))
+    # What a row starts from is trained first, and once.
+    assert place.run(path, '--rows', 'tested', 'further', '--jobs', '2') == 0
+    assert {r['row'] for r in place.rows()} == {'tested', 'further'}
+    assert place.run(path, '--jobs', '3') == 0
+    assert place.calls('train') == 4
+    found = {(r['row'], r['seed']): r for r in place.rows()
+             if r['level'] == 'easy'}
+    # Weights that a row did not train are tested as they are.
+    for seed, ap in (('0', .1), ('1', .11)):
+        assert float(found['tested', seed]['AP']) == ap
+        assert found['tested', seed]['iters'] == '0'
+    assert float(found['given', '1']['AP']) == .7
+    for seed in (0, 1):
+        run, = (r for r in place.plan(path)
+                if (r.row.name, r.seed) == ('further', seed))
+        folder = place.folder / 'work'
+        config = (folder / run.folder / 'config.py').read_text()
+        assert str(folder / run.start.folder / 'train/iter_5.pth') in config
+    # Another training to start from is another setting.
+    runs = yaml.safe_load(path.read_text())['runs']
+    runs['plain']['options'] = {'model.part.b': 3}
+    with pytest.raises(UserError, match='row tested .*start.cfg.model.part.b'):
+        place.run(place.write(baseline=None, seeds=[0], runs=runs), '--rows',
+                  'tested')
 
 
 def test_a_part_first_and_others_rows_stay(place):

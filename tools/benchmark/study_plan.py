@@ -17,8 +17,11 @@ A yaml holds
 ``seeds``: a list of numbers.
 ``baseline``: the row that all others are compared with, seed by seed.
 ``runs``: name of the row to ``config``, a path from the repository's root;
-    ``options``, dotted key to value, as ``--cfg-options`` but any yaml; and
-    ``baseline``, in place of that of the study.
+    ``options``, dotted key to value, as ``--cfg-options`` but any yaml;
+    ``baseline``, in place of that of the study; ``start``, a row above whose
+    training of the same level and seed it starts from, or a checkpoint, a path
+    from the repository's root, in place of the config's ``load_from``; and
+    ``train: false``: these weights are tested by this config as they are.
 """
 from __future__ import annotations
 
@@ -43,7 +46,7 @@ SIZES = dict(train_videos=600, train_frames=16, val_videos=50, val_frames=20,
              size='128x192')
 _KEYS = {'name', 'data', 'max_iters', 'stop_at', 'val_interval', 'seeds',
          'baseline', 'runs'}
-_ROW_KEYS = {'config', 'options', 'baseline'}
+_ROW_KEYS = {'config', 'options', 'baseline', 'start', 'train'}
 
 
 @dataclass(frozen=True)
@@ -55,11 +58,16 @@ class Row:
         config (str): Path from the repository's root.
         options (dict): Dotted key to value.
         baseline (str | None): Name of the row to compare with.
+        start (str | None): Name of the row, or path of the checkpoint from
+            the repository's root, whose weights it starts from.
+        train (bool): Whether it is trained, not only tested.
     """
     name: str
     config: str
     options: dict[str, Any]
     baseline: str | None
+    start: str | None = None
+    train: bool = True
 
     @property
     def text(self) -> str:
@@ -97,6 +105,7 @@ class Run:
         schedule (int): Iterations that the learning rate schedule is made
             for.
         settings (dict): What defines the run, without paths of this machine.
+        start (Run | None): The run whose weights it starts from.
     """
     row: Row
     trained_on: str
@@ -105,6 +114,7 @@ class Run:
     iters: int
     schedule: int
     settings: dict[str, Any]
+    start: Run | None = None
 
     @property
     def name(self) -> str:
@@ -207,16 +217,26 @@ def _rows(found: Mapping[str, Any], path: Path) -> Iterator[tuple[str, Row]]:
             '_ . + -')
         _check(isinstance(value, dict) and 'config' in value
                and value.keys() <= _ROW_KEYS, path,
-               f'the row {name} must have config and may have options and '
-               'baseline, nothing else.')
+               f'the row {name} must have config and may have options, '
+               'baseline, start and train, nothing else.')
         baseline = value.get('baseline', found.get('baseline'))
         _check(baseline is None or baseline in runs, path,
                f'the baseline {baseline!r} of {name} is no row.')
         _check((ROOT / value['config']).is_file(), path,
                f'there is no config at {value["config"]}.')
+        start, train = value.get('start'), value.get('train', True)
+        above = list(runs)[:list(runs).index(name)]
+        _check(start is None or (start in above and runs[start].get(
+            'train', True)) or (start not in runs and (ROOT / start).is_file()
+                                ), path,
+               f'the start {start!r} of {name} is neither a row above that is '
+               'trained nor a checkpoint.')
+        _check(type(train) is bool and (train or start is not None), path,
+               f'the row {name} must have train: true, or train: false and a '
+               'start.')
         yield name, Row(name, value['config'],
                         dict(value.get('options') or {}),
-                        baseline if baseline != name else None)
+                        baseline if baseline != name else None, start, train)
 
 
 def plan(study: Study) -> Iterator[Run]:
@@ -232,13 +252,18 @@ def plan(study: Study) -> Iterator[Run]:
     cfgs = {name: _config(study, row) for name, row in study.rows.items()}
     for seed in study.seeds:
         for trained_on in study.train:
+            runs: dict[str, Run] = {}
             for name, row in study.rows.items():
                 cfg, iters, schedule = cfgs[name]
                 settings = dict(
                     cfg=_portable(cfg.to_dict()), data=study.sizes,
                     trained_on=trained_on)
-                yield Run(row, trained_on, seed, cfg, iters, schedule,
-                          settings)
+                start = runs.get(row.start or '')
+                if start is not None:
+                    settings['start'] = start.settings
+                runs[name] = Run(row, trained_on, seed, cfg, iters, schedule,
+                                 settings, start)
+                yield runs[name]
 
 
 def _config(study: Study, row: Row) -> tuple[Config, int, int]:
@@ -260,6 +285,11 @@ def _config(study: Study, row: Row) -> tuple[Config, int, int]:
     cfg.train_cfg.val_begin = 1 if study.val_interval else iters + 1
     cfg.train_cfg.val_interval = study.val_interval or iters
     apply_overrides(cfg, copy.deepcopy(row.options))
+    if row.start is not None:
+        cfg.load_from = None if row.start in study.rows else str(
+            ROOT / row.start)
+    if not row.train:
+        return cfg, 0, 0
     return cfg, int(cfg.train_cfg.max_iters), (
         iters if kind == 'max_iters' else full)
 

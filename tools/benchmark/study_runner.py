@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -161,44 +162,72 @@ class Runner:
         Raises:
             Failed: If a program failed.
         """
+        if not self.missing(run):
+            return None
+        config, checkpoint, commits = self._weights(run)
+        with self._alone(run) as handle:
+            folder, said = self.work_dir / run.folder, []
+            for level in self.missing(run):
+                scores = self._score(handle, folder, config, checkpoint, level)
+                add_row(self.csv, dict(
+                    self._keys(run, level), config=run.row.config,
+                    options=run.row.text, settings=run.digest,
+                    commit='/'.join(commits), iters=run.iters,
+                    schedule=run.schedule, seconds=seconds(folder / 'train'),
+                    **scores), self.work_dir / 'csv.lock')
+                said.append(f'{level} AP {100 * scores["AP"]:.1f}')
+            return said and (
+                f'{", ".join(said)} (commit {"/".join(commits)})') or None
+
+    @contextmanager
+    def _alone(self, run: Run) -> Iterator[int | None]:
+        """Be the only process in the folder of a run; the lock's handle.
+
+        Programs inherit the lock: one that outlives a killed study keeps it.
+        """
         folder = self.work_dir / run.folder
         with locked(folder / 'lock', wait=False) as handle:
             if handle is None:
                 print(f'{run.name}: waits for the process that works in '
                       f'{folder}', flush=True)
-        # Programs inherit the lock: one that outlives a killed study keeps it.
         with locked(folder / 'lock') as handle:
-            levels = self.missing(run)
-            if not levels:
-                return None
+            yield handle
+
+    def _weights(self, run: Run) -> tuple[Path, Path, list[str]]:
+        """Train a run if it is not.
+
+        Args:
+            run (Run): Of the study.
+
+        Returns:
+            tuple[Path, Path, list[str]]: Its config, its weights, and the
+            commits that trained it.
+        """
+        start = run.cfg.get('load_from')
+        if run.start is not None:
+            start = str(self._weights(run.start)[1].resolve())
+        folder = self.work_dir / run.folder
+        with self._alone(run) as handle:
             work_dir = folder / 'train'
             last = work_dir / f'iter_{run.iters}.pth'
             trained = self._trained(work_dir, last)
-            config, commits = self._prepare(run, folder, trained)
+            config, commits = self._prepare(run, folder, start, trained)
+            if not run.row.train:
+                return config, Path(start), commits
             if not trained:
                 self._call(handle, folder, 'train.py', config, '--work-dir',
                            work_dir, '--seed', run.seed, '--resume')
                 if not self._trained(work_dir, last):
                     raise Failed(f'{run.name}: the training ended without '
                                  f'{last}.')
-            said = []
-            for level in levels:
-                scores = self._score(handle, folder, config, last, level)
-                add_row(self.csv, dict(
-                    self._keys(run, level), config=run.row.config,
-                    options=run.row.text, settings=run.digest,
-                    commit='/'.join(commits), iters=run.iters,
-                    schedule=run.schedule, seconds=seconds(work_dir),
-                    **scores), self.work_dir / 'csv.lock')
-                said.append(f'{level} AP {100 * scores["AP"]:.1f}')
-            return f'{", ".join(said)} (commit {"/".join(commits)})'
+            return config, last, commits
 
     def _trained(self, work_dir: Path, last: Path) -> bool:
         note = work_dir / 'last_checkpoint'
         return last.is_file() and note.is_file() and Path(
             note.read_text().strip()).name == last.name
 
-    def _prepare(self, run: Run, folder: Path,
+    def _prepare(self, run: Run, folder: Path, start: str | None,
                  trained: bool) -> tuple[Path, list[str]]:
         """The config as a file, and the commits that trained the run."""
         config, note = folder / 'config.py', folder / 'run.json'
@@ -213,6 +242,8 @@ class Runner:
             'train_dataloader.dataset.data_root': root,
             'val_dataloader.dataset.data_root': root,
             'val_evaluator.ann_file': f'{root}val/instances.json'})
+        if start is not None:
+            cfg.load_from = start
         with replacing(config) as path:
             cfg.dump(path)
         with replacing(note) as path:
