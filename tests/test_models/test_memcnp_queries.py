@@ -244,10 +244,12 @@ YES, NO = True, False
 @pytest.mark.parametrize('clips, samples, expected', [
     (False, 'positives', [YES, NO, NO, NO]),
     (False, 'inside', [YES, YES, YES, NO]),
+    (False, 'everywhere', [YES] * 4),
     # query 0 has its likelihood wherever the object is seen; by frames
     (True, 'positives', [[YES, YES, NO], [NO] * 3, [NO] * 3, [NO] * 3]),
     (True, 'inside',
      [[YES, YES, NO], [YES, NO, NO], [YES, YES, NO], [NO] * 3]),
+    (True, 'everywhere', [[YES] * 3] * 4),
 ])
 def test_sigmas_learn_where_a_detection_may_come_from(
         clips, samples, expected):

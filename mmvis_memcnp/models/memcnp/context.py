@@ -10,6 +10,10 @@ from .distribution import SIGMA_UNITS, at_least_float32, half_sides
 from .reference_set import ReferenceSet
 
 
+#: Of a box whose sigma says that it has neither class nor overlap.
+LEAST_CERTAINTY = 0.02
+
+
 class ContextModule(BaseModule):
     """Gives queries a context (:meth:`read`) and learns from them
     (:meth:`write`).
@@ -22,6 +26,14 @@ class ContextModule(BaseModule):
         box_unit (str): What the host's standard deviations are measured in:
             'object' = half the sides of the box, 'image' = the sides of the
             image. See :class:`MemCNPLoss`, which has to be of the same.
+        certainty_power (float): Power of :meth:`certainty`, which hosts
+            multiply their scores by at inference; with a higher one unsure
+            boxes rank lower and more of them fall below the thresholds. Not
+            in the paper. Defaults to 0, which leaves the scores alone.
+
+    Raises:
+        ValueError: If ``box_unit`` is not known, or ``certainty_power`` is
+            negative or asked for in another unit than 'object'.
 
     Attributes:
         out_dims (int): Channels of a context.
@@ -30,12 +42,19 @@ class ContextModule(BaseModule):
     """
 
     def __init__(self, bank: MemoryBank | ReferenceSet,
-                 box_unit: str = 'object') -> None:
+                 box_unit: str = 'object',
+                 certainty_power: float = 0.) -> None:
         super().__init__()
         if box_unit not in SIGMA_UNITS:
             raise ValueError(f'box_unit must be one of {SIGMA_UNITS}, got '
                              f'{box_unit!r}.')
+        if certainty_power < 0 or (certainty_power and box_unit != 'object'):
+            raise ValueError(
+                f'certainty_power={certainty_power} with box_unit='
+                f"{box_unit!r}: it must be 0 or more, and 0 unless box_unit="
+                "'object', where sigma is of the size of eq 11.")
         self.box_unit = box_unit
+        self.certainty_power = certainty_power
         self.bank = bank
         self.out_dims = bank.out_dims
         self.point_targets = SmallestBoxTarget()
@@ -54,6 +73,22 @@ class ContextModule(BaseModule):
         if self.box_unit == 'image':
             return sigmas
         return sigmas * half_sides(boxes)
+
+    def certainty(self, sigmas: Tensor) -> Tensor:
+        """What scores are multiplied by.
+
+        Training draws sigma to u = (1 - P) + (1 - IoU) (eqs 11, 12), so that
+        1 - sigma / 2 estimates the mean of a box's class probability and IoU.
+
+        Args:
+            sigmas (Tensor): Shape (..., 4), what the host predicts.
+
+        Returns:
+            Tensor: Shape (...), that estimate to the power of
+            ``certainty_power``, in (0, 1].
+        """
+        mean = at_least_float32(sigmas).mean(-1)
+        return (1 - mean / 2).clamp(min=LEAST_CERTAINTY)**self.certainty_power
 
     def read(self, query: Tensor, scores: Tensor | None = None) -> Tensor:
         """Context of every query (eqs 6, 7).
@@ -115,12 +150,14 @@ class MemCNP(ContextModule):
 
     Args:
         box_unit (str): See :class:`ContextModule`.
+        certainty_power (float): See :class:`ContextModule`.
         kwargs: Of :class:`MemoryBank`.
     """
     bank: MemoryBank
 
-    def __init__(self, box_unit: str = 'object', **kwargs) -> None:
-        super().__init__(MemoryBank(**kwargs), box_unit)
+    def __init__(self, box_unit: str = 'object',
+                 certainty_power: float = 0., **kwargs) -> None:
+        super().__init__(MemoryBank(**kwargs), box_unit, certainty_power)
 
 
 @MODELS.register_module()
@@ -131,9 +168,11 @@ class CNP(ContextModule):
 
     Args:
         box_unit (str): See :class:`ContextModule`.
+        certainty_power (float): See :class:`ContextModule`.
         kwargs: Of :class:`ReferenceSet`.
     """
     bank: ReferenceSet
 
-    def __init__(self, box_unit: str = 'object', **kwargs) -> None:
-        super().__init__(ReferenceSet(**kwargs), box_unit)
+    def __init__(self, box_unit: str = 'object',
+                 certainty_power: float = 0., **kwargs) -> None:
+        super().__init__(ReferenceSet(**kwargs), box_unit, certainty_power)

@@ -177,6 +177,9 @@ class IDOL(OnlineVIS):
         image_wh = sizes_wh(metas, frames.device)
         class_scores = self.segmenter.class_logits(
             decoded.hidden[-1:])[0].sigmoid()
+        if decoded.sigmas is not None and self.memcnp is not None:
+            class_scores = class_scores * self.memcnp.certainty(
+                decoded.sigmas[-1])[..., None]
         features = self.segmenter.mask_features(encoded)
         results = []
         for t, meta in enumerate(metas):

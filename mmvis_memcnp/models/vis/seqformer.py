@@ -179,6 +179,10 @@ class SeqFormer(ClipVIS[tuple[EncodedFrames, Tensor]]):
         decoded = self.decode_clips(join_frames(parts), 1)
         query = decoded.instances[-1][0]
         scores = self.segmenter.class_logits([query])[0].sigmoid()
+        sigmas = decoded.sigmas[-1]
+        if sigmas is not None and self.memcnp is not None:
+            scores = scores * self.memcnp.certainty(
+                sigmas[0]).mean(0)[..., None]
         best = scores.amax(1).topk(min(self.top_k, len(scores))).indices
         first = best.new_zeros(len(best))
         masks, boxes = [], []
@@ -195,11 +199,11 @@ class SeqFormer(ClipVIS[tuple[EncodedFrames, Tensor]]):
             class_scores=scores[best],
             mask_logits=torch.stack(masks, dim=1),
             bboxes=torch.stack(boxes, dim=1))
-        if decoded.sigmas[-1] is not None and self.memcnp is not None:
+        if sigmas is not None and self.memcnp is not None:
             corners = bbox_cxcywh_to_xyxy(decoded.boxes[-1][0, :, best])
             found.box_sigmas = self.memcnp.frame_sigmas(
-                decoded.sigmas[-1][0, :, best], corners).transpose(0, 1)
-            found.uncertainties = decoded.sigmas[-1][0, :, best].mean(-1).T
+                sigmas[0, :, best], corners).transpose(0, 1)
+            found.uncertainties = sigmas[0, :, best].mean(-1).T
         return found
 
     def bytes_per_frame(self, input_hw: tuple[int, int]) -> int:

@@ -89,6 +89,73 @@ def test_sigmas_learn_at_the_positives_alone_as_released():
     assert torch.equal(learns, picked.pos) and learns.any()
 
 
+def test_sigmas_learn_that_there_is_nothing_outside_of_boxes():
+    loss = dict(sigma_samples='everywhere')
+    _, learns, _ = sigma_gradients(loss)
+    assert learns.all()
+    # By hand: the mean distance to 2 of the other points' four sigmas.
+    found = {}
+    for samples in ('everywhere', 'inside'):
+        torch.manual_seed(0)
+        model = model_of(dict(topk=1), dict(sigma_samples=samples))
+        kept = []
+        recorded(model.bbox_head, 'forward', kept)
+        found[samples] = losses(model, clip([A, B], [A, B]))['loss_cnp']
+    far = torch.tensor([not (x <= 56 and 16 <= y <= 40) for x, y in points_of(
+        model, torch.ones_like(learns))])
+    sigmas = torch.cat(kept[0][1].sigmas, 1)[0, far]
+    expected = (sigmas - 2).abs().sum(1).mean()
+    assert (found['everywhere'] - found['inside']).item() == pytest.approx(
+        expected.item(), rel=1e-5)
+
+
+@pytest.mark.parametrize('sigma, power, expected', [
+    (.5, 0., 1.),  # scores stay, bit for bit
+    (.5, 1., .75),  # the mean of P and IoU that sigma says
+    (1., .5, .5**.5),
+    (2.5, 1., .02),  # more than eq 11 can be: least, and above 0
+])
+def test_certainty_multiplies_scores(sigma, power, expected):
+    head = tiny_model(memcnp=dict(
+        type='MemCNP', num_items=8, certainty_power=power)).bbox_head
+    found = head.certainty(torch.full((1, 4), sigma))
+    assert found.item() == pytest.approx(expected)
+    assert power or found.item() == 1
+
+
+def test_scores_rank_by_certainty():
+    """Scores are divided out again: boxes, classes and order of equal ones
+    stay."""
+    torch.manual_seed(0)
+    found = {}
+    for power in (0., .5):
+        torch.manual_seed(1)
+        model = tiny_model(memcnp=dict(
+            type='MemCNP', num_items=8, certainty_power=power)).eval()
+        head = model.bbox_head
+        head.test_cfg.update(score_thr=0., max_per_img=1000, nms_iou_thr=1.)
+        feats = model.extract_feat(torch.rand(
+            1, 3, 64, 64, generator=torch.Generator().manual_seed(2)))
+        found[power] = head.predict(feats, [dict(
+            img_shape=(64, 64), scale_factor=(1., 1.))])[0]
+    plain, sure = found[0.], found[.5]
+    assert len(plain) and torch.equal(
+        plain.scores, plain.class_probs * plain.centernesses)
+    factor = (1 - sure.uncertainties / 2).clamp(min=.02)**.5
+    assert torch.allclose(
+        sure.scores, sure.class_probs * sure.centernesses * factor)
+    assert (sure.scores.diff() <= 0).all()
+
+
+@pytest.mark.parametrize('options', [
+    dict(certainty_power=-1.),  # would reward what is unsure
+    dict(certainty_power=.5, box_unit='image'),  # sigma is of another size
+])
+def test_certainty_power_is_checked(options):
+    with pytest.raises(ValueError, match='certainty_power'):
+        tiny_model(memcnp=dict(type='MemCNP', num_items=8, **options))
+
+
 def test_owners_by_hand():
     """The smallest box, edges included; padding and other frames do not
     count."""

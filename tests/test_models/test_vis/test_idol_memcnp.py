@@ -189,6 +189,21 @@ def test_results_carry_sigma_and_one_frame_is_a_video():
     assert result.to_ytvis(1, [1, 2, 3]) == again.to_ytvis(1, [1, 2, 3])
 
 
+def test_scores_fall_with_the_certainty_of_a_box():
+    model = memcnp_model().eval()
+    model.score_thr, model.box_nms_iou, model.mask_nms_iou = -1., 1., 1.
+    inputs, samples = batch(model, video(1), training=False)
+    frames = [f.metainfo for f in samples[0].video_data_samples]
+    (plain, ) = model.encode(inputs[0], frames)
+    model.memcnp.certainty_power = 1.
+    (sure, ) = model.encode(inputs[0], frames)
+    plain, sure = (x[x.queries.argsort()] for x in (plain, sure))
+    assert torch.equal(plain.queries, sure.queries) and len(plain) > 5
+    factor = (1 - plain.uncertainties / 2).clamp(min=.02)
+    assert factor.min() < .8
+    assert torch.allclose(sure.scores, plain.scores * factor)
+
+
 def test_matching_on_the_scale_of_training(trained):
     association = trained.tracker.association
     contrast = trained.memcnp_training.contrast

@@ -415,6 +415,22 @@ def test_sigmas_leave_with_the_results(window, half):
                               for x in tracks)
 
 
+def test_scores_fall_with_the_certainty_of_the_boxes():
+    """Of all frames of the clip, whose queries have one score."""
+    model = model_with().eval()
+    model.top_k = 1000
+    inputs, _ = batch(model, video(3), training=False)
+    items = model.encode(inputs[0], metas(3, (64, 64)))
+    plain = model.decode(items, metas(3, (64, 64)))
+    model.memcnp.certainty_power = 1.
+    sure = model.decode(items, metas(3, (64, 64)))
+    factor = (1 - sure.uncertainties / 2).clamp(min=.02).mean(1)
+    unsure = sure.class_scores.amax(1) / factor
+    assert factor.min() < .8
+    assert torch.allclose(unsure.sort().values,
+                          plain.class_scores.amax(1).sort().values)
+
+
 def test_one_frame_video():
     model = model_with().eval()
     inputs, samples = batch(model, video(1), training=False)

@@ -48,8 +48,12 @@ def row_key(memcnp: Settings) -> MemCNPKey:
         MemCNPKey: As :func:`query_key`; one MLP encodes what is read.
 
     Raises:
-        ValueError: For another type than MemCNP.
+        ValueError: For another type than MemCNP, or a ``certainty_power``.
     """
+    if memcnp.get('certainty_power'):
+        raise ValueError('memcnp.certainty_power changes no score here: '
+                         'trackers whose rows are ranked by the logits of '
+                         'whole videos do not have it; leave it out.')
     return _bank_key(memcnp)
 
 

@@ -203,6 +203,17 @@ class DenseHead(BaseModule):
         """
         return sigmas
 
+    def certainty(self, sigmas: Tensor) -> Tensor:
+        """What scores are multiplied by, for how sure boxes are.
+
+        Args:
+            sigmas: (n, 4), what the head predicts.
+
+        Returns:
+            (n,), in (0, 1].
+        """
+        return torch.ones_like(sigmas[:, 0])
+
     def mask_probabilities(self, outs: DenseOutputs, image: int,
                            boxes: Tensor, coefficients: Tensor) -> Tensor:
         """Masks of the detections of one image.
@@ -266,7 +277,7 @@ class DenseHead(BaseModule):
             ``labels`` (from 0), ``embeds`` (n, T) track vectors,
             ``mask_probs`` (n, h, w) at stride 2 of the input,
             ``class_probs`` (n,) and ``centernesses`` (n,), of which the
-            scores are the product, and, where
+            scores are the product, times their certainty, and, where
             the head predicts them, ``box_sigmas`` (n, 4), standard
             deviations of x1, y1, x2, y2 as fractions of the width and height
             of the frame without padding, and ``uncertainties`` (n,), the
@@ -283,8 +294,10 @@ class DenseHead(BaseModule):
                 if self.clip_boxes == 'image' else (height, width)
             upper = boxes.new_tensor([limit_w, limit_h] * 2) - self.box_offset
             boxes = torch.minimum(boxes.clamp(min=0), upper)
+            quality = ctr if picked.sigmas is None else (
+                ctr * self.certainty(picked.sigmas[b]))
             boxes, scores, labels, keep = fast_nms(
-                boxes, (scores * ctr[:, None]).t(),
+                boxes, (scores * quality[:, None]).t(),
                 iou_thr=self.test_cfg['nms_iou_thr'],
                 score_thr=self.test_cfg['score_thr'],
                 pre_nms=self.test_cfg['nms_pre'],

@@ -201,6 +201,11 @@ class MemCNPSipMaskHead(DenseHead):
         assert self.memcnp is not None
         return self.memcnp.frame_sigmas(sigmas, boxes)
 
+    def certainty(self, sigmas: Tensor) -> Tensor:
+        """See :meth:`DenseHead.certainty`."""
+        assert self.memcnp is not None
+        return self.memcnp.certainty(sigmas)
+
     def mask_logits(self, basis: Tensor, boxes: Tensor, coefficients: Tensor,
                     image_index: Tensor) -> Tensor:
         """See :meth:`DenseHead.mask_logits`."""
