@@ -9,7 +9,6 @@ from .bank import MemoryBank, memory_target
 from .distribution import SIGMA_UNITS, at_least_float32, half_sides
 from .reference_set import ReferenceSet
 
-
 #: Of a box whose sigma says that it has neither class nor overlap.
 LEAST_CERTAINTY = 0.02
 

@@ -53,6 +53,12 @@ def memcnp_model(training=None, gate=0., stage=0, seed=0, **memcnp):
     return model
 
 
+def test_certainty_power_is_refused():
+    """Its scores are logits of whole videos: it would change nothing."""
+    with pytest.raises(ValueError, match='certainty_power changes no score'):
+        memcnp_model(certainty_power=.5)
+
+
 def memory(model):
     return {k: v.clone() for k, v in model.memcnp.bank.state_dict().items()}
 
