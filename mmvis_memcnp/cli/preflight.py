@@ -65,7 +65,18 @@ def load_config(path: str, options: Mapping[str, Any] | None = None) -> Config:
         reason = ' '.join(str(error).split())
         raise UserError(f'The config {path} cannot be read: '
                         f'{type(error).__name__}: {reason}') from error
+    _fit_workers(cfg)
     return cfg
+
+
+def _fit_workers(cfg: Config) -> None:
+    """Leave out options of workers where a data loader has none."""
+    for part in ('train', 'val', 'test'):
+        loader = cfg.get(f'{part}_dataloader')
+        if isinstance(loader, dict) and loader.get('num_workers') == 0:
+            # PyTorch refuses both.
+            loader.pop('persistent_workers', None)
+            loader.pop('prefetch_factor', None)
 
 
 def apply_overrides(cfg: Config, options: Mapping[str, Any]) -> None:

@@ -251,7 +251,10 @@ class CheckpointCheckHook(Hook):
                     'configuration.')
             del checkpoint['state_dict'][key]
         if report.reshaped:
+            old, new = next(iter(report.reshaped.values()))
+            # With as many classes it has a channel for "no object" or not.
             runner.logger.warning(
-                'The checkpoint has another number of classes; these weights '
-                'keep their initial values: '
-                f'{_some(list(report.reshaped), 8)}.')
+                f'The class head of the checkpoint has {old[0]} channels, '
+                f'that of the model {new[0]} (other classes, or one for "no '
+                'object" on one side alone); these weights keep their '
+                f'initial values: {_some(list(report.reshaped), 8)}.')

@@ -3,6 +3,7 @@
 The one atomic writer of the package; imports neither torch nor mmdet.
 """
 import errno
+import glob
 import os
 import secrets
 import shutil
@@ -166,10 +167,14 @@ def _claim(path: Path, folder: bool = False) -> tuple[Path, int]:
         The name, and the descriptor that holds the lock.
     """
     infix = ''
+    # Long names: there is room for 255 bytes.
+    start = f'.{path.stem[:60]}.unfinished'
+    # Of several that worked side by side all but one have an infix.
+    for left in path.parent.glob(f'{glob.escape(start)}-*'):
+        if left.name[len(start):].removesuffix(path.suffix)[1:].isalnum():
+            _clear_left_over(left)
     while True:
-        # Long names: there is room for 255 bytes.
-        name = path.with_name(f'.{path.stem[:60]}.unfinished{infix}'
-                              f'{path.suffix}')
+        name = path.with_name(f'{start}{infix}{path.suffix}')
         try:
             if folder:
                 os.mkdir(name)

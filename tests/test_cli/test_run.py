@@ -9,7 +9,7 @@ from mmengine.config import Config
 from torch.utils.data import DataLoader
 
 from mmvis_memcnp.cli.numbers import positive, share
-from mmvis_memcnp.cli.preflight import apply_overrides
+from mmvis_memcnp.cli.preflight import apply_overrides, load_config
 from mmvis_memcnp.cli.run import run_tool, user_message
 from mmvis_memcnp.compat.checkpoint import load_checkpoint_file
 from mmvis_memcnp.engine import ResumableSampler
@@ -94,6 +94,17 @@ def test_keys_that_no_config_has(key, word):
         apply_overrides(cfg, {key: 3})
     apply_overrides(cfg, {'mine': 2, 'load_from': 'x', 'model.new': 5})
     assert cfg.mine == 2 and cfg.model.new == 5
+
+
+def test_a_loader_without_workers(tmp_path):
+    """PyTorch refuses the options of workers where there are none."""
+    path = tmp_path / 'config.py'
+    path.write_text('val_dataloader = dict(num_workers=2, '
+                    'persistent_workers=True, prefetch_factor=4)\n')
+    kept = load_config(str(path)).val_dataloader
+    assert kept.persistent_workers and kept.prefetch_factor == 4
+    alone = load_config(str(path), {'val_dataloader.num_workers': 0})
+    assert alone.val_dataloader == dict(num_workers=0)
 
 
 @pytest.mark.parametrize('number, text, value', [

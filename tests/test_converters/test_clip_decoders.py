@@ -60,7 +60,7 @@ def test_coco_starts_mask2former_vis():
     """All of it but the classes."""
     state = official(classes=80)
     said, = start(VIS, state)
-    assert said.startswith('The checkpoint has another number of classes')
+    assert said.startswith('The class head of the checkpoint has 81 channels')
     new = {f'segmenter.decoder.cls_embed.{n}' for n in ('weight', 'bias')}
     assert all(name in said for name in new)
     assert build(VIS).state_dict().keys() - state.keys() == new

@@ -65,6 +65,22 @@ def test_two_at_once_do_not_meet(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ['a.txt']
 
 
+def test_what_killed_neighbours_left_is_cleared(tmp_path):
+    """Several work side by side under names with an infix, and are killed."""
+    with work_folder(tmp_path, 'a') as one, work_folder(tmp_path, 'a') as two:
+        names = {one.name, two.name}
+        dead = two.with_name(f'{one.name}-0123abcd')
+        (dead / 'inside').mkdir(parents=True)
+        others = [tmp_path / '.a.unfinished-mine.txt',
+                  tmp_path / '.ab.unfinished-0123abcd']
+        for path in others:
+            path.write_text('')
+        with work_folder(tmp_path, 'a') as three:
+            assert {p.name for p in tmp_path.iterdir()} == {
+                *names, three.name, *(p.name for p in others)}
+    assert sorted(tmp_path.iterdir()) == sorted(others)
+
+
 def test_a_device_is_left_alone(tmp_path):
     pipe = tmp_path / 'pipe'
     os.mkfifo(pipe)

@@ -284,8 +284,10 @@ def test_another_number_of_classes(tool, tmp_path, trained):
     three = options('model.num_classes=3', f'load_from={trained}')
     assert tool('train', 'toy.py', *three)[0] == 0
     log, = (tmp_path / 'work_dirs' / 'toy').rglob('*.log')
-    assert ('another number of classes; these weights keep their initial '
-            'values: head.weight, head.bias.') in log.read_text()
+    said = ' '.join(log.read_text().split())
+    assert 'that of the model 3 (other classes' in said
+    assert ('these weights keep their initial values: head.weight, '
+            'head.bias.') in said
     weights = load_checkpoint_file(
         tmp_path / 'work_dirs' / 'toy' / 'iter_4.pth')['state_dict']
     assert weights['head.weight'].shape == (3, 4)

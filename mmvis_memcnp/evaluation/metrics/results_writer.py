@@ -5,14 +5,14 @@ one process puts the pieces together.  A file under its final name is always
 complete.
 """
 import json
-import os
-import tempfile
 import weakref
 import zipfile
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ...results.files import work_folder
 from ...results.ownership import new_file
 from ...results.results_json import SEPARATOR, write_entries
 
@@ -52,17 +52,20 @@ class Piece(NamedTuple):
 class ResultsSpool:
     """A temporary file of result entries, gone when it is closed.
 
+    What a killed run left is cleared by the next one in the folder.
+
     Args:
         folder: folder for the file; must be visible to the process that
             calls `write_results`.
     """
 
     def __init__(self, folder: str | Path):
-        os.makedirs(folder, exist_ok=True)
-        self._file = tempfile.NamedTemporaryFile(
-            dir=folder, prefix='.vis_results_', suffix='.part')
+        stack = ExitStack()
         # Also when the process ends before `close`, as after Ctrl-C.
-        weakref.finalize(self, self._file.close)
+        self._close = weakref.finalize(self, stack.close)
+        work = stack.enter_context(work_folder(folder, 'vis_results'))
+        self._file = stack.enter_context(open(
+            str(work / 'tracks.part'), 'wb'))
 
     def append(self, entries: Iterable[dict[str, Any]]) -> Piece:
         """Add the entries of one video; only one is in memory at a time."""
@@ -76,7 +79,7 @@ class ResultsSpool:
 
     def close(self) -> None:
         """Delete the file."""
-        self._file.close()
+        self._close()
 
 
 def write_results(pieces: Iterable[Piece], path: str | Path) -> None:

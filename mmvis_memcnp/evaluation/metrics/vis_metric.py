@@ -314,8 +314,8 @@ class VISMetric(BaseMetric):
         print_log('\n' + format_table(rows), 'current')
         print_log(
             f'IDF1 {tracking["idf1"] * 100:.1f}, identity switches '
-            f'{tracking["num_switches"]:.0f} (boxes around the masks, score '
-            f'>= {self.score_thr})',
+            f'{tracking["num_switches"]:.0f} (by boxes, the row "boxes" of '
+            f'eval_json.py; score >= {self.score_thr})',
             'current')
         if self.reliability_thr is not None:
             self.pairs = Pairs.join(

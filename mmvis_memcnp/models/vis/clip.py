@@ -12,6 +12,7 @@ from mmengine.structures import InstanceData
 from ...results.frame import FrameInstances
 from ...results.pixels import FrameMeta, MaskSource
 from ..trackers.clip_matching import ClipMatching, ClipState
+from .arguments import check_counts
 from .base import VIS, VISOptions
 from .session import Item, VideoMeta
 
@@ -66,7 +67,8 @@ class ClipVIS(VIS[WindowState[Item], Item]):
     Args:
         window (dict, optional): :class:`ClipMatching`. Defaults to None, the
             whole video at once.
-        max_bytes (int): What a whole video may keep. Defaults to 4 GiB.
+        max_bytes (int): What a whole video may keep, in bytes. Defaults to
+            4 * 2**30 (4 GiB).
         kwargs: See :class:`VIS`.
     """
 
@@ -83,6 +85,7 @@ class ClipVIS(VIS[WindowState[Item], Item]):
                  max_bytes: int = 4 * 2**30,
                  **kwargs: Unpack[VISOptions]) -> None:
         super().__init__(**kwargs)
+        check_counts(max_bytes=max_bytes)
         self.window = MODELS.build(window) if window else None
         self.max_bytes = max_bytes
 

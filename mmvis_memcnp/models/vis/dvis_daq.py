@@ -28,6 +28,7 @@ from ..trackers import AnchorRows, AnchorTracker, AnchorTracks
 from ..trackers.memories.base import row_sources
 from ..truth import GroundTruth, Matches
 from ..truth.clip_truth import collect_clips
+from .arguments import check_counts
 from .base import VIS, VISOptions
 from .session import VideoMeta
 
@@ -113,10 +114,7 @@ class DVISDAQ(VIS[DVISDAQState, FrameQueries]):
         if min(num_frames) < 2:
             raise ValueError(f'num_frames is {num_frames}: slots learn from '
                              'the second frame on, so give at least 2.')
-        for name, value in dict(max_missing=max_missing,
-                                max_tracks=max_tracks).items():
-            if value < 1:
-                raise ValueError(f'{name} must be at least 1, got {value}.')
+        check_counts(max_missing=max_missing, max_tracks=max_tracks)
         self.num_frames = tuple(num_frames)
         self.second_stage = second_stage
         self.carry_thr = carry_thr

@@ -16,6 +16,7 @@ from torch import Tensor
 from ...results.pixels import FrameMeta
 from ..segmenters.mask2former import FrameQueries
 from ..trackers import HungarianAssociation
+from .arguments import check_counts
 from .dvis_daq import DVISDAQ, best_score
 from .offline import OfflineVIS, VideoRows
 from .session import VideoMeta
@@ -85,6 +86,7 @@ class DVISDAQOffline(OfflineVIS):
                  num_tracks: int = 40,
                  min_frames: int = 5,
                  **kwargs: Any) -> None:
+        check_counts(num_tracks=num_tracks)
         online = DVISDAQ(
             segmenter=segmenter, tracker=tracker, start_thr=start_thr,
             score_thr=score_thr, slot_thr=slot_thr, max_missing=max_missing)

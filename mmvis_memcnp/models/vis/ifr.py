@@ -21,6 +21,8 @@ from .mask2former_vis import Mask2FormerVIS
 CLASS_WEIGHT, MASK_WEIGHT, DICE_WEIGHT = 2., 5., 5.
 #: Points a frame and axis by which results of two resolutions are matched.
 GRID = 32
+#: Resolutions that make sense: a tenth of a frame shows next to nothing.
+SCALES = .1, 10.
 #: Sides that the strides divide.
 DIVISOR = 32
 
@@ -38,8 +40,8 @@ class IFR(Mask2FormerVIS):
 
     Args:
         scales (Sequence[float]): Resolutions as factors of the frames'
-            own; each more costs as much time and memory as the first.
-            Defaults to (1,), no augmentation.
+            own, 0.1 to 10; each more costs as much time and memory as the
+            first. Defaults to (1,), no augmentation.
         pivot (int): Which of them the others are matched with. The paper
             draws it; here a result does not depend on chance. Defaults to 0.
         kwargs: See :class:`Mask2FormerVIS`.
@@ -48,9 +50,12 @@ class IFR(Mask2FormerVIS):
     def __init__(self, *, scales: Sequence[float] = (1., ), pivot: int = 0,
                  **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        if not scales or min(scales) <= 0:
-            raise ValueError('scales must be positive numbers, at least one, '
-                             f'got {tuple(scales)}.')
+        low, high = SCALES
+        # Comparisons with NaN are false.
+        if not scales or not all(low <= scale <= high for scale in scales):
+            raise ValueError('scales are factors of the size of the frames, '
+                             f'at least one, each from {low} to {high}; got '
+                             f'{tuple(scales)}.')
         if not 0 <= pivot < len(scales):
             raise ValueError(f'pivot is {pivot} and must be one of '
                              f'{len(scales)} scales, from 0 on.')

@@ -18,6 +18,7 @@ from ...results.pixels import FrameMeta
 from ..matching import Queries
 from ..segmenters.mask2former import ClipQueries, PixelMaps
 from ..truth.clip_truth import collect_clips
+from .arguments import check_counts
 from .clip import ClipOptions, ClipVIS
 
 
@@ -50,6 +51,7 @@ class Mask2FormerVIS(ClipVIS[tuple[PixelMaps, ...]]):
                  score_thr: float = 0.,
                  **kwargs: Unpack[ClipOptions]) -> None:
         super().__init__(**kwargs)
+        check_counts(top_k=top_k)
         self.segmenter = MODELS.build(segmenter)
         self.matcher = TASK_UTILS.build(matcher) if matcher else None
         self.clip_loss = MODELS.build(loss or dict(type='SampledMaskLoss'))

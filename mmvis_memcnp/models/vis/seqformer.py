@@ -28,6 +28,7 @@ from ..segmenters.deformable import (
 )
 from ..truth.clip_truth import collect_clips
 from ..truth.matches import Matches
+from .arguments import check_counts
 from .clip import ClipOptions, ClipVIS
 
 
@@ -60,6 +61,7 @@ class SeqFormer(ClipVIS[tuple[EncodedFrames, Tensor]]):
                  memcnp: dict | None = None,
                  **kwargs: Unpack[ClipOptions]) -> None:
         super().__init__(**kwargs)
+        check_counts(top_k=top_k)
         self.segmenter: DeformableSegmenter = MODELS.build(segmenter)
         dims = self.segmenter.dims
         key = query_key(memcnp) if memcnp else None

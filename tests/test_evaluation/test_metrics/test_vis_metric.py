@@ -69,7 +69,7 @@ def test_scores_by_hand(tmp_path):
         'IDF1': 2 * 2 / 6, 'id_switches': 0,
     }
     assert {k: found[k] for k in expected} == pytest.approx(expected)
-    assert not list(tmp_path.glob('*.part'))
+    assert not list(tmp_path.glob('.vis_results*'))
 
 
 def test_is_registered_and_prints_the_table(tmp_path, printed):

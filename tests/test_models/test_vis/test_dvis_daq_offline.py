@@ -46,6 +46,11 @@ def stored_tracks():
         (number + 200) * alive, alive)
 
 
+def test_no_track_at_all_is_refused():
+    with pytest.raises(ValueError, match='num_tracks must be a whole'):
+        tiny_offline(num_tracks=0)
+
+
 @pytest.mark.parametrize('most, min_frames, expected', [
     # all, by their best class
     (5, 1, [1, 2, 0]),

@@ -272,8 +272,10 @@ def test_masks_of_resolutions_lie_over_each_other():
     assert sums[0] == pytest.approx(sums[1], abs=.08)
 
 
-@pytest.mark.parametrize('settings', [dict(scales=()), dict(scales=(1., 0.)),
-                                      dict(scales=(1., 2.), pivot=2)])
+@pytest.mark.parametrize('settings', [
+    dict(scales=()), dict(scales=(1., 0.)), dict(scales=(1., 2.), pivot=2),
+    dict(scales=(1., 1e-3)),  # frames of a few pixels
+    dict(scales=(1., float('nan'))), dict(scales=(1., 100.))])
 def test_bad_augmentation_is_refused(settings):
     with pytest.raises(ValueError, match='scales'):
         tiny_model(**settings)

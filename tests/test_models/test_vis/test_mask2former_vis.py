@@ -205,6 +205,16 @@ def test_weak_queries_become_no_instances():
     assert made.candidates(scores).tolist() == [1, 3, 2]
 
 
+@pytest.mark.parametrize('number', [
+    0, -1,  # -1 would leave one query out
+    '4GiB',  # text of a command line fails after hours, in validation
+    2.5, True])
+@pytest.mark.parametrize('name', ['top_k', 'max_bytes'])
+def test_numbers_of_things(name, number):
+    with pytest.raises(ValueError, match=f'{name} must be a whole number'):
+        tiny_model(**{name: number})
+
+
 @pytest.mark.parametrize('size', [(64, 64), (41, 90)])
 def test_bytes_of_a_frame(model, size):
     frames, metas = frames_of(model, 8, size=size)
