@@ -139,8 +139,8 @@ class ValueWriter:
     def _store(self, tensor: Tensor) -> dict[str, Any]:
         """Write a tensor; its place in memory is kept, which may decide the
         last bit of what is computed from it."""
-        order = sorted(range(tensor.dim()),
-                       key=lambda axis: (-tensor.stride(axis), axis))
+        strides = tensor.stride()
+        order = sorted(range(tensor.dim()), key=lambda axis: -strides[axis])
         dense = tensor.detach().permute(order).contiguous().cpu()
         number, self._count = self._count, self._count + 1
         self._archive.writestr(f'{_TENSORS}/{number}', as_bytes(dense))
