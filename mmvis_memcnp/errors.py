@@ -17,5 +17,9 @@ class CheckpointError(RuntimeError):
     """A checkpoint that cannot, or must not, be loaded."""
 
 
+class SavedFileError(UserError):
+    """A saved session that cannot be read; one sentence with the fix."""
+
+
 class OutputError(ValueError):
     """An output has no place; the message is one sentence with the fix."""

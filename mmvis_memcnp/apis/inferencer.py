@@ -3,6 +3,8 @@ from __future__ import annotations
 
 import argparse
 import copy
+import hashlib
+import json
 import warnings
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -24,8 +26,10 @@ from ..compat.checkpoint import load_checkpoint_file
 from ..converters import check_converted
 from ..datasets.class_counts import saved_classes, sync_classes
 from ..engine.checkpoint_check import KeyReport, compare_keys
-from ..errors import SourceError
+from ..errors import SavedFileError, SourceError
 from ..models.vis.base import VIS
+from ..models.vis.saved_session import restore_session, save_session
+from ..models.vis.session import Session
 from ..results import Sink, VideoResult
 from ..results.sigma_map import adopt_sigma_map
 from .devices import choose_device
@@ -131,6 +135,39 @@ class VISInferencer:
             InferenceSession: Takes frames, gives results.
         """
         return InferenceSession(self, sink, channel_order, length)
+
+    def restore(self, path: str | Path,
+                sink: Sink | None = None) -> InferenceSession:
+        """Go on with a session that was saved.
+
+        Args:
+            path (str | Path): Of :meth:`InferenceSession.save`; nothing in it
+                is executed.
+            sink (Sink, optional): Empty; gets the results so far. In memory
+                by default.
+
+        Returns:
+            InferenceSession: Its results are those that the saved one would
+            have given.
+
+        Raises:
+            FileNotFoundError: If there is no such file.
+            SavedFileError: If it is damaged, or of another config, checkpoint
+                or version.
+        """
+        session, known = restore_session(self.model, path, sink)
+        if known.get('config') != self.digest():
+            raise SavedFileError(f'{path} was saved with other options of the '
+                                 'model or of its input: restore it with the '
+                                 'same config and --cfg-options.')
+        return InferenceSession._of(self, session, known)
+
+    def digest(self) -> str:
+        """A number that two inferencers share if the options of their models
+        and inputs are the same."""
+        options = json.dumps([self.cfg.model, self._frame_transforms()],
+                             sort_keys=True, default=repr)
+        return hashlib.blake2b(options.encode(), digest_size=16).hexdigest()
 
     def stream(
         self,
@@ -263,6 +300,35 @@ class InferenceSession:
         self._session = inferencer.model.session(known, sink)
         self._size: tuple[int, ...] | None = None
         self._count = 0
+
+    @classmethod
+    def _of(cls, inferencer: VISInferencer, session: Session,
+            known: Mapping[str, Any]) -> InferenceSession:
+        """The session that :meth:`save` wrote."""
+        found = cls(inferencer,
+                    channel_order='rgb' if known['rgb'] else 'bgr')
+        found._session, found._size = session, known['size']
+        found._count = known['count']
+        return found
+
+    def save(self, path: str | Path, overwrite: bool = False) -> None:
+        """Write the session to a file; it may go on.
+
+        :meth:`VISInferencer.restore` of the same config and checkpoint goes
+        on from there, in this process or another. The file has all results so
+        far. Frames whose results are still due are the caller's to keep.
+
+        Args:
+            path (str | Path): The file.
+            overwrite (bool): Whether a saved session may be replaced.
+                Defaults to False.
+
+        Raises:
+            OutputError: If the file may not be written.
+        """
+        save_session(self._session, path, overwrite, dict(
+            config=self._inferencer.digest(), rgb=self._rgb, size=self._size,
+            count=self._count))
 
     @torch.no_grad()
     def step(self, frames: Frames) -> list[InstanceData]:

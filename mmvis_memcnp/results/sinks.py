@@ -4,7 +4,7 @@ import shutil
 import struct
 import tempfile
 from collections.abc import Iterator
-from typing import BinaryIO, NamedTuple, Protocol
+from typing import IO, BinaryIO, NamedTuple, Protocol
 
 from .masks import RLE
 
@@ -37,6 +37,50 @@ class Record(NamedTuple):
     class_prob: float | None = None
     centerness: float | None = None
     uncertainty: float | None = None
+
+
+# position of the identity's previous record, frame, id, label, score, box;
+# sigmas, class probability, centre-ness and uncertainty, NaN where they are
+# not known; mask height and width, length of the code that follows
+_HEADER = struct.Struct('<qqqif4f4f3fiiI')
+
+
+def pack_record(record: Record, previous: int = -1) -> bytes:
+    """A record as bytes.
+
+    Args:
+        record (Record): Numbers are kept in single precision, as results are.
+        previous (int): Position of the identity's record before it in a file;
+            -1 = it has none, or that does not matter.
+    """
+    counts = record.rle['counts']
+    if isinstance(counts, str):
+        counts = counts.encode('utf-8')
+    height, width = record.rle['size']
+    sigmas = record.sigmas or (math.nan, ) * 4
+    return _HEADER.pack(
+        previous, record.frame, record.id, record.label, record.score,
+        *record.bbox, *sigmas,
+        *(math.nan if value is None else value for value in record[7:]),
+        height, width, len(counts)) + counts
+
+
+def unpack_records(file: IO[bytes]) -> Iterator[Record]:
+    """All records of a file of :func:`pack_record`."""
+    while header := file.read(_HEADER.size):
+        yield _unpack(header, file)
+
+
+def _unpack(header: bytes, file: IO[bytes]) -> Record:
+    """The record of a header, after which the file has the code."""
+    (_, frame, track_id, label, score, *numbers, height, width,
+     length) = _HEADER.unpack(header)
+    bbox, sigmas = numbers[:4], numbers[4:8]
+    rle = RLE(size=[height, width], counts=file.read(length))
+    return Record(frame, track_id, label, score, tuple(bbox),
+                  None if sigmas[0] != sigmas[0] else tuple(sigmas), rle,
+                  *(None if value != value else value
+                    for value in numbers[8:]))
 
 
 class Sink(Protocol):
@@ -92,12 +136,6 @@ class FileSink:
             stays after ``close()``. Without it the file is a temporary one
             that goes with the sink. Defaults to None.
     """
-    # position of the identity's previous record, frame, id, label, score,
-    # box; sigmas, class probability, centre-ness and uncertainty, NaN where
-    # they are not known; mask height and width, length of the code that
-    # follows
-    _header = struct.Struct('<qqqif4f4f3fiiI')
-
     def __init__(self, path: str | None = None) -> None:
         self._file: BinaryIO
         self._path = path
@@ -110,21 +148,11 @@ class FileSink:
 
     def write(self, record: Record) -> None:
         """Append a record to the file."""
-        counts = record.rle['counts']
-        if isinstance(counts, str):
-            counts = counts.encode('utf-8')
-        height, width = record.rle['size']
-        sigmas = record.sigmas or (math.nan, ) * 4
-        header = self._header.pack(
-            self._last.get(record.id, -1), record.frame, record.id,
-            record.label, record.score, *record.bbox, *sigmas,
-            *(math.nan if value is None else value for value in record[7:]),
-            height, width, len(counts))
+        packed = pack_record(record, self._last.get(record.id, -1))
         self._file.seek(self._end)
-        self._file.write(header)
-        self._file.write(counts)
+        self._file.write(packed)
         self._last[record.id] = self._end
-        self._end += len(header) + len(counts)
+        self._end += len(packed)
 
     def track(self, track_id: int) -> Iterator[Record]:
         """Records of one identity, in the order of the frames."""
@@ -172,12 +200,5 @@ class FileSink:
     def _read(self, position: int) -> tuple[Record, int]:
         """The record at a file position, and the position after it."""
         self._file.seek(position)
-        (_, frame, track_id, label, score, *numbers, height, width,
-         length) = self._header.unpack(self._file.read(self._header.size))
-        bbox, sigmas = numbers[:4], numbers[4:8]
-        rle = RLE(size=[height, width], counts=self._file.read(length))
-        record = Record(frame, track_id, label, score, tuple(bbox),
-                        None if sigmas[0] != sigmas[0] else tuple(sigmas),
-                        rle, *(None if value != value else value
-                               for value in numbers[8:]))
-        return record, position + self._header.size + length
+        record = _unpack(self._file.read(_HEADER.size), self._file)
+        return record, position + _HEADER.size + len(record.rle['counts'])

@@ -11,6 +11,7 @@ from .frame import empty_frame_result, frame_result
 from .masks import RLE
 from .ranking import Ranked
 from .results_json import result_entry
+from .saved_values import saveable
 from .sigma_map import SigmaMap
 from .sinks import MemorySink, Record, Sink
 
@@ -137,6 +138,7 @@ class VideoResult:
         return result
 
 
+@saveable
 @dataclass
 class _Running:
     """What the store remembers of an identity."""

@@ -119,6 +119,37 @@ def test_results_are_in_pixels_of_the_original(tmp_path):
     assert decode_masks(result.masks, (96, 128)).shape == (1, 96, 128)
 
 
+@pytest.mark.parametrize('order', ['bgr', 'rgb'])
+def test_a_saved_session_goes_on(blobs, tmp_path, order):
+    frames = clip() if order == 'bgr' else clip()[..., ::-1]
+    wanted = blobs(clip()).to_ytvis(1, [1, 2, 3])
+    session = blobs.session(channel_order=order)
+    session.step(frames[:3])
+    session.save(tmp_path / 'video.session')
+    session.step(frames[3:])
+    other = blobs.restore(tmp_path / 'video.session', FileSink())
+    assert [r.frame_id for r in other.step(frames[3:])] == [3, 4, 5]
+    assert session.finish().to_ytvis(1, [1, 2, 3]) == wanted
+    assert other.finish().to_ytvis(1, [1, 2, 3]) == wanted
+    # The size of the video is known, too.
+    again = blobs.restore(tmp_path / 'video.session')
+    with pytest.raises(SourceError, match='the video is 64x48'):
+        again.step(np.zeros((32, 32, 3), np.uint8))
+
+
+def test_a_session_of_other_options_is_refused(blobs, tmp_path):
+    path = tmp_path / 'video.session'
+    blobs.session().save(path)
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        other = VISInferencer(config(), device='cpu', cfg_options={
+            'model.with_sigmas': False})
+    other.model.load_state_dict(blobs.model.state_dict())
+    with pytest.raises(UserError, match='video.session was saved with other '
+                       'options .* same config and --cfg-options'):
+        other.restore(path)
+
+
 def test_frames_of_one_session_have_one_size(blobs):
     session = blobs.session()
     session.step(clip()[0])

@@ -4,6 +4,7 @@ import os
 import runpy
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -76,6 +77,69 @@ def test_growth_fails(tool):
     assert report['ratio'] == 1.04 and report['passed']
     assert not tool['compare'](found(100., 10.), found(106., 10.))['passed']
     assert not tool['compare'](found(100., 10.), found(100., 11.))['passed']
+
+
+@pytest.mark.parametrize('peak, handles, threads, passed', [
+    (102., 5, 3, True),  # 2 % and nothing left open
+    (102.5, 5, 3, False),  # memory
+    (100., 6, 3, False),  # a file stays open
+    (100., 5, 4, False),  # a thread stays
+    (100., 4, 3, True),  # fewer are no fault
+])
+def test_growth_after_the_first_frames_fails(tool, peak, handles, threads,
+                                             passed):
+    report = tool['growth'](dict(
+        peak_mib=peak, handles=handles, threads=threads,
+        settled=dict(peak_mib=100., handles=5, threads=3)))
+    assert report['passed'] is passed and report['growth'] == peak / 100
+    assert report['more'] == dict(handles=handles - 5, threads=threads - 3)
+
+
+def test_a_video_within_the_first_frames_says_nothing_of_growth(tool):
+    assert tool['growth'](dict(peak_mib=100., handles=5, threads=3)) == {}
+
+
+@pytest.mark.skipif(not Path('/proc/self/fd').is_dir(), reason='needs /proc')
+def test_open_files_and_threads_are_counted(tool, tmp_path):
+    before = tool['held']()
+    stop = threading.Event()
+    thread = threading.Thread(target=stop.wait)
+    thread.start()
+    try:
+        with open(tmp_path / 'x', 'w'):
+            now = tool['held']()
+    finally:
+        stop.set()
+        thread.join()
+    assert now['handles'] == before['handles'] + 1
+    assert now['threads'] == before['threads'] + 1
+
+
+def test_every_online_system_has_a_soak():
+    table = runpy.run_path(str(TOOL.with_name('soak_systems.py')))
+    for name, (config, _) in table['SYSTEMS'].items():
+        assert (ROOT / f'configs/{config}{table["SHAPES"]}').is_file(), name
+    args = table['parse_args'](
+        ['idol', '--frames', '50', '500', '--weights', f'idol={CONFIG}'])
+    command = table['command'](args, 'idol')
+    assert command[2:7] == [
+        str(ROOT / 'configs/idol/idol_r18_movingshapes.py'), str(CONFIG),
+        '--frames', '50', '500']
+    for argv in (['none'], ['--weights', 'none=x'], ['--weights', 'idol=x']):
+        with pytest.raises(ValueError, match='no system|no weights'):
+            table['parse_args'](argv)
+
+
+def test_a_row_of_the_table_says_what_grew():
+    row = runpy.run_path(str(TOOL.with_name('soak_systems.py')))['row']
+    one = dict(frames=500, peak_mib=102., instances=2., identities=7,
+               seconds=9., handles=5, threads=3)
+    assert row('a', dict(one, settled=dict(peak_mib=100.), growth=1.02,
+                         more=dict(handles=0, threads=1))) == (
+        '| `a` | 2.0 | 7 | 100.0 / 102.0 MiB | 1.020 | +0 / +1 | 9 s |')
+    assert row('a', dict(short=dict(one, peak_mib=100., identities=3),
+                         long=one, ratio=1.02)) == (
+        '| `a` | 2.0 | 3 / 7 | 100.0 / 102.0 MiB | 1.020 | 9 s |')
 
 
 def test_new_shapes_come(tool):

@@ -19,6 +19,7 @@ Example:
 """
 import argparse
 import json
+import os
 import re
 import subprocess
 import sys
@@ -44,6 +45,9 @@ from mmvis_memcnp.results import FileSink
 
 SCENE_FRAMES = 20
 MAX_RATIO = 1.05
+#: After so many frames a session has all that it needs.
+SETTLED = 100
+MAX_GROWTH = 1.02
 MIB = 2**20
 
 
@@ -57,7 +61,8 @@ def parse_args(argv: list[str]) -> argparse.Namespace:
     parser.add_argument(
         '--frames', type=int, nargs='+', default=[50, 500], metavar='N',
         help='lengths of the short and the long video (default: 50 500); one '
-        'alone is measured in this process and compared with nothing')
+        'alone is measured in this process and compared with its own first '
+        f'{SETTLED} frames')
     parser.add_argument(
         '--size', type=int, nargs=2, default=[128, 192], metavar=('H', 'W'),
         help='of the frames; the config resizes them (default: 128 192)')
@@ -107,6 +112,14 @@ def resident() -> tuple[float, float]:
     return now, most
 
 
+def held() -> dict[str, float]:
+    """What this process holds: the most memory so far in MiB, open files
+    (and sockets, pipes), threads."""
+    return dict(peak_mib=resident()[1],
+                handles=len(os.listdir('/proc/self/fd')),
+                threads=len(os.listdir('/proc/self/task')))
+
+
 def measure(args: argparse.Namespace, length: int) -> dict[str, Any]:
     """Follow a video and see what it takes.
 
@@ -115,9 +128,11 @@ def measure(args: argparse.Namespace, length: int) -> dict[str, Any]:
         length: Frames.
 
     Returns:
-        ``frames``; ``start_mib`` and ``peak_mib``, resident before the first
-        frame and at most; on CUDA ``cuda_peak_mib``, allocated at most;
-        ``instances``, mean of a frame; ``identities``; ``seconds``.
+        ``frames``; ``start_mib``, resident before the first frame;
+        ``peak_mib`` at most, open ``handles`` and ``threads`` at the end and,
+        of more than ``SETTLED`` frames, the same after these as ``settled``;
+        on CUDA ``cuda_peak_mib``, allocated at most; ``instances``, mean of a
+        frame; ``identities``; ``seconds``.
 
     Raises:
         UserError: If nothing was found.
@@ -130,14 +145,17 @@ def measure(args: argparse.Namespace, length: int) -> dict[str, Any]:
     session = inferencer.session(FileSink())
     frames = shapes(tuple(args.size), args.level)
     start_mib, begin = resident()[0], time.perf_counter()
-    instances, identities = 0, set()
-    for _ in range(length):
+    instances, identities, settled = 0, set(), {}
+    for number in range(length):
+        if number == SETTLED:
+            settled = dict(settled=held())
         for result in session.step(next(frames)):
             instances += len(result)
             identities.update(result.instances_id.tolist())
     for result in session.flush():
         instances += len(result)
         identities.update(result.instances_id.tolist())
+    at_end = held()
     session.finish()
     if not instances:
         raise UserError(
@@ -145,7 +163,7 @@ def measure(args: argparse.Namespace, length: int) -> dict[str, Any]:
             'remember: give a checkpoint, or lower the thresholds with '
             '--cfg-options.')
     found = dict(
-        frames=length, start_mib=start_mib, peak_mib=resident()[1],
+        frames=length, start_mib=start_mib, **at_end, **settled,
         instances=instances / length, identities=len(identities),
         seconds=time.perf_counter() - begin)
     if inferencer.device.type == 'cuda':
@@ -173,6 +191,19 @@ def compare(short: dict[str, Any], long: dict[str, Any]) -> dict[str, Any]:
                 passed=max(ratios.values()) <= MAX_RATIO)
 
 
+def growth(found: dict[str, Any]) -> dict[str, Any]:
+    """How a session grew after its first frames, and whether that is little
+    enough; nothing of one that was no longer than that."""
+    settled = found.get('settled')
+    if settled is None:
+        return {}
+    ratio = found['peak_mib'] / settled['peak_mib']
+    more = {name: found[name] - settled[name]
+            for name in ('handles', 'threads')}
+    return dict(growth=ratio, more=more, max_growth=MAX_GROWTH,
+                passed=ratio <= MAX_GROWTH and max(more.values()) <= 0)
+
+
 def show(found: dict[str, Any]) -> None:
     """Print what a video took."""
     cuda = ''
@@ -191,6 +222,12 @@ def main() -> None:
     if len(args.frames) == 1:
         report = measure(args, args.frames[0])
         show(report)
+        report.update(growth(report))
+        if 'growth' in report:
+            print('after frame {}: memory {:.3f} times (at most {}), '
+                  '{handles:+} open files, {threads:+} threads'.format(
+                      SETTLED, report['growth'], MAX_GROWTH,
+                      **report['more']))
     else:
         runs = []
         for length in args.frames:

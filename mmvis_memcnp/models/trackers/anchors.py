@@ -13,11 +13,13 @@ from mmengine.model import BaseModule
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 
+from ...results.saved_values import saveable
 from .anchor_layers import AnchorLayer, SlotLayer
 from .memories.base import MemoryState, row_sources, take_rows
 from .row_heads import RowHeads
 
 
+@saveable
 @dataclass(frozen=True)
 class AnchorTracks:
     """The instances that are followed in each of B videos, a value.

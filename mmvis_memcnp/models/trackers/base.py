@@ -22,7 +22,7 @@ which belong together) and a memory (:class:`~.memories.base.Memory`).
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Generic, NamedTuple, TypeVar
+from typing import ClassVar, Generic, NamedTuple, TypeVar
 
 import torch
 from mmdet.registry import TASK_UTILS
@@ -30,6 +30,7 @@ from mmdet.utils import ConfigType
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
+from ...results.saved_values import saveable
 from .memories.base import MemoryState
 
 
@@ -44,6 +45,7 @@ def no_numbers() -> Tensor:
     return field(default_factory=lambda: torch.zeros(0, dtype=torch.long))
 
 
+@saveable
 @dataclass(frozen=True)
 class TrackState:
     """The M objects of one video that are remembered.
@@ -59,6 +61,7 @@ class TrackState:
         next_id: the first identity that was never given.
         frame: number of frames seen.
     """
+    CPU_FIELDS: ClassVar = ('ids', 'last_seen', 'hits')
     memory: MemoryState
     ids: Tensor = no_numbers()
     last_seen: Tensor = no_numbers()

@@ -11,10 +11,13 @@ from mmengine.structures import InstanceData
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
+from ...results.saved_values import saveable
+
 #: Fields of a window that have a value a frame, (n, T, ...).
 PER_FRAME = ('mask_logits', 'bboxes', 'box_sigmas', 'uncertainties')
 
 
+@saveable
 @dataclass
 class ClipWindow:
     """Instances of frames ``start`` to ``stop - 1``, with identities."""
@@ -28,6 +31,7 @@ class ClipWindow:
         return self.start + self.instances.mask_logits.shape[1]
 
 
+@saveable
 @dataclass
 class ClipState:
     """What is remembered of a video: the windows that still matter.

@@ -8,10 +8,12 @@ from mmdet.registry import MODELS
 from mmengine.structures import InstanceData
 from torch import Tensor
 
+from ...results.saved_values import saveable
 from .base import DetectionTracker, TrackState
 from .memories.base import row_sources, take_rows
 
 
+@saveable
 @dataclass(frozen=True)
 class CueState(TrackState):
     """With what else is compared of the M objects.

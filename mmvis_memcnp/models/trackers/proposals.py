@@ -9,9 +9,12 @@ from typing import Generic, TypeVar
 import torch
 from torch import Tensor
 
+from ...results.saved_values import saveable
+
 Frame = TypeVar('Frame')
 
 
+@saveable
 @dataclass
 class ProposalState(Generic[Frame]):
     """A video whose instances are chosen, or will be.

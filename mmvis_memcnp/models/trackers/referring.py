@@ -11,11 +11,13 @@ from mmdet.utils import ConfigType
 from mmengine.model import caffe2_xavier_init
 from torch import Tensor, nn
 
+from ...results.saved_values import saveable
 from .anchor_layers import AnchorLayer
 from .row_heads import RowHeads
 from .rows import Rows, RowState, RowTracker, TrackedFrame, reorder
 
 
+@saveable
 @dataclass(frozen=True)
 class ReferringState:
     """What is remembered of N objects in each of B videos.

@@ -9,9 +9,11 @@ from mmdet.registry import MODELS, TASK_UTILS
 from mmdet.utils import ConfigType
 from torch import Tensor, nn
 
+from ...results.saved_values import saveable
 from .memories.base import MemoryState
 
 
+@saveable
 @dataclass(frozen=True)
 class RowState:
     """What is remembered of N objects in each of B videos.

@@ -12,6 +12,7 @@ from .minvis import MinVIS
 from .o2vis import O2VIS
 from .o2vis_offline import O2VISOffline
 from .online import OnlineVIS
+from .saved_session import restore_session, save_session
 from .seqformer import SeqFormer
 from .session import Session
 from .sipmask import SipMaskVIS
@@ -19,5 +20,6 @@ from .sipmask import SipMaskVIS
 __all__ = [
     'CTVIS', 'DVISDAQ', 'DVISDAQOffline', 'ClipVIS', 'IDOL', 'IFR',
     'InstanceFormer', 'Mask2FormerVIS', 'MinVIS', 'O2VIS', 'O2VISOffline',
-    'OnlineVIS', 'SeqFormer', 'Session', 'SipMaskVIS', 'VIS'
+    'OnlineVIS', 'SeqFormer', 'Session', 'SipMaskVIS', 'VIS',
+    'restore_session', 'save_session'
 ]

@@ -11,18 +11,21 @@ from mmengine.structures import InstanceData
 
 from ...results.frame import FrameInstances
 from ...results.pixels import FrameMeta, MaskSource
+from ...results.saved_values import saveable
 from ..trackers.clip_matching import ClipMatching, ClipState
 from .arguments import check_counts
 from .base import VIS, VISOptions
 from .session import Item, VideoMeta
 
 
+@saveable
 class _Held(NamedTuple, Generic[Item]):
     """A frame that is not settled."""
     encoded: Item
     meta: FrameMeta
 
 
+@saveable
 @dataclass
 class WindowState(Generic[Item]):
     """A video that goes through a :class:`ClipVIS`.

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ...results.frame import FrameInstances
 from ...results.pixels import FrameMeta, MaskSource
+from ...results.saved_values import saveable
 from ..layers.schedule import phase
 from ..losses import Learnt, join_rows, row_losses
 from ..matching import Queries
@@ -33,6 +34,7 @@ from .base import VIS, VISOptions
 from .session import VideoMeta
 
 
+@saveable
 @dataclass
 class DVISDAQState:
     """What a video needs beside its frames.

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ...results.frame import FrameInstances
 from ...results.pixels import WAYS_BACK, FrameMeta, MaskSource
+from ...results.saved_values import saveable
 from ..matching import Queries
 from ..segmenters.deformable import (
     ClassHistory,
@@ -31,6 +32,7 @@ from .base import VIS, VISOptions
 from .session import VideoMeta
 
 
+@saveable
 class PropagatedState(NamedTuple):
     """What a frame hands to the next one, of B videos.
 
@@ -57,6 +59,7 @@ class FrameQueries(NamedTuple):
     logits: Tensor
 
 
+@saveable
 class WaitingFrame(NamedTuple):
     """A frame before its masks are made.
 
@@ -76,6 +79,7 @@ class WaitingFrame(NamedTuple):
     meta: FrameMeta
 
 
+@saveable
 @dataclass
 class VideoState:
     """A video that InstanceFormer follows; it does not grow.

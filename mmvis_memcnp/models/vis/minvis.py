@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ...results.frame import FrameInstances
 from ...results.pixels import FrameMeta, MaskSource
+from ...results.saved_values import saveable
 from ..segmenters.mask2former import FrameQueries
 from ..trackers import RowState, TrackedFrame, reorder
 from .base import VIS, VISOptions
@@ -21,6 +22,7 @@ from .frame_training import frame_losses
 from .session import VideoMeta
 
 
+@saveable
 @dataclass
 class MinVISState:
     """What a video needs beside its frames.

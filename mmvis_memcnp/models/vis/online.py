@@ -11,11 +11,13 @@ from torch import Tensor
 
 from ...results.frame import FrameInstances
 from ...results.pixels import FrameMeta
+from ...results.saved_values import saveable
 from ..trackers.base import DetectionTracker, TrackState
 from .base import VIS, VISOptions
 from .session import VideoMeta
 
 
+@saveable
 @dataclass
 class OnlineState:
     """What a video needs beside its frames.

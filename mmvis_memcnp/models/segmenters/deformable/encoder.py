@@ -14,9 +14,11 @@ from mmengine.model import ModuleList
 from torch import Tensor, nn
 
 from ....results.pixels import FrameMeta
+from ....results.saved_values import saveable
 from ...layers.deformable_attention import DeformableAttention
 
 
+@saveable
 class EncodedFrames(NamedTuple):
     """What a decoder attends to, of B frames and L levels.
 

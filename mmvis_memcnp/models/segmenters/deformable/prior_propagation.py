@@ -8,6 +8,7 @@ from mmdet.registry import MODELS
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from ....results.saved_values import saveable
 from .instanceformer_decoder import DecodedFrames
 from .start_points import start_points
 
@@ -102,6 +103,7 @@ class ReferencePrior(nn.Module):
         return decoded.boxes[-1, ..., :2].detach()
 
 
+@saveable
 class ClassHistory(NamedTuple):
     """Class scores of the last frames, oldest first.
 

@@ -7,7 +7,10 @@ from mmdet.registry import MODELS
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from ....results.saved_values import saveable
 
+
+@saveable
 class MemoryTokens(NamedTuple):
     """Tokens of F frames, oldest first, of B videos.
 

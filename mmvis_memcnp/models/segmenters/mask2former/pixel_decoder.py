@@ -17,7 +17,10 @@ from mmengine.model import (
 )
 from torch import Tensor, nn
 
+from ....results.saved_values import saveable
 
+
+@saveable
 class PixelMaps(NamedTuple):
     """What a mask decoder reads, of B frames.
 

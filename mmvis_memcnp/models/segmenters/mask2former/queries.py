@@ -5,7 +5,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from ....results.saved_values import saveable
 
+
+@saveable
 class FrameQueries(NamedTuple):
     """Queries of B frames after L decoder layers.
 

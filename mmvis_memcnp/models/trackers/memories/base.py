@@ -7,9 +7,12 @@ from typing import Generic, TypeVar, cast
 import torch
 from torch import Tensor
 
+from ....results.saved_values import saveable
+
 S = TypeVar('S', bound='MemoryState')
 
 
+@saveable
 @dataclass(frozen=True)
 class MemoryState:
     """What is remembered of M objects in each of B videos.

@@ -8,10 +8,12 @@ import torch.nn.functional as F
 from mmdet.registry import TASK_UTILS
 from torch import Tensor
 
+from ....results.saved_values import saveable
 from .average import AverageMemory
 from .base import MemoryState
 
 
+@saveable
 @dataclass(frozen=True)
 class SimilarityState(MemoryState):
     """With the last L embeddings of the objects.

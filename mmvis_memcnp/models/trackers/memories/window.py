@@ -8,9 +8,11 @@ import torch.nn.functional as F
 from mmdet.registry import TASK_UTILS
 from torch import Tensor
 
+from ....results.saved_values import saveable
 from .base import Memory, MemoryState
 
 
+@saveable
 @dataclass(frozen=True)
 class WindowState(MemoryState):
     """With the last W embeddings of the objects.
