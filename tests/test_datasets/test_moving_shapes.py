@@ -171,6 +171,26 @@ def test_hard_has_look_alikes_and_easy_has_none():
         assert len({id(a.texture) for a in easy}) == len(easy)
 
 
+def test_absence_has_look_alikes_of_which_one_goes_and_comes_back():
+    scenes = [make_scene(np.random.default_rng(seed), LEVELS['absence'], 48,
+                         128, 192) for seed in range(6)]
+    for scene in scenes:
+        seen = np.stack([m.any((0, 1)) for _, m in render(scene)], 1)
+        pairs = [(i, j) for i, a in enumerate(scene.actors)
+                 for j, b in enumerate(scene.actors[:i])
+                 if a.texture is b.texture]
+        assert len(pairs) == 2
+        away = {i for i, row in enumerate(seen)
+                if np.diff(np.flatnonzero(row)).max() > 15}
+        assert all(len(away & set(pair)) == 1 for pair in pairs)
+        assert len(away) == 2
+
+
+def test_new_levels_do_not_change_the_videos_of_others():
+    # The position of a level is part of its seed.
+    assert list(LEVELS) == ['easy', 'hard', 'absence']
+
+
 def test_textures_stand_out_or_hide():
     rng = np.random.default_rng(0)
     ground = random_texture(rng, (5, 9), 20.)

@@ -37,7 +37,7 @@ def generate(out: str | Path,
         frames: Frames of a video.
         size: Height and width in pixels.
         seed: Seed; validation data takes another one than training data.
-        level: 'easy' or 'hard'.
+        level: One of ``LEVELS``.
         overwrite: Whether to replace a data set that was generated in
             ``out``; anything else stays.
 
@@ -76,7 +76,7 @@ def _write(out: Path, videos: int, frames: int, size: tuple[int, int],
         for index in range(videos):
             # Not the built-in hash: it differs from process to process.
             rng = np.random.default_rng(
-                [seed, sorted(LEVELS).index(level), index])
+                [seed, list(LEVELS).index(level), index])
             scene = make_scene(rng, LEVELS[level], frames, height, width)
             folder = f'{index + 1:04d}'
             (out / 'JPEGImages' / folder).mkdir(parents=True)

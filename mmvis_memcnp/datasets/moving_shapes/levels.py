@@ -26,6 +26,9 @@ class Level:
             motion blur.
         pan: Mean path of the background per frame.
         noise: Standard deviation of the sensor noise, of 255.
+        absence: Frames that one of each pair of look-alikes is away for, at
+            least, in a video that is long enough; the other one stays and
+            they do not cross, so who comes back can be told. 0: all stay.
     """
     num_objects: tuple[int, int]
     radius: tuple[float, float]
@@ -44,8 +47,10 @@ class Level:
     shutter: float
     pan: float
     noise: float
+    absence: int = 0
 
 
+# Videos are drawn by the position of their level: new ones come last.
 LEVELS = {
     'easy':
     Level(
@@ -85,4 +90,24 @@ LEVELS = {
         shutter=0.5,
         pan=0.01,
         noise=5.),
+    'absence':
+    Level(
+        num_objects=(4, 6),
+        radius=(0.1, 0.16),
+        speed=0.03,
+        spin=6.,
+        growth=1.2,
+        stretch=1.1,
+        exit_chance=0.,
+        meeting_chance=0.,
+        look_alikes=2,
+        camouflage=0.,
+        distance=30.,
+        contrast=40.,
+        background_contrast=40.,
+        light=0.2,
+        shutter=0.4,
+        pan=0.005,
+        noise=4.,
+        absence=15),
 }

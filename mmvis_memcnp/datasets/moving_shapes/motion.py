@@ -60,21 +60,24 @@ def wander(rng: np.random.Generator, count: int, size: np.ndarray,
 
 
 def leave(points: np.ndarray, at: int, size: np.ndarray,
-          radius: float) -> None:
-    """Move point ``at`` of a path out of the frame, over the nearest edge.
+          radius: float, count: int = 1) -> None:
+    """Move points of a path out of the frame, over the edge nearest to the
+    first of them.
 
     Args:
         points: (m, 2), changed in place.
-        at: Which point.
+        at: The first of them.
         size: (2,), width and height of the frame.
         radius: Radius of the object, which is hidden as a whole there.
+        count: How many. The object is away for (count - 1) * STEP frames and
+            more. Defaults to 1.
     """
     x, y = points[at]
     gaps = np.array([x, size[0] - x, y, size[1] - y])
     edge = int(gaps.argmin())
     axis, far = edge // 2, edge % 2
     outside = 1.6 * radius
-    points[at, axis] = size[axis] + outside if far else -outside
+    points[at:at + count, axis] = size[axis] + outside if far else -outside
 
 
 def meet(first: np.ndarray, second: np.ndarray, at: int, offset: np.ndarray,

@@ -140,9 +140,17 @@ def _paths(rng: np.random.Generator, level: Level,
         if rng.random() < level.exit_chance:
             leave(points[i], int(rng.integers(1, count - 1)), size, radius)
             gone.add(i)
+    crossing = [] if level.absence else twins
+    if level.absence:
+        # The first point and two at the end are inside.
+        away = min(-(-level.absence // STEP) + 1, count - 3)
+        for _, i in twins:
+            leave(points[i], int(rng.integers(1, count - away - 1)), size,
+                  radii[i], away)
+            gone.add(i)
     for pair in pairs:
         a, b = pair
-        if pair in twins or rng.random() < level.meeting_chance:
+        if pair in crossing or rng.random() < level.meeting_chance:
             # A path that leaves keeps its exit: the other one adapts.
             if b in gone and a not in gone:
                 a, b = b, a
@@ -153,7 +161,7 @@ def _paths(rng: np.random.Generator, level: Level,
             if not inside:
                 continue
             meet(points[a], points[b], int(rng.choice(inside)),
-                 rng.normal(0, 0.3, 2) * radii[a], pair in twins, size)
+                 rng.normal(0, 0.3, 2) * radii[a], pair in crossing, size)
     return points
 
 

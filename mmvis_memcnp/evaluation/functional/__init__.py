@@ -2,6 +2,7 @@
 
 SciPy, which takes time to load, is imported where it is used.
 """
+from .absence import AbsenceCounts, count_absences
 from .calibration import (
     Calibration,
     Sparsification,
@@ -54,18 +55,18 @@ from .ytvis_ap import (
 )
 
 __all__ = [
-    'APResult', 'AREA_RANGES', 'AnnotationFile', 'Calibration', 'Cell',
-    'GTTrack', 'HEADLINE', 'HOTACounts', 'IOU_THRS', 'MAX_DET_LIMITS',
-    'OCCLUSION', 'Overlaps', 'Pairs', 'RECALL_THRS', 'ResultTrack',
-    'SHAPES', 'STAT_NAMES', 'Sparsification', 'TRACKING', 'TrackingCounts',
-    'VideoScores', 'areas', 'auroc', 'average_precision', 'binned_spread',
-    'box_iou', 'calibration', 'check_results', 'count_hota',
-    'count_matches', 'count_tracking', 'each_video', 'fit_sigma_map',
-    'format_table', 'group_by_video', 'headline', 'keep_level',
-    'match_at_thresholds', 'measure_video', 'negative_log_likelihood',
-    'occlusion_levels', 'overlap_video', 'pair_frame', 'pair_video',
-    'precision', 'rank_correlation', 'read_results', 'read_video_ids',
-    'reduce_results', 'reduce_video', 'reliability', 'score_video',
-    'score_videos', 'sparsification', 'stack_boxes', 'tight_boxes',
-    'tracking'
+    'APResult', 'AREA_RANGES', 'AbsenceCounts', 'AnnotationFile',
+    'Calibration', 'Cell', 'GTTrack', 'HEADLINE', 'HOTACounts', 'IOU_THRS',
+    'MAX_DET_LIMITS', 'OCCLUSION', 'Overlaps', 'Pairs', 'RECALL_THRS',
+    'ResultTrack', 'SHAPES', 'STAT_NAMES', 'Sparsification', 'TRACKING',
+    'TrackingCounts', 'VideoScores', 'areas', 'auroc', 'average_precision',
+    'binned_spread', 'box_iou', 'calibration', 'check_results',
+    'count_absences', 'count_hota', 'count_matches', 'count_tracking',
+    'each_video', 'fit_sigma_map', 'format_table', 'group_by_video',
+    'headline', 'keep_level', 'match_at_thresholds', 'measure_video',
+    'negative_log_likelihood', 'occlusion_levels', 'overlap_video',
+    'pair_frame', 'pair_video', 'precision', 'rank_correlation',
+    'read_results', 'read_video_ids', 'reduce_results', 'reduce_video',
+    'reliability', 'score_video', 'score_videos', 'sparsification',
+    'stack_boxes', 'tight_boxes', 'tracking'
 ]

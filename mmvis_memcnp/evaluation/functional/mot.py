@@ -140,27 +140,17 @@ def count_matches(similarity: np.ndarray, present: np.ndarray,
     Returns:
         The counts.
     """
-    tracked = np.zeros(present.shape, bool)
-    together = np.zeros(similarity.shape[:2], np.int64)
-    current = np.full(len(present), -1)  # identity of the latest match
-    switches, distance = 0, 0.
-    for t in range(present.shape[1]):
-        rows, columns = (np.flatnonzero(p[:, t]) for p in (present, predicted))
-        if not (rows.size and columns.size):
-            continue
-        cost = 1 - similarity[rows[:, None], columns, t]
-        allowed = cost <= max_distance
-        together[np.ix_(rows, columns)] += allowed
-        pairs = _match_frame(cost, allowed, current[rows], columns)
-        for i, j in pairs:
-            switches += current[rows[i]] not in (-1, columns[j])
-            current[rows[i]] = columns[j]
-            tracked[rows[i], t] = True
-            distance += cost[i, j]
-    matches = int(tracked.sum())
+    held = follow(similarity, present, predicted, max_distance)
+    tracked = held >= 0
+    near = (1 - similarity <= max_distance) & present[:, None] & predicted
+    who, when = np.nonzero(tracked)
+    matches = len(who)
+    distance = float((1 - similarity[who, held[who, when], when]).sum())
+    switches = sum(int((np.diff(row[row >= 0]) != 0).sum()) for row in held)
     frames = present.sum(1)
     seen = frames > 0
     share = tracked.sum(1)[seen] / frames[seen]
+    together = near.sum(2)
     best = assign(together, maximize=True)
     return TrackingCounts(
         num_frames=present.shape[1],
@@ -179,6 +169,30 @@ def count_matches(similarity: np.ndarray, present: np.ndarray,
         mostly_lost=int((share < .2).sum()),
         idtp=int(together[best].sum()),
         distance=distance if matches else float('nan'))
+
+
+def follow(similarity: np.ndarray, present: np.ndarray, predicted: np.ndarray,
+           max_distance: float = .5) -> np.ndarray:
+    """The prediction that is matched to each object in each frame.
+
+    Args:
+        similarity, present, predicted, max_distance: see
+            :func:`count_matches`.
+
+    Returns:
+        int64 (G, T), -1 for none.
+    """
+    held = np.full(present.shape, -1)
+    current = np.full(len(present), -1)  # identity of the latest match
+    for t in range(present.shape[1]):
+        rows, columns = (np.flatnonzero(p[:, t]) for p in (present, predicted))
+        if not (rows.size and columns.size):
+            continue
+        cost = 1 - similarity[rows[:, None], columns, t]
+        for i, j in _match_frame(cost, cost <= max_distance, current[rows],
+                                 columns):
+            current[rows[i]] = held[rows[i], t] = columns[j]
+    return held
 
 
 def _match_frame(cost: np.ndarray, allowed: np.ndarray, current: np.ndarray,
