@@ -127,7 +127,25 @@ class NumpyUnpickler(pickle.Unpickler):
         return self._globals[full_name]
 
 
+def _read_safetensors(path: str, map_location: MapLocation) -> dict:
+    """Tensors of a file that can hold nothing else."""
+    try:
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+    except ImportError as error:
+        raise CheckpointError(
+            f'{path} needs the package that reads this format: pip install '
+            'safetensors.') from error
+    named = isinstance(map_location, (str, torch.device))
+    try:
+        return load_file(path, str(map_location) if named else 'cpu')
+    except SafetensorError as error:
+        raise ValueError(str(error)) from error
+
+
 def _read(path: str, map_location: MapLocation) -> Any:
+    if path.endswith('.safetensors'):
+        return _read_safetensors(path, map_location)
     with open(path, 'rb') as file:
         if file.read(4) != b'PK\x03\x04':  # not the zip of torch.save
             file.seek(0)
@@ -153,7 +171,8 @@ def _refusal(path: str, error: Exception) -> str:
                 f'({text}).')
     reason = text.strip().splitlines()[0] if text.strip() else 'no detail'
     return (f'{path} is not a readable checkpoint (damaged, or not written '
-            f'by torch.save or pickle): {type(error).__name__}: {reason}')
+            'by torch.save, pickle or safetensors): '
+            f'{type(error).__name__}: {reason}')
 
 
 def _is_weights(value: Any) -> bool:
@@ -182,9 +201,10 @@ def load_checkpoint_file(path: str | os.PathLike,
                          map_location: MapLocation = 'cpu') -> dict:
     """Load a checkpoint without executing anything in it.
 
-    Reads what ``torch.save`` wrote (both formats) and Detectron2's ``.pkl``
-    of NumPy arrays. The weights may be the whole file or lie under
-    ``state_dict`` or ``model``; a ``module.`` before every name is removed.
+    Reads what ``torch.save`` wrote (both formats), Detectron2's ``.pkl`` of
+    NumPy arrays and ``.safetensors``. The weights may be the whole file or
+    lie under ``state_dict`` or ``model``; a ``module.`` before every name is
+    removed.
 
     Args:
         path (str | os.PathLike): Local file.

@@ -7,6 +7,8 @@ from .dvis_daq import DVIS_DAQ, REFINER
 from .idol import IDOL
 from .instanceformer import INSTANCEFORMER
 from .mask2former import CTVIS, MASK2FORMER
+from .mask2former_huggingface import MASK2FORMER_HUGGINGFACE
+from .mask2former_mmdet import MMDET_MASK2FORMER, MMDET_MASK2FORMER_VIS
 from .o2vis import DVIS_TRACKER, O2VIS
 from .seqformer import SEQFORMER
 from .sipmask import MEMCNP_SIPMASK, SIPMASK
@@ -28,6 +30,9 @@ KEY_MAPS: dict[str, KeyMap] = dict(
     dvis_tracker=DVIS_TRACKER,
     ctvis=CTVIS,
     mask2former=MASK2FORMER,
+    mask2former_huggingface=MASK2FORMER_HUGGINGFACE,
+    mask2former_mmdet=MMDET_MASK2FORMER,
+    mask2former_vis_mmdet=MMDET_MASK2FORMER_VIS,
     without_segmenter=WITHOUT_SEGMENTER)
 
 

@@ -4,6 +4,7 @@ IDOL, SeqFormer, Mask2Former and what is built on them carry the same class.
 Its tensors differ from mmdet's in their names and in the order in which patch
 merging concatenates the four neighbours.
 """
+import math
 from collections.abc import Callable
 
 import torch
@@ -54,6 +55,20 @@ def merging_order(value: Tensor) -> Tensor:
     blocks = value.unflatten(-1, (4, -1))
     order = torch.tensor(_ORDER, device=value.device)
     return blocks[..., order, :].transpose(-1, -2).flatten(-2)
+
+
+def window_index(table: Tensor) -> Tensor:
+    """Which bias each pair of cells of a window takes.
+
+    Args:
+        table: ((2w - 1)^2, heads), the biases by distance.
+
+    Returns:
+        (w^2, w^2) int64, as mmdet numbers them.
+    """
+    from mmdet.models.backbones.swin import WindowMSA
+    side = (math.isqrt(len(table)) + 1) // 2
+    return WindowMSA(1, 1, (side, side)).relative_position_index
 
 
 #: A bare backbone.

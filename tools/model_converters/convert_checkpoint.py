@@ -105,17 +105,25 @@ def convert(source: Path, cfg: Config,
 def summary(system: str, official: Mapping, state: Mapping,
             classes: tuple[str, ...] | None) -> str:
     """What became of the tensors of a checkpoint, a line a fact."""
-    dropped = KEY_MAPS[system].dropped(official)
-    kept = len(official) - sum(dropped.values())
+    key_map = KEY_MAPS[system]
+    joined = key_map.join(official)
+    dropped = key_map.dropped(joined)
+    kept = len(joined) - sum(dropped.values())
+    added = {
+        what: len(tensors) for what, tensors in key_map.added(
+            {key_map.rename(name): value for name, value in joined.items()
+             if key_map.why_ignored(name) is None}).items()}
     renamed = sum(name not in official for name in state)
-    added = len(state) - kept
     lines = [f'system: {system}',
-             f'tensors kept: {kept} of {len(official)}, '
-             f'{renamed - added} of them under new names']
+             f'tensors kept: {kept} of {len(joined)}, '
+             f'{renamed - sum(added.values())} of them under new names']
+    if len(joined) < len(official):
+        lines.insert(1, f'tensors joined: {len(official)} became '
+                        f'{len(joined)}')
     lines += [f'tensors dropped: {count} ({what})'
               for what, count in dropped.items()]
-    if added:
-        lines.append(f'tensors added: {added} (counters of the batch norms)')
+    lines += [f'tensors added: {count} ({what})'
+              for what, count in added.items()]
     if classes is None:
         lines.append('classes: the config names none')
     else:
