@@ -140,23 +140,13 @@ def count_matches(similarity: np.ndarray, present: np.ndarray,
     Returns:
         The counts.
     """
-    tracked = np.zeros(present.shape, bool)
-    together = np.zeros(similarity.shape[:2], np.int64)
-    current = np.full(len(present), -1)  # identity of the latest match
-    switches, distance = 0, 0.
-    for t in range(present.shape[1]):
-        rows, columns = (np.flatnonzero(p[:, t]) for p in (present, predicted))
-        if not (rows.size and columns.size):
-            continue
-        cost = 1 - similarity[rows[:, None], columns, t]
-        allowed = cost <= max_distance
-        together[np.ix_(rows, columns)] += allowed
-        pairs = _match_frame(cost, allowed, current[rows], columns)
-        for i, j in pairs:
-            switches += current[rows[i]] not in (-1, columns[j])
-            current[rows[i]] = columns[j]
-            tracked[rows[i], t] = True
-            distance += cost[i, j]
+    found = follow(similarity, present, predicted, max_distance)
+    tracked = found >= 0
+    rows, frames_of = np.nonzero(tracked)
+    distance = float((1 - similarity[rows, found[tracked], frames_of]).sum())
+    switches = int(identity_switches(found).sum())
+    together = ((1 - similarity <= max_distance) & present[:, None]
+                & predicted[None]).sum(2)
     matches = int(tracked.sum())
     frames = present.sum(1)
     seen = frames > 0
@@ -179,6 +169,53 @@ def count_matches(similarity: np.ndarray, present: np.ndarray,
         mostly_lost=int((share < .2).sum()),
         idtp=int(together[best].sum()),
         distance=distance if matches else float('nan'))
+
+
+def follow(similarity: np.ndarray, present: np.ndarray,
+           predicted: np.ndarray, max_distance: float = .5) -> np.ndarray:
+    """Which prediction follows each object, frame by frame.
+
+    Args:
+        similarity: float64 (G, P, T), see :func:`count_matches`.
+        present: bool (G, T).
+        predicted: bool (P, T).
+        max_distance: largest 1 - IoU of a match.
+
+    Returns:
+        int64 (G, T), the place of the prediction; -1 where the object is
+        absent or missed.
+    """
+    found = np.full(present.shape, -1)
+    current = np.full(len(present), -1)  # identity of the latest match
+    for t in range(present.shape[1]):
+        rows, columns = (np.flatnonzero(p[:, t]) for p in (present, predicted))
+        if not (rows.size and columns.size):
+            continue
+        cost = 1 - similarity[rows[:, None], columns, t]
+        pairs = _match_frame(cost, cost <= max_distance, current[rows],
+                             columns)
+        for i, j in pairs:
+            found[rows[i], t] = current[rows[i]] = columns[j]
+    return found
+
+
+def identity_switches(found: np.ndarray) -> np.ndarray:
+    """Where another prediction follows an object than when it was last found.
+
+    Args:
+        found: int64 (G, T), see :func:`follow`.
+
+    Returns:
+        bool (G, T), the switches.
+    """
+    frames = np.where(found >= 0, np.arange(found.shape[1]), -1)
+    last = np.maximum.accumulate(frames, 1)[:, :-1]
+    before = np.where(last >= 0, np.take_along_axis(
+        found[:, :-1], last.clip(0), 1), -1)
+    changed = np.zeros(found.shape, bool)
+    changed[:, 1:] = (found[:, 1:] >= 0) & (before >= 0) & (
+        before != found[:, 1:])
+    return changed
 
 
 def _match_frame(cost: np.ndarray, allowed: np.ndarray, current: np.ndarray,
