@@ -23,8 +23,9 @@ LIGHT = ('annotations', 'annotations.coco_video', 'annotations.cvat',
          'annotations.cvat_shapes', 'annotations.davis',
          'annotations.flavours', 'annotations.labelme', 'annotations.mots',
          'annotations.validation', 'annotations.videos', 'annotations.writer',
-         'cli', 'cli.conversion', 'cli.numbers', 'cli.output_options',
-         'cli.run', 'errors', 'evaluation', 'evaluation.functional',
+         'apis', 'apis.sources', 'cli', 'cli.conversion', 'cli.numbers',
+         'cli.output_options', 'cli.run', 'errors', 'evaluation',
+         'evaluation.functional',
          'evaluation.functional.assignment', 'evaluation.functional.hota',
          'evaluation.functional.scoring',
          'evaluation.functional.calibration',
@@ -34,13 +35,15 @@ LIGHT = ('annotations', 'annotations.coco_video', 'annotations.cvat',
          'evaluation.functional.report', 'evaluation.functional.results',
          'evaluation.functional.rle', 'evaluation.functional.sigma_fit',
          'evaluation.functional.track_iou', 'evaluation.functional.ytvis_ap',
-         'images', 'results', 'results.files', 'results.json_rules',
+         'images', 'report', 'report.frames', 'report.identities',
+         'report.inputs', 'report.page', 'report.scores', 'report.shapes',
+         'results', 'results.files', 'results.json_rules',
          'results.ownership', 'results.rle', 'results.sigma_map',
-         'results.spans', 'version')
+         'results.spans', 'version', 'visualization', 'visualization.colors')
 # Each loads those before it, in whatever state it is then.
 _STACK = ('mmengine', 'mmcv', 'mmdet')
 _ROOMS = ('apis', 'compat', 'converters', 'datasets', 'engine', 'evaluation',
-          'models', 'ops', 'results', 'visualization')
+          'models', 'ops', 'report', 'results', 'visualization')
 
 
 class _RegisterFirst(MetaPathFinder):

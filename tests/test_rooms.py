@@ -11,7 +11,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / 'mmvis_memcnp'
 # A file may import from its own room and from the rooms below.
 # registration.py and models/__init__.py gather what is registered.
-ROOMS = ('', 'registration', 'probes', 'apis', 'cli', 'engine',
+ROOMS = ('', 'registration', 'probes', 'report', 'apis', 'cli', 'engine',
          'visualization', 'models', 'models.vis', 'models.segmenters',
          'models.memcnp', 'models.trackers', 'models.matching',
          'models.losses', 'models.truth', 'models.backbones', 'models.layers',

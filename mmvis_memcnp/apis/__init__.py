@@ -1,8 +1,30 @@
-"""Programming interface for anyone's video."""
-from ..errors import SourceError
-from .devices import choose_device
-from .inferencer import InferenceSession, VISInferencer, load_config
-from .sources import FrameSource, open_source, read_frames
+"""Programming interface for anyone's video.
+
+The names are looked up when they are used: frames are read without torch.
+"""
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ..errors import SourceError
+    from .devices import choose_device
+    from .inferencer import InferenceSession, VISInferencer, load_config
+    from .sources import FrameSource, open_source, read_frames
+
+_HOMES = {
+    '..errors': ('SourceError', ),
+    '.devices': ('choose_device', ),
+    '.inferencer': ('InferenceSession', 'VISInferencer', 'load_config'),
+    '.sources': ('FrameSource', 'open_source', 'read_frames'),
+}
+
+
+def __getattr__(name: str) -> Any:
+    for module, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(module, __name__), name)
+    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+
 
 __all__ = [
     'FrameSource', 'InferenceSession', 'SourceError', 'VISInferencer',

@@ -15,6 +15,7 @@ TOOLS = {
     'tools/analysis_tools/colour_baseline.py': ('a.json', 'images', '--out'),
     'tools/analysis_tools/plot_training.py': ('run', '--out'),
     'tools/analysis_tools/preview_clips.py': ('config.py', '--out'),
+    'tools/analysis_tools/report.py': ('a.json', '--out'),
     'tools/analysis_tools/visualize_detections.py': FIGURE,
     'tools/analysis_tools/visualize_memory.py': FIGURE,
     'tools/analysis_tools/visualize_queries.py': ('points', *FIGURE),

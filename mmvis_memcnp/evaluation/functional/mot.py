@@ -140,17 +140,17 @@ def count_matches(similarity: np.ndarray, present: np.ndarray,
     Returns:
         The counts.
     """
-    held = follow(similarity, present, predicted, max_distance)
-    tracked = held >= 0
-    near = (1 - similarity <= max_distance) & present[:, None] & predicted
-    who, when = np.nonzero(tracked)
-    matches = len(who)
-    distance = float((1 - similarity[who, held[who, when], when]).sum())
-    switches = sum(int((np.diff(row[row >= 0]) != 0).sum()) for row in held)
+    found = follow(similarity, present, predicted, max_distance)
+    tracked = found >= 0
+    rows, frames_of = np.nonzero(tracked)
+    distance = float((1 - similarity[rows, found[tracked], frames_of]).sum())
+    switches = int(identity_switches(found).sum())
+    together = ((1 - similarity <= max_distance) & present[:, None]
+                & predicted[None]).sum(2)
+    matches = int(tracked.sum())
     frames = present.sum(1)
     seen = frames > 0
     share = tracked.sum(1)[seen] / frames[seen]
-    together = near.sum(2)
     best = assign(together, maximize=True)
     return TrackingCounts(
         num_frames=present.shape[1],
@@ -171,28 +171,51 @@ def count_matches(similarity: np.ndarray, present: np.ndarray,
         distance=distance if matches else float('nan'))
 
 
-def follow(similarity: np.ndarray, present: np.ndarray, predicted: np.ndarray,
-           max_distance: float = .5) -> np.ndarray:
-    """The prediction that is matched to each object in each frame.
+def follow(similarity: np.ndarray, present: np.ndarray,
+           predicted: np.ndarray, max_distance: float = .5) -> np.ndarray:
+    """Which prediction follows each object, frame by frame.
 
     Args:
-        similarity, present, predicted, max_distance: see
-            :func:`count_matches`.
+        similarity: float64 (G, P, T), see :func:`count_matches`.
+        present: bool (G, T).
+        predicted: bool (P, T).
+        max_distance: largest 1 - IoU of a match.
 
     Returns:
-        int64 (G, T), -1 for none.
+        int64 (G, T), the place of the prediction; -1 where the object is
+        absent or missed.
     """
-    held = np.full(present.shape, -1)
+    found = np.full(present.shape, -1)
     current = np.full(len(present), -1)  # identity of the latest match
     for t in range(present.shape[1]):
         rows, columns = (np.flatnonzero(p[:, t]) for p in (present, predicted))
         if not (rows.size and columns.size):
             continue
         cost = 1 - similarity[rows[:, None], columns, t]
-        for i, j in _match_frame(cost, cost <= max_distance, current[rows],
-                                 columns):
-            current[rows[i]] = held[rows[i], t] = columns[j]
-    return held
+        pairs = _match_frame(cost, cost <= max_distance, current[rows],
+                             columns)
+        for i, j in pairs:
+            found[rows[i], t] = current[rows[i]] = columns[j]
+    return found
+
+
+def identity_switches(found: np.ndarray) -> np.ndarray:
+    """Where another prediction follows an object than when it was last found.
+
+    Args:
+        found: int64 (G, T), see :func:`follow`.
+
+    Returns:
+        bool (G, T), the switches.
+    """
+    frames = np.where(found >= 0, np.arange(found.shape[1]), -1)
+    last = np.maximum.accumulate(frames, 1)[:, :-1]
+    before = np.where(last >= 0, np.take_along_axis(
+        found[:, :-1], last.clip(0), 1), -1)
+    changed = np.zeros(found.shape, bool)
+    changed[:, 1:] = (found[:, 1:] >= 0) & (before >= 0) & (
+        before != found[:, 1:])
+    return changed
 
 
 def _match_frame(cost: np.ndarray, allowed: np.ndarray, current: np.ndarray,

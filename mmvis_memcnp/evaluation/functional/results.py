@@ -23,6 +23,8 @@ class ResultTrack:
         segmentations: compressed run-length codes or None, one a frame.
         name: file and position, for messages.
         checked: whether the codes were checked when they were read.
+        bboxes: as in the file, unchecked; None: the file has none.
+        box_std: the same; what the demo writes of calibrated models.
     """
     video_id: int
     category_id: int
@@ -30,6 +32,8 @@ class ResultTrack:
     segmentations: Sequence[RLE | None]
     name: str = 'a result'
     checked: bool = True
+    bboxes: Any = None
+    box_std: Any = None
 
     #: What to do about a bad mask.
     fix = 'write the masks anew, as pycocotools.mask.encode gives them'
@@ -92,7 +96,8 @@ def _read(entry: Any, where: str, check_masks: bool) -> ResultTrack:
             raise ValueError(f'{where}, frame {error.frame}: the mask '
                              f'{error}; {ResultTrack.fix}.') from error
     return ResultTrack(entry['video_id'], entry['category_id'],
-                       float(entry['score']), masks, where, check_masks)
+                       float(entry['score']), masks, where, check_masks,
+                       entry.get('bboxes'), entry.get('box_std'))
 
 
 def check_results(gt: AnnotationFile, results: Iterable[ResultTrack]) -> None:

@@ -1,0 +1,1 @@
+"""One HTML page about a results file; neither torch nor mmdet is needed."""
