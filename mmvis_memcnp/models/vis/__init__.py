@@ -15,9 +15,10 @@ from .online import OnlineVIS
 from .seqformer import SeqFormer
 from .session import Session
 from .sipmask import SipMaskVIS
+from .videomt import VidEoMT
 
 __all__ = [
     'CTVIS', 'DVISDAQ', 'DVISDAQOffline', 'ClipVIS', 'IDOL', 'IFR',
     'InstanceFormer', 'Mask2FormerVIS', 'MinVIS', 'O2VIS', 'O2VISOffline',
-    'OnlineVIS', 'SeqFormer', 'Session', 'SipMaskVIS', 'VIS'
+    'OnlineVIS', 'SeqFormer', 'Session', 'SipMaskVIS', 'VIS', 'VidEoMT'
 ]
