@@ -13,6 +13,13 @@ from .o2vis import DVIS_TRACKER, O2VIS
 from .seqformer import SEQFORMER
 from .sipmask import MEMCNP_SIPMASK, SIPMASK
 from .swin import SWIN, swin_rules, swin_values
+from .videomt import (
+    EOMT,
+    EOMT_HUGGING_FACE,
+    VIDEOMT,
+    VIDEOMT_HUGGING_FACE,
+    VIDEOMT_SEGMENTER,
+)
 from .vit_adapter import VIT_ADAPTER
 from .without_segmenter import WITHOUT_SEGMENTER
 
@@ -33,6 +40,11 @@ KEY_MAPS: dict[str, KeyMap] = dict(
     mask2former_huggingface=MASK2FORMER_HUGGINGFACE,
     mask2former_mmdet=MMDET_MASK2FORMER,
     mask2former_vis_mmdet=MMDET_MASK2FORMER_VIS,
+    videomt=VIDEOMT,
+    videomt_segmenter=VIDEOMT_SEGMENTER,
+    eomt=EOMT,
+    videomt_huggingface=VIDEOMT_HUGGING_FACE,
+    eomt_huggingface=EOMT_HUGGING_FACE,
     without_segmenter=WITHOUT_SEGMENTER)
 
 

@@ -14,6 +14,7 @@ from tests.fakes import (
     tiny_o2vis,
     tiny_seqformer,
     tiny_sipmask,
+    tiny_videomt,
 )
 
 _WINDOW = dict(type='ClipMatching', length=3, stride=2)
@@ -47,6 +48,9 @@ SYSTEMS: dict[str, Callable[[], Any]] = {
     'dvis-daq offline': tiny_dvis_daq.tiny_offline,
     'dvis-daq offline in windows': lambda: tiny_dvis_daq.tiny_offline(
         window=_WINDOW),
+    'videomt': tiny_videomt.tiny_model,
+    'videomt-memcnp': tiny_videomt.tiny_memcnp,
+    'eomt': tiny_videomt.tiny_frames,
 }
 
 

@@ -22,7 +22,7 @@ FIXTURES = {
     'memcnp_units': (82, 1), 'memcnp_vit_ytvis': (384, 0),
     'o2vis_lomm_tracker': (79, 0), 'o2vis_trackless': (12, 0),
     'sipmask_r50_ytvis': (365, 0), 'swin_d2': (49, 0),
-    'vit_adapter_small': (73, 0)}
+    'videomt_reading': (104, 0), 'vit_adapter_small': (73, 0)}
 
 
 @pytest.mark.parametrize('name', FIXTURES)

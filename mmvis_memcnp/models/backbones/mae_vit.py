@@ -7,7 +7,7 @@ from mmengine.model import BaseModule, xavier_init
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from .vit_block import PatchEmbed, ViTBlock
+from .vit_block import PatchEmbed, ViTBlock, resample_positions
 
 
 def sincos_position(dim: int, grid: tuple[int, int]) -> Tensor:
@@ -105,11 +105,7 @@ class MAEViT(BaseModule):
         pos = self.pos_embed[:, 1:]
         if (rows, cols) == self.pos_grid:
             return pos
-        pos = pos.transpose(1, 2).unflatten(2, self.pos_grid)
-        pos = F.interpolate(
-            pos.float(), size=(rows, cols), mode='bicubic',
-            align_corners=False)
-        return pos.flatten(2).transpose(1, 2)
+        return resample_positions(pos, self.pos_grid, size=(rows, cols))
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """Feature maps of an image batch.

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from ..layers.deformable_attention import DeformableAttention
-from .vit_block import PatchEmbed, ViTBlock
+from .vit_block import PatchEmbed, ViTBlock, resample_positions
 
 # The maps of the adapter have the strides 4 to 32; patches are cells of the
 # third.
@@ -79,10 +79,8 @@ class FrozenViT(BaseModule):
         # DINOv2 reads at coordinates by these factors, not by the sizes.
         factors = tuple((count + 0.1) / own for count, own in zip(
             (rows, cols), self.pos_grid, strict=True))
-        pos = F.interpolate(
-            pos.transpose(1, 2).unflatten(2, self.pos_grid).float(),
-            scale_factor=factors, mode='bicubic', align_corners=False)
-        return torch.cat((cls, pos.flatten(2).transpose(1, 2).to(cls)), 1)
+        return torch.cat((cls, resample_positions(
+            pos, self.pos_grid, scale_factor=factors)), 1)
 
     def embed(self, frames: Tensor) -> Tensor:
         """Tokens (B, 1 + h * w, C) of frames whose sides are multiples of

@@ -1,6 +1,8 @@
 """The parts that every vision transformer here is made of."""
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -31,11 +33,11 @@ class _Attention(nn.Module):
         self.qkv = nn.Linear(dim, dim * 3)
         self.proj = nn.Linear(dim, dim)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, seen: Tensor | None) -> Tensor:
         b, n, c = x.shape
         q, k, v = self.qkv(x).view(b, n, 3, self.heads,
                                    c // self.heads).permute(2, 0, 3, 1, 4)
-        out = F.scaled_dot_product_attention(q, k, v)
+        out = F.scaled_dot_product_attention(q, k, v, seen)
         return self.proj(out.transpose(1, 2).reshape(b, n, c))
 
 
@@ -92,7 +94,32 @@ class ViTBlock(nn.Module):
         self.mlp = _MLP(dim, int(dim * mlp_ratio))
         self.ls2 = scale()
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Tokens (B, N, C) after the block."""
-        x = x + self.ls1(self.attn(self.norm1(x)))
+    def forward(self, x: Tensor, seen: Tensor | None = None) -> Tensor:
+        """Tokens after the block.
+
+        Args:
+            x (Tensor): Shape (B, N, C).
+            seen (Tensor, optional): Shape (B, 1, N, N) bool, which tokens
+                (last axis) each token may look at. Defaults to None, all.
+        """
+        x = x + self.ls1(self.attn(self.norm1(x), seen))
         return x + self.ls2(self.mlp(self.norm2(x)))
+
+
+def resample_positions(positions: Tensor, grid: tuple[int, int],
+                       **how: Any) -> Tensor:
+    """Position embeddings read at another grid, bicubic.
+
+    Args:
+        positions (Tensor): Shape (1, n, C), of a grid, row by row.
+        grid (tuple[int, int]): Its rows and columns.
+        how (Any): ``size`` or ``scale_factor``, and ``antialias``, of
+            :func:`torch.nn.functional.interpolate`.
+
+    Returns:
+        Tensor: Shape (1, rows * columns, C), in the type of ``positions``.
+    """
+    table = positions.transpose(1, 2).unflatten(2, grid)
+    table = F.interpolate(
+        table.float(), mode='bicubic', align_corners=False, **how)
+    return table.flatten(2).transpose(1, 2).to(positions)

@@ -4,6 +4,7 @@ from mmdet.registry import TASK_UTILS
 from torch import Tensor
 
 from ..truth.clip_truth import ClipTruth
+from ..truth.ground_truth import GroundTruth
 from ..truth.matches import Matches
 from .costs import Queries, Truth
 from .one_to_one import OneToOneMatcher, hungarian
@@ -78,3 +79,30 @@ class StickyMatcher(OneToOneMatcher):
         found = hungarian(self.cost(queries, truth), new, held.neg)
         return Matches.of_objects(
             torch.where(new, found, held.best), num_queries)
+
+    def match_clips(self, queries: Queries, truth: ClipTruth,
+                    frames: GroundTruth) -> Tensor:
+        """The query of each object, matched in the frame of its appearance.
+
+        Args:
+            queries (Queries): Of T * N frames, those of one time together,
+                with masks alone.
+            truth (ClipTruth): Of the N clips.
+            frames (GroundTruth): Of the frames, as the costs read it.
+
+        Returns:
+            Tensor: Shape (L, N, G) int64, -1 for none.
+        """
+        assert queries.mask_embeds is not None
+        assert queries.mask_features is not None
+        clips = len(truth.valid)
+        held: Matches | None = None
+        for t, taught in enumerate(self.taught(truth)):
+            part = slice(t * clips, (t + 1) * clips)
+            held = self.match(
+                Queries(queries.logits[:, part],
+                        mask_embeds=queries.mask_embeds[:, part],
+                        mask_features=queries.mask_features[part]),
+                frames.take(part), taught, held)
+        assert held is not None and held.best is not None
+        return held.best.to(queries.logits.device)

@@ -1,5 +1,6 @@
 """Frame networks."""
-from . import deformable, mask2former
+from . import deformable, eomt, mask2former
 from .sipmask import MemCNPSipMaskHead, SipMaskHead
 
-__all__ = ['MemCNPSipMaskHead', 'SipMaskHead', 'deformable', 'mask2former']
+__all__ = ['MemCNPSipMaskHead', 'SipMaskHead', 'deformable', 'eomt',
+           'mask2former']

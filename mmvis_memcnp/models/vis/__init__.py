@@ -16,10 +16,11 @@ from .saved_session import restore_session, save_session
 from .seqformer import SeqFormer
 from .session import Session
 from .sipmask import SipMaskVIS
+from .videomt import VidEoMT
 
 __all__ = [
     'CTVIS', 'DVISDAQ', 'DVISDAQOffline', 'ClipVIS', 'IDOL', 'IFR',
     'InstanceFormer', 'Mask2FormerVIS', 'MinVIS', 'O2VIS', 'O2VISOffline',
-    'OnlineVIS', 'SeqFormer', 'Session', 'SipMaskVIS', 'VIS',
+    'OnlineVIS', 'SeqFormer', 'Session', 'SipMaskVIS', 'VIS', 'VidEoMT',
     'restore_session', 'save_session'
 ]

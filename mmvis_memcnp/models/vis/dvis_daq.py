@@ -5,7 +5,7 @@ Zhou et al., ECCV 2024. The online system; dvis_daq_offline.py refines it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Unpack
 
 import torch
@@ -431,19 +431,9 @@ class DVISDAQ(VIS[DVISDAQState, FrameQueries]):
         found = FrameInstances(
             state.ids, MaskSource(masks[0, kept], meta, 'bilinear', stride=4),
             meta, logits=logits[0, kept].float())
-        return [found if boxes is None else self._with_boxes(
-            found, boxes, kept)]
-
-    def _with_boxes(self, found: FrameInstances, boxes: RowBoxes,
-                    kept: Tensor) -> FrameInstances:
-        """The instances with their boxes, and how unsure these are."""
-        assert self.tracker.memcnp is not None
-        corners, sigmas = self.tracker.memcnp.frame_boxes(boxes)
-        height, width = found.meta['ori_shape'][:2]
-        return replace(
-            found, sigmas=sigmas[0, kept],
-            boxes=corners[0, kept] * corners.new_tensor([width, height] * 2),
-            uncertainties=boxes.sigmas[0, kept].mean(-1))
+        if boxes is None or self.tracker.memcnp is None:
+            return [found]
+        return [self.tracker.memcnp.put_boxes(found, boxes, kept)]
 
     def _forward(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
         """Class logits (N * T, Q, K + 1) and mask logits (N * T, Q, h, w) of

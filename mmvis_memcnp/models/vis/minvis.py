@@ -19,22 +19,19 @@ from ..segmenters.mask2former import FrameQueries
 from ..trackers import RowState, TrackedFrame, reorder
 from .base import VIS, VISOptions
 from .frame_training import frame_losses
+from .row_scores import RowScores, check_num_shown
 from .session import VideoMeta
 
 
 @saveable
 @dataclass
-class MinVISState:
+class MinVISState(RowScores):
     """What a video needs beside its frames.
 
     Attributes:
         rows: the tracker's state after the last frame, a value.
-        logits: (N, K + 1), sum over the frames so far, by identity; 0 before.
-        frames: number of frames so far.
     """
     rows: RowState
-    logits: Tensor | float = 0.
-    frames: int = 0
 
 
 @MODELS.register_module()
@@ -75,10 +72,7 @@ class MinVIS(VIS[MinVISState, FrameQueries]):
                  num_shown: int | None = None,
                  **kwargs: Unpack[VISOptions]) -> None:
         super().__init__(**kwargs)
-        if num_shown is not None and num_shown < 1:
-            raise ValueError('num_shown must be at least 1 or None, got '
-                             f'{num_shown}.')
-        self.num_shown = num_shown
+        self.num_shown = check_num_shown(num_shown)
         self.segmenter = MODELS.build(segmenter)
         self.tracker = MODELS.build(tracker)
         self.matcher = TASK_UTILS.build(matcher) if matcher else None
@@ -124,7 +118,7 @@ class MinVIS(VIS[MinVISState, FrameQueries]):
         return [FrameInstances(
             torch.arange(len(logits), device=logits.device),
             MaskSource(masks, meta, 'bilinear', stride=4), meta,
-            logits=logits, shown=self._shown(state, logits),
+            logits=logits, shown=state.shown(logits, self.num_shown),
             keep_empty=False)]
 
     def track(self, state: RowState, found: FrameQueries,
@@ -133,18 +127,6 @@ class MinVIS(VIS[MinVISState, FrameQueries]):
         return self.tracker.step(
             state, found.queries[-1], found.hidden[-1], order=order,
             **found.objects(self.tracker.needs_presence))
-
-    def _shown(self, state: MinVISState, logits: Tensor) -> Tensor | None:
-        """Whose masks of a frame are made, (N,) bool; None for all."""
-        if self.num_shown is None:
-            return None
-        total, state.frames = state.logits + logits, state.frames + 1
-        state.logits = total
-        both = torch.stack((logits, total / state.frames))
-        best = both.softmax(-1)[..., :-1].amax((0, 2))
-        shown = best.topk(min(self.num_shown, len(best))).indices
-        return torch.zeros_like(best, dtype=torch.bool).index_fill(
-            0, shown, True)
 
     def _forward(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
         """Class logits (N * T, Q, K + 1) and mask logits (N * T, Q, h, w)."""

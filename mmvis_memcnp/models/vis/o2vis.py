@@ -202,16 +202,9 @@ class O2VIS(MinVIS):
             Tensor: Shape (L, N, G) int64, -1 for none.
         """
         assert self.matcher is not None
-        clips = len(truth.valid)
-        held: Matches | None = None
-        for t, taught in enumerate(self.matcher.taught(truth)):
-            part = slice(t * clips, (t + 1) * clips)
-            held = self.matcher.match(
-                Queries(logits[:, part], mask_embeds=embeds[:, part],
-                        mask_features=features[part]),
-                gt.take(part), taught, held)
-        assert held is not None and held.best is not None
-        return held.best.to(features.device)
+        return self.matcher.match_clips(
+            Queries(logits, mask_embeds=embeds, mask_features=features),
+            truth, gt)
 
 
 def existence(truth: ClipTruth) -> tuple[Tensor, Tensor]:

@@ -1,10 +1,11 @@
-"""MemCNP on the rows of a tracker: DVIS-DAQ.
+"""MemCNP on rows that stay the same object: DVIS-DAQ, VidEoMT.
 
 B videos (or N frames), R rows, C channels, G padded objects, K classes. Boxes
 are fractions of the un-padded frame.
 """
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -14,7 +15,7 @@ from mmdet.utils import reduce_mean
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from ....results.frame import mask_boxes
+from ....results.frame import FrameInstances, mask_boxes
 from ...layers import aligned_giou
 from ...matching import Queries
 from ...truth import GroundTruth, Matches
@@ -102,14 +103,25 @@ class RowContext(BaseModule):
             z, points, refine_boxes(found.delta, start.clamp(
                 MARGIN, 1 - MARGIN)), found.sigma)
 
-    def frame_boxes(self, found: RowBoxes) -> tuple[Tensor, Tensor]:
-        """Boxes (B, R, 4), xyxy, and the standard deviations of their sides
-        (B, R, 4); both fractions of the frame. An empty mask has an empty
-        box, as in the plain host."""
-        boxes = bbox_cxcywh_to_xyxy(found.boxes)
-        shown = boxes.clamp(0, 1).where(
-            found.references[..., :1] > NOWHERE, 0.)
-        return shown, self.memory.frame_sigmas(found.sigmas, boxes)
+    def put_boxes(self, frame: FrameInstances, found: RowBoxes,
+                  rows: Tensor) -> FrameInstances:
+        """The instances of a frame with their boxes, and how unsure these
+        are. An empty mask has an empty box, as in the plain host.
+
+        Args:
+            frame (FrameInstances): n instances.
+            found (RowBoxes): Of this frame alone.
+            rows (Tensor): Shape (n,) int64, the row of each.
+        """
+        corners = bbox_cxcywh_to_xyxy(found.boxes[0, rows])
+        sigmas = found.sigmas[0, rows]
+        shown = corners.clamp(0, 1).where(
+            found.references[0, rows, :1] > NOWHERE, 0.)
+        height, width = frame.meta['ori_shape'][:2]
+        return replace(
+            frame, sigmas=self.memory.frame_sigmas(sigmas, corners),
+            boxes=shown * shown.new_tensor([width, height] * 2),
+            uncertainties=sigmas.mean(-1))
 
 
 @torch.no_grad()
@@ -147,7 +159,7 @@ def mask_places(masks: Tensor, sizes: Tensor,
 
 @MODELS.register_module()
 class RowRules(QueryRules):
-    """What MemCNP adds to DVIS-DAQ's rules of training.
+    """What MemCNP adds to the rules of training of a host with rows.
 
     The host keeps its one-to-one matching, by which a row stays the same
     object from frame to frame. Uncertainty sample selection (eq 15) adds rows

@@ -30,9 +30,11 @@ class FrameQueries(NamedTuple):
     embeds: Tensor | None
     mask_features: Tensor
 
-    def masks(self, layer: int = -1) -> Tensor:
-        """Mask logits (B, Q, h, w) of a layer, computed when asked for."""
-        return torch.einsum('bqd,bdhw->bqhw', self.mask_embeds[layer],
+    def masks(self, layer: int = -1,
+              rows: slice | Tensor = slice(None)) -> Tensor:
+        """Mask logits (B, q, h, w) of some queries of a layer, by default all
+        of the last, computed when asked for."""
+        return torch.einsum('bqd,bdhw->bqhw', self.mask_embeds[layer][:, rows],
                             self.mask_features)
 
     def objects(self, whether: bool = False) -> dict[str, Tensor]:

@@ -84,6 +84,11 @@ class Mask2FormerSegmenter(BaseModule):
             return FrameQueries.join(
                 [self._segment(part) for part in frames.split(self.chunk)])
 
+    def layers(self, frames: Tensor) -> list[FrameQueries]:
+        """Predictions of frames (B, 3, H, W) for training, by the mask
+        features that they share: here one, of all layers."""
+        return [self(frames)]
+
     def _segment(self, frames: Tensor) -> FrameQueries:
         found = self.decoder(self.encode(frames), all_layers=self.training)
         if self.embed_head is None:

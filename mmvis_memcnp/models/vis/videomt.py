@@ -1,0 +1,229 @@
+"""VidEoMT: Your ViT is Secretly Also a Video Segmentation Model.
+
+Norouzi et al., CVPR 2026.
+"""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Unpack
+
+import torch
+import torch.nn.functional as F
+from mmdet.registry import MODELS, TASK_UTILS
+from mmdet.structures import TrackDataSample
+from torch import Tensor, nn
+
+from ...results.frame import FrameInstances
+from ...results.pixels import FrameMeta, MaskSource
+from ..matching import Queries
+from ..memcnp import ContextModule
+from ..memcnp.hosts.keys import row_key
+from ..memcnp.hosts.rows import RowBoxes, RowContext, RowRules
+from ..segmenters.deformable import sizes_wh
+from ..segmenters.eomt import STRIDE, FrameTokens
+from ..segmenters.mask2former import FrameQueries
+from ..truth import Matches
+from ..truth.clip_truth import collect_clips
+from .base import VIS, VISOptions
+from .frame_training import layer_losses
+from .row_scores import RowScores, check_num_shown
+from .session import VideoMeta
+
+
+@dataclass
+class VidEoMTState(RowScores):
+    """What a video needs beside its frames.
+
+    Attributes:
+        queries: (1, Q, C), as the last block left them; None before the first
+            frame.
+    """
+    queries: Tensor | None = None
+
+
+@MODELS.register_module()
+class VidEoMT(VIS[VidEoMTState, FrameTokens]):
+    """A plain ViT whose queries go on from frame to frame.
+
+    The queries of a frame start from those that the frame before ended with,
+    behind a linear layer, plus the learned ones. That is all the tracking
+    there is: query n is identity n. In training an object keeps for the clip
+    the query that fits best in the frame in which it is first seen; there it
+    learns an empty mask where the object is absent.
+
+    Args:
+        segmenter (dict): :class:`EoMTSegmenter`; MinVIS trains it on single
+            frames.
+        memcnp (dict, optional): MemCNP on the queries behind the last block,
+            with its rules of training; see ``row_key``. Defaults to None, the
+            plain host.
+        matcher (dict, optional): :class:`StickyMatcher`; only training needs
+            it.
+        loss (dict, optional): Defaults to :class:`SampledMaskLoss`.
+        num_shown (int, optional): See :class:`MinVIS`.
+        kwargs: See :class:`VIS`.
+    """
+    default_ranking = dict(type='TopPairs')
+
+    def __init__(self,
+                 *,
+                 segmenter: dict,
+                 memcnp: dict | None = None,
+                 matcher: dict | None = None,
+                 loss: dict | None = None,
+                 num_shown: int | None = None,
+                 **kwargs: Unpack[VISOptions]) -> None:
+        super().__init__(**kwargs)
+        self.num_shown = check_num_shown(num_shown)
+        self.segmenter = MODELS.build(segmenter)
+        dims = self.segmenter.embed_dims
+        self.query_updater = nn.Linear(dims, dims)
+        self.row_context: RowContext | None = None
+        self.memcnp_training: RowRules | None = None
+        if memcnp:
+            key = row_key(memcnp)
+            self.row_context = RowContext(key.build(feat_dims=dims), dims)
+            self.memcnp_training = MODELS.build(
+                dict(type='RowRules', **key.training))
+        self.matcher = TASK_UTILS.build(matcher) if matcher else None
+        self.frame_loss = MODELS.build(loss or dict(type='SampledMaskLoss'))
+
+    @property
+    def memcnp(self) -> ContextModule | None:
+        """The memory; None in a plain host."""
+        return None if self.row_context is None else self.row_context.memory
+
+    def follow(self, frame: FrameTokens, before: Tensor | None
+               ) -> list[FrameQueries]:
+        """The next frame of B videos; see :meth:`EoMTSegmenter.decode`.
+
+        Args:
+            frame (FrameTokens): Of the B frames.
+            before (Tensor, optional): Shape (B, Q, C), the queries as the
+                frame before left them; None in the first one.
+        """
+        queries = None if before is None else \
+            self.query_updater(before) + self.segmenter.query.weight
+        return self.segmenter.decode(frame, queries)
+
+    def with_context(self, found: FrameQueries, sizes: Tensor
+                     ) -> tuple[FrameQueries, RowBoxes | None]:
+        """Classes that know the memory, and boxes; unchanged without one.
+
+        Args:
+            found (FrameQueries): Of B frames.
+            sizes (Tensor): Shape (B, 2), width and height of the frames
+                without padding, in pixels.
+        """
+        if self.row_context is None:
+            return found, None
+        rows = found.queries[-1]
+        with torch.no_grad():
+            masks = found.masks()
+        context, boxes = self.row_context(
+            rows, masks, sizes, rows.new_zeros(rows.shape[:2]).bool())
+        change = F.linear(context, self.segmenter.cls_embed.weight)
+        return found._replace(logits=found.logits + change), boxes
+
+    # -- training -----------------------------------------------------------
+    def loss(self, inputs: Tensor,
+             data_samples: list[TrackDataSample]) -> dict[str, Tensor]:
+        """Losses of all queries of all frames.
+
+        Args:
+            inputs (Tensor): Shape (N, T, 3, H, W).
+            data_samples (list[TrackDataSample]): Annotated frames.
+
+        Returns:
+            dict[str, Tensor]: See :func:`layer_losses`. With MemCNP also
+            those of :meth:`RowRules.losses`.
+
+        Raises:
+            ValueError: If there is no matcher.
+        """
+        matcher = self.matcher
+        if matcher is None:
+            raise ValueError(
+                'Training needs a matcher: set matcher in the config.')
+        truth = collect_clips(data_samples, inputs.device, 1)
+        clips, length = inputs.shape[:2]
+        # Frame by frame, and the clips next to each other.
+        order = torch.arange(clips * length, device=inputs.device)
+        order = order.view(clips, length).T.flatten()
+        taught = truth.frames(absent=True).take(order)
+        layers = self.layers(inputs.flatten(0, 1)[order], clips)
+        layers[-1], boxes = self.with_context(
+            layers[-1], truth.sizes.flatten(0, 1)[order])
+
+        def match(queries: Queries) -> Matches:
+            best = matcher.match_clips(queries, truth, taught)
+            return Matches.of_objects(
+                best.repeat(1, length, 1), queries.logits.shape[2])
+
+        losses, matches = layer_losses(layers, match, self.frame_loss, taught)
+        if boxes is None:
+            return losses
+        assert self.memcnp is not None and self.memcnp_training is not None
+        seen = truth.frames().take(order)
+        assert matches.best is not None
+        losses.update(self.memcnp_training.losses(
+            boxes, layers[-1].logits[-1],
+            matches.best[-1].where(seen.valid, -1), seen, clips))
+        # After all that reads the memory, on every rank.
+        self.memcnp.write(boxes.z, boxes.references, seen.xyxy, seen.valid)
+        return losses
+
+    def layers(self, frames: Tensor, clips: int) -> list[FrameQueries]:
+        """Predictions of clips, of each block with queries.
+
+        Args:
+            frames (Tensor): Shape (T * N, 3, H, W), those of one time
+                together.
+            clips (int): N.
+        """
+        tokens = self.segmenter.encode(frames)
+        times: list[list[FrameQueries]] = []
+        for start in range(0, len(frames), clips):
+            times.append(self.follow(
+                tokens.frames(slice(start, start + clips)),
+                times[-1][-1].hidden[-1] if times else None))
+        return [FrameQueries.join(x) for x in zip(*times, strict=True)]
+
+    # -- inference ----------------------------------------------------------
+    def begin(self, video_meta: VideoMeta) -> VidEoMTState:
+        """See :meth:`VIS.begin`."""
+        return VidEoMTState()
+
+    def encode(self, frames: Tensor, metas: Sequence[FrameMeta]
+               ) -> list[FrameTokens]:
+        """See :meth:`VIS.encode`: the blocks without queries."""
+        found = self.segmenter.encode(frames)
+        return [found.frames(slice(t, t + 1)) for t in range(len(frames))]
+
+    def advance(self, state: VidEoMTState, item: FrameTokens,
+                meta: FrameMeta) -> list[FrameInstances]:
+        """See :meth:`VIS.advance`: every frame is settled at once."""
+        found = self.follow(item, state.queries)[-1]
+        state.queries = found.hidden[-1]
+        found, boxes = self.with_context(
+            found, sizes_wh([meta], item.tokens.device))
+        logits = found.logits[-1, 0].float()
+        rows = torch.arange(len(logits), device=logits.device)
+        frame = FrameInstances(
+            rows, MaskSource(lambda some: found.masks(rows=some)[0], meta,
+                             'bilinear', stride=STRIDE), meta,
+            logits=logits, shown=state.shown(logits, self.num_shown),
+            keep_empty=False)
+        if boxes is None or self.row_context is None:
+            return [frame]
+        return [self.row_context.put_boxes(frame, boxes, rows)]
+
+    def _forward(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
+        """Class logits (N * T, Q, K + 1) and mask logits (N * T, Q, h, w) of
+        frames as the first of their videos."""
+        found = self.segmenter(inputs.flatten(0, 1))
+        sizes = inputs.new_tensor([inputs.shape[:2:-1]]).expand(
+            len(found.mask_features), -1)
+        found = self.with_context(found, sizes)[0]
+        return found.logits[-1], found.masks()
