@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from ...results.frame import FrameInstances
 from ...results.pixels import FrameMeta, MaskSource
+from ...results.saved_values import saveable
 from ..matching import Queries
 from ..memcnp import ContextModule
 from ..memcnp.hosts.keys import row_key
@@ -31,6 +32,7 @@ from .row_scores import RowScores, check_num_shown
 from .session import VideoMeta
 
 
+@saveable
 @dataclass
 class VidEoMTState(RowScores):
     """What a video needs beside its frames.
