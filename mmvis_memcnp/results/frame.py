@@ -5,11 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from mmengine.structures import InstanceData
+from pycocotools import mask as coco_mask
 from torch import Tensor
 
-from .masks import RLE, encode_masks
+from .masks import RLE
 from .pixels import FrameMeta, MaskSource
 from .sigma_map import SigmaMap
 
@@ -98,20 +100,23 @@ class FrameInstances:
         Returns:
             InstanceData: A FrameResult; see :func:`frame_result`.
         """
-        rows = torch.arange(len(self), device=self.ids.device)
+        device = self.ids.device
+        self._to_cpu()
+        rows = torch.arange(len(self))
         if self.shown is not None:
             rows = rows[self.shown]
+        wanted = rows.to(device, non_blocking=True)
         if self.rated:
-            masks, sums = self.masks.rated(rows)
-            self.quality = sums.new_zeros(len(self), 2)
-            self.quality[rows] = sums
+            codes, sums = self.masks.rate(wanted)
+            self.quality = torch.zeros(len(self), 2)
+            self.quality[rows] = sums.cpu()
         else:
-            masks = self.masks.pixels(rows)
+            codes = self.masks.encode(wanted)
         if not self.keep_empty:
-            filled = masks.flatten(1).any(1)
-            rows, masks = rows[filled], masks[filled]
+            filled = np.flatnonzero(coco_mask.area(codes))
+            rows, codes = rows[filled], [codes[i] for i in filled]
         assert self.scores is not None and self.labels is not None
-        boxes = mask_boxes(masks) if self.boxes is None else self.boxes[rows]
+        boxes = code_boxes(codes) if self.boxes is None else self.boxes[rows]
         height, width = self.meta['ori_shape'][:2]
         known = dict(
             box_sigmas=self.sigmas, class_probs=self.class_probs,
@@ -119,7 +124,7 @@ class FrameInstances:
             uncertainties=self.uncertainties)
         result = frame_result(
             self.ids[rows], boxes, self.scores[rows], self.labels[rows],
-            encode_masks(masks), ori_shape=(height, width),
+            codes, ori_shape=(height, width),
             frame_id=int(self.meta.get('frame_id', 0)),
             **{name: None if value is None else value[rows]
                for name, value in known.items()})
@@ -129,6 +134,35 @@ class FrameInstances:
                 result.ori_shape)).float()
             result.set_metainfo(dict(sigmas_mapped=True))
         return result
+
+
+    def _to_cpu(self) -> None:
+        """Bring all numbers to the CPU, in one transfer."""
+        if self.ids.device.type == 'cpu':
+            return
+        known = {name: value for name, value in vars(self).items()
+                 if isinstance(value, Tensor)}
+        # Integers up to 2^53 and single precision are exact in double.
+        columns = [value.double() if value.dim() > 1 else
+                   value.double()[:, None] for value in known.values()]
+        numbers = torch.cat(columns, 1).cpu().split(
+            [part.shape[1] for part in columns], 1)
+        for (name, value), part in zip(known.items(), numbers, strict=True):
+            setattr(self, name, part.reshape(value.shape).to(value.dtype))
+
+
+def code_boxes(codes: Sequence[RLE]) -> Tensor:
+    """The tight boxes of run-length codes.
+
+    Args:
+        codes (Sequence[dict]): n compressed codes.
+
+    Returns:
+        Tensor: Shape (n, 4) float32; see :func:`mask_boxes`.
+    """
+    boxes = torch.from_numpy(np.array(
+        coco_mask.toBbox(list(codes)), np.float32)).reshape(-1, 4)
+    return torch.cat((boxes[:, :2], boxes[:, :2] + boxes[:, 2:]), 1)
 
 
 def mask_boxes(masks: Tensor) -> Tensor:

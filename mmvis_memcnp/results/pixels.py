@@ -5,13 +5,17 @@ a system names its own and everything behind it is shared.
 """
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypedDict
 
+import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+
+from .masks import RLE, Patch, encode_patches
+from .resizing import Bilinear, Nearest, Places, Steps, run
 
 #: Masks at a time, which bounds the memory of full-size values.
 CHUNK = 32
@@ -71,70 +75,68 @@ def _pair(shape: Sequence[int]) -> tuple[int, int]:
     return int(shape[0]), int(shape[1])
 
 
-def paste(values: Tensor, canvas: Canvas) -> Tensor:
-    """Enlarge by the scale of the frame, then cut to its size (SipMask)."""
-    height, width = canvas.ori_hw
-    x, y = canvas.scale
-    full = F.interpolate(
-        values[None],
-        scale_factor=(canvas.stride / y, canvas.stride / x),
-        mode='bilinear',
-        align_corners=False)[0, :, :height, :width]
-    # Rounding can leave the enlarged canvas a pixel short.
-    return F.pad(full, (0, width - full.shape[2], 0, height - full.shape[1]),
-                 value=-torch.inf)
+Cells = tuple[int, int]
 
 
-def nearest(values: Tensor, canvas: Canvas) -> Tensor:
+def paste(cells: Cells, canvas: Canvas) -> list[Steps]:
+    """Enlarge by the scale of the frame, then cut to its size (SipMask).
+
+    Rounding can leave the enlarged canvas a pixel short; that pixel belongs
+    to no mask.
+    """
+    factors = [canvas.stride / scale for scale in canvas.scale[::-1]]
+    after = [math.floor(n * f) for n, f in zip(cells, factors, strict=True)]
+    y, x = (Bilinear(n, made, min(made, ori), factor)
+            for n, made, ori, factor in zip(
+                cells, after, canvas.ori_hw, factors, strict=True))
+    return [(y, x)]
+
+
+def _to_input(cells: Cells, canvas: Canvas) -> Steps:
+    """Bilinear to the input, with the padding cut off."""
+    y, x = map(Bilinear, cells, canvas.input_hw, canvas.image_hw)
+    return y, x
+
+
+def nearest(cells: Cells, canvas: Canvas) -> list[Steps]:
     """Bilinear to the input, cut the padding off, nearest pixel to the
     original (IDOL, SeqFormer)."""
-    full = F.interpolate(values[:, None], size=canvas.input_hw,
-                         mode='bilinear', align_corners=False)
-    image = full[:, :, :canvas.image_hw[0], :canvas.image_hw[1]]
-    return F.interpolate(image, size=canvas.ori_hw)[:, 0]
+    y, x = map(Nearest, canvas.image_hw, canvas.ori_hw)
+    return [_to_input(cells, canvas), (y, x)]
 
 
-def bilinear(values: Tensor, canvas: Canvas) -> Tensor:
+def bilinear(cells: Cells, canvas: Canvas) -> list[Steps]:
     """Bilinear to the input, cut the padding off, bilinear to the original
     (Mask2Former and what stands on it)."""
-    full = F.interpolate(values[:, None], size=canvas.input_hw,
-                         mode='bilinear', align_corners=False)
-    image = full[:, :, :canvas.image_hw[0], :canvas.image_hw[1]]
-    return F.interpolate(image, size=canvas.ori_hw, mode='bilinear',
-                         align_corners=False)[:, 0]
+    y, x = map(Bilinear, canvas.image_hw, canvas.ori_hw, canvas.ori_hw)
+    return [_to_input(cells, canvas), (y, x)]
 
 
-def resample(values: Tensor, canvas: Canvas) -> Tensor:
+def resample(cells: Cells, canvas: Canvas) -> list[Steps]:
     """Bilinear in one step, each pixel at its true place.
 
     Padding and sides that the stride does not divide shift nothing.
     """
-    axes = []
-    for cells, image, ori in zip(values.shape[-2:], canvas.image_hw,
-                                 canvas.ori_hw, strict=True):
-        pixel = torch.arange(ori, device=values.device) + 0.5
-        axes.append(pixel / ori * (image / (canvas.stride * cells)) * 2 - 1)
-    grid = torch.stack((axes[1].expand(canvas.ori_hw),
-                        axes[0][:, None].expand(canvas.ori_hw)), -1)[None]
-    return F.grid_sample(values[None], grid, padding_mode='border',
-                         align_corners=False)[0]
+    y, x = (Places(n, ori, image / (canvas.stride * n))
+            for n, ori, image in zip(
+                cells, canvas.ori_hw, canvas.image_hw, strict=True))
+    return [(y, x)]
 
 
-def stretch(values: Tensor, canvas: Canvas) -> Tensor:
+def stretch(cells: Cells, canvas: Canvas) -> list[Steps]:
     """Bilinear from the whole canvas to the original, as the released
     InstanceFormer.
 
     The canvas counts as the frame: where it is larger (padding, or a side
     that the stride does not divide) masks are shifted by the difference.
     """
-    full = F.interpolate(values[:, None], size=canvas.ori_hw,
-                         mode='bilinear', align_corners=False)
-    return full[:, 0]
+    y, x = map(Bilinear, cells, canvas.ori_hw, canvas.ori_hw)
+    return [(y, x)]
 
 
-#: Ways back by name: (n, h, w) float32 values and their canvas to (n, H, W)
-#: values of the original frame's pixels.
-WAYS_BACK: dict[str, Callable[[Tensor, Canvas], Tensor]] = dict(
+#: Ways back by name: height and width of the mask values and their canvas to
+#: the steps from these values to the pixels of the original frame.
+WAYS_BACK: dict[str, Callable[[Cells, Canvas], list[Steps]]] = dict(
     bilinear=bilinear, nearest=nearest, paste=paste, resample=resample,
     stretch=stretch)
 
@@ -162,45 +164,76 @@ class MaskSource:
     stride: float
     threshold: float = 0.
 
-    def pixels(self, rows: Tensor) -> Tensor:
-        """Masks of some instances.
+    def encode(self, rows: Tensor) -> list[RLE]:
+        """Masks of some instances, at the size of the original frame.
 
         Args:
             rows (Tensor): Shape (k,) int64.
 
         Returns:
-            Tensor: Shape (k, H, W) bool, at the size of the original frame.
+            list[dict]: k run-length codes; see :func:`~.masks.encode_masks`.
         """
-        parts = [full > self.threshold for full in self._full(rows)]
-        if not parts:
-            return torch.zeros((0, *_pair(self.meta['ori_shape'])),
-                               dtype=torch.bool, device=rows.device)
-        return torch.cat(parts)
+        return encode_patches(
+            (patch for patch, _ in self._patches(rows)), self._size)
 
-    def rated(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+    def rate(self, rows: Tensor) -> tuple[list[RLE], Tensor]:
         """Masks, and how sure their pixels are; of logits.
 
         Args:
             rows (Tensor): Shape (k,) int64.
 
         Returns:
-            tuple[Tensor, Tensor]: The masks (k, H, W) bool, and (k, 2): the
-            sum of the probabilities of a mask's pixels, and their number.
+            tuple[list[dict], Tensor]: The masks, and (k, 2) float32: the sum
+            of the probabilities of a mask's pixels, and their number.
         """
-        masks, sums = [self.pixels(rows[:0])], [torch.zeros(
-            (0, 2), device=rows.device)]
-        for full in self._full(rows):
-            mask = full > self.threshold
-            masks.append(mask)
+        patches, sums = [], [torch.zeros((0, 2), device=rows.device)]
+        for patch, full in self._patches(rows):
+            patches.append(patch)
+            probs = full.sigmoid() * patch.masks
+            # In double: the same whatever the size of the patch.
             sums.append(torch.stack((
-                (full.sigmoid() * mask).sum((1, 2)), mask.sum((1, 2))), 1))
-        return torch.cat(masks), torch.cat(sums)
+                probs.sum((1, 2), dtype=torch.double).float(),
+                patch.masks.sum((1, 2)).float()), 1))
+        return encode_patches(patches, self._size), torch.cat(sums)
 
-    def _full(self, rows: Tensor) -> Iterator[Tensor]:
-        """Values at the size of the original frame, some at a time."""
+    @property
+    def _size(self) -> tuple[int, int]:
+        return _pair(self.meta['ori_shape'])
+
+    @torch.no_grad()
+    def _patches(self, rows: Tensor) -> Iterator[tuple[Patch, Tensor]]:
+        """Masks and values (n, a, b) of some instances at a time, where they
+        can have pixels."""
         canvas = Canvas.of(self.meta, self.stride)
         for some in rows.split(CHUNK):
-            if len(some):
-                values = (self.values[some] if isinstance(self.values, Tensor)
-                          else self.values(some))
-                yield WAYS_BACK[self.way](values.float(), canvas)
+            if not len(some):
+                continue
+            values = (self.values[some] if isinstance(self.values, Tensor)
+                      else self.values(some)).float()
+            height, width = values.shape[1:]
+            steps = WAYS_BACK[self.way]((height, width), canvas)
+            for part, windows in self._windows(values):
+                full, (y, x) = run(values[part], steps, windows)
+                yield Patch(full > self.threshold, y.start, x.start), full
+
+    def _windows(self, values: Tensor
+                 ) -> Iterator[tuple[slice, tuple[range, range]]]:
+        """Cells (n, h, w) outside of which nothing exceeds the threshold.
+
+        On a CPU those of each mask alone: the pixels of its box are most of
+        the work. A GPU makes all pixels sooner than it tells which it needs.
+        """
+        height, width = values.shape[1:]
+        if values.device.type != 'cpu':
+            yield slice(None), (range(height), range(width))
+            return
+        # Where all around is the threshold itself, rounding may exceed it.
+        above = np.greater(
+            values.numpy(), self.threshold - 1e-6 * abs(self.threshold))
+        ends = []
+        for axis in (2, 1):
+            line = above.any(axis)
+            ends += [line.argmax(1), line.shape[1] * line.any(1) -
+                     line[:, ::-1].argmax(1)]
+        for n, (top, bottom, left, right) in enumerate(np.stack(ends, 1)):
+            yield slice(n, n + 1), (range(top, bottom), range(left, right))

@@ -20,21 +20,23 @@ def logits():
 
 @pytest.mark.parametrize('way', WAYS_BACK)
 @pytest.mark.parametrize('lazy', [False, True])
-def test_pixels(both, way, lazy):
+def test_masks(both, way, lazy):
     masks = []
     for device in both:
         values = logits().to(device)
         source = MaskSource((lambda rows, v=values: v[rows]) if lazy else
                             values, META, way, 4)
-        found = source.pixels(torch.tensor([2, 0], device=device))
-        assert found.device.type == device.type
-        masks.append(found.cpu())
-        nothing = source.pixels(torch.tensor([], device=device).long())
-        assert nothing.shape == (0, 122, 187)
+        rows = torch.tensor([2, 0], device=device)
+        masks.append(decode_masks(source.encode(rows), META['ori_shape']))
+        assert source.encode(rows[:0]) == []
+        codes, sums = source.rate(rows)
+        assert codes == source.encode(rows)
+        assert sums.device.type == device.type
+        assert sums[:, 1].tolist() == masks[-1].sum((1, 2)).tolist()
     assert masks[0].shape == (2, 122, 187)
-    assert .1 < masks[0].float().mean() < .9
+    assert .1 < masks[0].mean() < .9
     # A pixel on a mask's edge may round to either side.
-    assert (masks[0] != masks[1]).float().mean() < 1e-3
+    assert (masks[0] != masks[1]).mean() < 1e-3
 
 
 def test_a_frame_is_rendered_on_the_cpu(both):

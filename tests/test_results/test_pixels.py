@@ -3,8 +3,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from mmvis_memcnp.results import WAYS_BACK, MaskSource
+from mmvis_memcnp.results import WAYS_BACK, MaskSource, decode_masks
 from mmvis_memcnp.results import pixels as ways
+from mmvis_memcnp.results.resizing import run
 
 
 def meta(image, ori, padded=None, scale=(1., 1.)):
@@ -15,7 +16,96 @@ def meta(image, ori, padded=None, scale=(1., 1.)):
 def masks(values, way, stride, *sizes, threshold=0., **kwargs):
     source = MaskSource(values, meta(*sizes, **kwargs), way, stride,
                         threshold)
-    return source.pixels(torch.arange(len(values)))
+    return pixels(source, torch.arange(len(values)))
+
+
+def pixels(source, rows):
+    return torch.from_numpy(
+        decode_masks(source.encode(rows), source.meta['ori_shape']))
+
+
+def whole(values, way, stride, image, ori, padded, scale=(1., 1.)):
+    """What a way is: all pixels, by PyTorch's own functions."""
+    def resize(x, size, mode='bilinear', factor=None):
+        return F.interpolate(
+            x[:, None], size, factor, mode,
+            align_corners=False if mode == 'bilinear' else None)[:, 0]
+
+    if way == 'paste':
+        made = resize(values, None, factor=(
+            stride / scale[1], stride / scale[0]))[:, :ori[0], :ori[1]]
+        return F.pad(made, (0, ori[1] - made.shape[2], 0,
+                            ori[0] - made.shape[1]), value=-torch.inf)
+    if way == 'stretch':
+        return resize(values, ori)
+    if way == 'resample':
+        y, x = ((torch.arange(n) + .5) / n * (s / (stride * cells)) * 2 - 1
+                for n, s, cells in zip(ori, image, values.shape[1:],
+                                       strict=True))
+        grid = torch.stack((x.expand(ori), y[:, None].expand(ori)), -1)[None]
+        return F.grid_sample(values[None], grid, padding_mode='border',
+                             align_corners=False)[0]
+    made = resize(values, padded)[:, :image[0], :image[1]]
+    return resize(made, ori, 'bilinear' if way == 'bilinear' else 'nearest')
+
+
+def blobs(n, cells, seed, spread=.3):
+    """Values of compact objects of any size, some at edges, one nowhere."""
+    rng = torch.Generator().manual_seed(seed)
+    y, x = ((torch.arange(s) + .5) / s for s in cells)
+    middle, sides = torch.rand(2, n, 2, 1, generator=rng)
+    sides = .03 + spread * sides
+    values = 1 - ((y - middle[:, 0]) / sides[:, 0])[..., None]**2 - (
+        (x - middle[:, 1]) / sides[:, 1])[:, None]**2
+    values += .3 * torch.randn(n, *cells, generator=rng) * (values > -1)
+    values[n // 2] = -1.
+    return values
+
+
+#: cells, stride, image, original, padded input.
+SIZES = [
+    ((24, 40), 4, (90, 160), (90, 160), (96, 160)),  # nothing to resize
+    ((24, 40), 4, (90, 160), (180, 320), (96, 160)),  # twice
+    ((24, 40), 4, (90, 160), (270, 480), (96, 160)),  # three times
+    ((24, 40), 4, (90, 160), (67, 119), (96, 160)),  # made smaller
+    ((24, 40), 4, (90, 160), (45, 80), (96, 160)),  # by a half
+    ((24, 40), 4, (93, 157), (101, 157), (94, 158)),  # no multiple of 4
+    ((23, 37), 8, (180, 290), (180, 581), (184, 296)),
+    ((12, 9), 2, (24, 18), (24, 18), (24, 18)),
+]
+
+
+@pytest.mark.parametrize('sizes', SIZES)
+@pytest.mark.parametrize('way', sorted(WAYS_BACK))
+def test_only_what_can_be_positive_is_made_and_nothing_differs(
+        way, sizes):
+    """Masks are those of whole canvases, bit for bit."""
+    cells, stride, image, ori, padded = sizes
+    scale = image[1] / ori[1], image[0] / ori[0]
+    values = torch.cat((blobs(6, cells, 0), torch.rand(2, *cells),
+                        torch.full((1, *cells), .37),
+                        torch.ones(1, *cells)))
+    expected = whole(values, way, stride, image, ori, padded, scale)
+    for threshold in (0., .5, .37):
+        found = masks(values, way, stride, image, ori, padded, scale=scale,
+                      threshold=threshold)
+        assert torch.equal(found, expected > threshold)
+
+
+@pytest.mark.parametrize('sizes', SIZES)
+@pytest.mark.parametrize('way', sorted(WAYS_BACK))
+def test_values_of_any_part_are_those_of_the_whole(way, sizes):
+    """Also where they are not positive: rounding is the same."""
+    cells, stride, image, ori, padded = sizes
+    scale = image[1] / ori[1], image[0] / ori[0]
+    values = torch.randn(2, *cells)
+    expected = whole(values, way, stride, image, ori, padded, scale)
+    canvas = ways.Canvas.of(meta(image, ori, padded, scale), stride)
+    for first, last in ((0, 3), (2, 3), (5, 9), (1, 8), (8, 9)):
+        part, (y, x) = run(values, WAYS_BACK[way](cells, canvas),
+                           (range(first, last), range(first, last)))
+        assert part.numel() and torch.equal(
+            part, expected[:, y.start:y.stop, x.start:x.stop])
 
 
 @pytest.mark.parametrize('way', ['resample', 'stretch', 'bilinear'])
@@ -90,30 +180,31 @@ def test_square_is_pasted_back_within_a_pixel(ori, net):
 def test_rows_chunks_and_half_precision(way, monkeypatch):
     values = torch.randn(7, 8, 8)
     source = MaskSource(values, meta((30, 26), (41, 37), (32, 32)), way, 4)
-    every = source.pixels(torch.arange(7))
+    every = pixels(source, torch.arange(7))
     monkeypatch.setattr(ways, 'CHUNK', 3)
-    assert torch.equal(source.pixels(torch.arange(7)), every)
+    assert torch.equal(pixels(source, torch.arange(7)), every)
     rows = torch.tensor([5, 0])
     lazy = MaskSource(lambda some: values[some], source.meta, way, 4)
-    assert torch.equal(lazy.pixels(rows), every[rows])
-    assert lazy.pixels(rows[:0]).shape == (0, 41, 37)
+    assert torch.equal(pixels(lazy, rows), every[rows])
+    assert pixels(lazy, rows[:0]).shape == (0, 41, 37)
     half = MaskSource(values.bfloat16(), source.meta, way, 4)
-    assert (half.pixels(rows) != every[rows]).float().mean() < .02
+    assert (pixels(half, rows) != every[rows]).float().mean() < .02
 
 
 @pytest.mark.parametrize('way', sorted(WAYS_BACK))
 def test_rated_masks_are_the_masks_and_their_probabilities(way):
     values = 3 * torch.randn(5, 8, 8)
     values[2] = -1.  # nothing
-    source = MaskSource(values, meta((30, 26), (41, 37), (32, 32)), way, 4)
+    sizes = (30, 26), (41, 37), (32, 32)
+    source = MaskSource(values, meta(*sizes), way, 4)
     rows = torch.tensor([3, 2, 0])
-    masks, sums = source.rated(rows)
-    assert torch.equal(masks, source.pixels(rows))
+    codes, sums = source.rate(rows)
+    assert codes == source.encode(rows)
+    masks = pixels(source, rows)
     assert sums[:, 1].tolist() == masks.sum((1, 2)).tolist()
-    canvas = ways.Canvas.of(source.meta, 4)
-    for i, row in enumerate(rows.tolist()):
-        full = WAYS_BACK[way](values[row:row + 1], canvas)[0]
-        expected = sum(full[masks[i]].sigmoid().tolist())
+    full = whole(values[rows], way, 4, *sizes)
+    for i in range(3):
+        expected = sum(full[i, masks[i]].sigmoid().tolist())
         assert sums[i, 0].item() == pytest.approx(expected, rel=1e-5)
-    none, sums = source.rated(rows[:0])
-    assert none.shape == (0, 41, 37) and sums.shape == (0, 2)
+    none, sums = source.rate(rows[:0])
+    assert none == [] and sums.shape == (0, 2)

@@ -3,6 +3,7 @@
 mmcv has the operator in PyTorch too, but takes it only for tensors on the
 CPU. These two let its GPU branch run the same function.
 """
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -15,9 +16,19 @@ def _attend(value: Tensor, shapes: Tensor, locations: Tensor,
         multi_scale_deformable_attn_pytorch,
     )
 
-    # A list, since the function splits by these numbers.
-    return multi_scale_deformable_attn_pytorch(value, shapes.tolist(),
+    return multi_scale_deformable_attn_pytorch(value, _numbers(shapes),
                                                locations, weights)
+
+
+@lru_cache(maxsize=4)
+def _numbers(shapes: Tensor) -> list[list[int]]:
+    """Shapes as a list, since the function splits by these numbers.
+
+    All layers of a network pass the same tensor, by which it is known (a
+    tensor is equal to itself alone here): one wait for the GPU, not one a
+    layer.
+    """
+    return shapes.tolist()
 
 
 def ms_deform_attn_forward(value: Tensor, value_spatial_shapes: Tensor,

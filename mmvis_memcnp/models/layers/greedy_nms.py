@@ -10,21 +10,22 @@ def greedy_keep(overlaps: Tensor) -> Tensor:
 
     An instance is kept if no kept one before it overlaps it. The rule is
     applied to all at once until nothing changes: after step k the first k
-    instances are final, and mostly all are after two or three.
+    instances are final, and mostly all are after two or three. On the CPU,
+    since how many are kept decides sizes: one wait for a device.
 
     Args:
         overlaps: (n, n) bool, whether two instances overlap too much, best
             instance first; only the part above the diagonal is used.
 
     Returns:
-        (n,) bool.
+        (k,) int64, the rows of those that are kept, ascending.
     """
-    overlaps = overlaps.triu(1)
+    device, overlaps = overlaps.device, overlaps.triu(1).cpu()
     keep = overlaps.new_ones(len(overlaps))
     while True:
         now = ~(overlaps & keep[:, None]).any(dim=0)
         if torch.equal(now, keep):
-            return keep
+            return keep.nonzero()[:, 0].to(device, non_blocking=True)
         keep = now
 
 
@@ -37,7 +38,7 @@ def class_nms(boxes: Tensor, labels: Tensor, threshold: float) -> Tensor:
         threshold: a larger IoU with a kept box of the class suppresses.
 
     Returns:
-        (n,) bool, which are kept.
+        See :func:`greedy_keep`.
     """
     same = labels[:, None] == labels
     return greedy_keep(same & (pairwise_iou(boxes, boxes) > threshold))
@@ -69,6 +70,6 @@ def mask_nms(masks: Tensor, threshold: float) -> Tensor:
         threshold: a larger IoU with a kept mask suppresses.
 
     Returns:
-        (n,) bool, which are kept.
+        See :func:`greedy_keep`.
     """
     return greedy_keep(mask_iou(masks) > threshold)

@@ -23,7 +23,7 @@ def prototype_logits(basis: Tensor, coefficients: Tensor,
     slot = torch.arange(
         total, device=basis.device) - (counts.cumsum(0) - counts)[image_index]
     # One product for all images needs the same number of instances in each.
-    most = int(counts.max()) if total else 0
+    most = total if batch == 1 else int(counts.max())
     padded = basis.new_zeros(batch, most, sets, channels)
     padded[image_index, slot] = coefficients.to(padded.dtype)
     logits = torch.bmm(padded.flatten(1, 2), basis.flatten(2))

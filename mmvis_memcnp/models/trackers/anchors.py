@@ -243,11 +243,13 @@ def learned_queries(rows: Tensor, query_feat: Tensor,
     with torch.autocast(rows.device.type, enabled=False):
         cosine = F.normalize(rows.float(), dim=-1) @ F.normalize(
             query_feat.float(), dim=-1).T
-    cosine = cosine.nan_to_num(0.)
-    best = cosine.argmax(-1).cpu()
+    numbers = torch.cat(
+        (cosine.nan_to_num(0.), padded[..., None].to(cosine)), -1).cpu()
+    cosine, padded = numbers[..., :-1], numbers[..., -1] > 0
+    best = cosine.argmax(-1)
     for b, (alike, there) in enumerate(zip(
-            cosine.cpu().numpy(), ~padded.cpu(), strict=True)):
+            cosine.numpy(), ~padded, strict=True)):
         at = there.nonzero()[:, 0]
         row, column = linear_sum_assignment(alike[at.numpy()], maximize=True)
         best[b, at[torch.from_numpy(row)]] = torch.from_numpy(column)
-    return best.to(rows.device)
+    return best.to(rows.device, non_blocking=True)

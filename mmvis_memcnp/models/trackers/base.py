@@ -36,7 +36,7 @@ from .memories.base import MemoryState
 
 class TrackResult(NamedTuple):
     """Identities of the n detections of a frame."""
-    ids: Tensor  # (n,) int64, each at most once; -1 = none
+    ids: Tensor  # (n,) int64 on the CPU, each at most once; -1 = none
     scores: Tensor  # (n, M) association scores, see the tracker
 
 
@@ -143,8 +143,7 @@ class DetectionTracker(nn.Module, Generic[State]):
                           known[rows.clamp(max=len(state) - 1)])
         rows = torch.where(new, rows + order, rows)
         state = self.remember(state, detections, rows, int(new.sum()))
-        return (TrackResult(ids.to(scores.device), scores),
-                self.forget(state))
+        return TrackResult(ids, scores), self.forget(state)
 
     def compare(self, state: State, detections: InstanceData) -> Tensor:
         """Association scores, float32, columns as :meth:`decide` wants."""
@@ -186,7 +185,8 @@ class DetectionTracker(nn.Module, Generic[State]):
         held['hits'][found] += 1
         embeds = detections.embeds
         memory = self.memory.write(
-            state.memory, embeds[None], rows.to(embeds.device)[None],
+            state.memory, embeds[None],
+            rows.to(embeds.device, non_blocking=True)[None],
             weight=detections.scores[None], size=size)
         ids = torch.arange(state.next_id, state.next_id + started)
         return replace(
@@ -211,7 +211,7 @@ class DetectionTracker(nn.Module, Generic[State]):
             state (TrackState): M objects.
             kept (Tensor): Shape (k,) int64 on the CPU, ascending.
         """
-        rows = kept.to(state.memory.embeds.device)
+        rows = kept.to(state.memory.embeds.device, non_blocking=True)
         return replace(
             state, memory=state.memory.take(rows), ids=state.ids[kept],
             last_seen=state.last_seen[kept], hits=state.hits[kept])

@@ -81,7 +81,8 @@ class CueTracker(DetectionTracker[CueState]):
         """Boxes and labels beside what the base remembers."""
         boxes, labels = detections.bboxes, detections.labels
         source, written = row_sources(
-            rows.to(boxes.device)[None], len(state) + started)
+            rows.to(boxes.device, non_blocking=True)[None],
+            len(state) + started)
         new_boxes = take_rows(boxes[None], source)[0]
         new_labels = take_rows(labels[None], source)[0]
         if state.boxes is not None and state.labels is not None:
@@ -96,6 +97,6 @@ class CueTracker(DetectionTracker[CueState]):
     def select(self, state: CueState, kept: Tensor) -> CueState:
         """Boxes and labels beside what the base selects."""
         assert state.boxes is not None and state.labels is not None
-        rows = kept.to(state.boxes.device)
+        rows = kept.to(state.boxes.device, non_blocking=True)
         return replace(super().select(state, kept), boxes=state.boxes[rows],
                        labels=state.labels[rows])

@@ -209,7 +209,8 @@ def track(model: nn.Module, found: list[InstanceData], candidates: list,
     latest: dict[int, int] = {}  # label of each identity; nothing needs it
     for t, (detections, sizes) in enumerate(zip(found, metas, strict=True)):
         before = session.state.tracks
-        ids = model.tracker.step(before, detections)[0].ids
+        ids = model.tracker.step(before, detections)[0].ids.to(
+            detections.scores.device)
         values = dict(
             cand=candidates[t], kept=detections.queries,
             ids=official_ids(ids, detections.mask_logits > 0, backdrop_iou),

@@ -61,7 +61,7 @@ class HungarianAssociation:
             else:
                 order[b] = torch.from_numpy(
                     linear_sum_assignment(alike, maximize=True)[1])
-        return order.to(embeds.device)
+        return order.to(embeds.device, non_blocking=True)
 
 
 def two_steps(alike: np.ndarray, first: np.ndarray) -> np.ndarray:
