@@ -1,6 +1,6 @@
 """Find, segment and follow the objects of a video.
 
-Leaves an annotated mp4 (mask, one stable colour an identity, label, score,
+Leaves an annotated video (mask, one stable colour an identity, label, score,
 uncertainty ellipses), a YouTube-VIS results json and, for models with MemCNP,
 a plot of the uncertainty of each track over time. Memory does not grow with
 the length of the video.
@@ -9,6 +9,7 @@ import argparse
 import os
 import warnings
 from collections import deque
+from contextlib import closing
 
 # OpenCV's and FFmpeg's own messages say less than ours; they read these when
 # they are loaded.
@@ -22,6 +23,7 @@ from mmvis_memcnp.apis import (
     VISInferencer,
     open_source,  # noqa: E402
 )
+from mmvis_memcnp.apis.background import Background  # noqa: E402
 from mmvis_memcnp.apis.outputs import VideoOutputs  # noqa: E402
 from mmvis_memcnp.cli.numbers import positive, share  # noqa: E402
 from mmvis_memcnp.cli.options import (  # noqa: E402
@@ -35,6 +37,8 @@ from mmvis_memcnp.errors import UserError  # noqa: E402
 from mmvis_memcnp.visualization.files import BROWSER_CODECS, CODECS  # noqa: E402
 
 WINDOW = 'mmvis_memcnp (q ends)'
+# Frames that may wait to be drawn and written.
+WAITING = 8
 
 
 def parse_args() -> argparse.Namespace:
@@ -57,11 +61,13 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--mots', action='store_true', help='write a MOTS txt')
     parser.add_argument('--max-frames', type=int, help='stop after so many')
     parser.add_argument('--no-video', action='store_true',
-                        help='write no mp4')
+                        help='write no video')
     parser.add_argument('--codec', choices=['auto', *CODECS], default='auto',
-                        help='of the mp4; auto: h264 if OpenCV has it, else '
-                        'vp9; mp4v is fast to write but no browser plays it')
-    parser.add_argument('--fps', type=positive, help='of the mp4; default: '
+                        help='of the video; auto: h264 (mp4) if OpenCV has '
+                        'it, else vp8 (webm); vp9 (mp4) makes smaller files '
+                        'in five times the time; mp4v is fast to write but '
+                        'no browser plays it')
+    parser.add_argument('--fps', type=positive, help='of the video; default: '
                         'that of the input, else 10')
     parser.add_argument('--allow-broken', action='store_true', help='keep '
                         'what comes before the place where a video breaks')
@@ -96,30 +102,35 @@ def main() -> None:
         waiting: deque = deque()  # results may come later than frames
 
         def take(results: list) -> bool:
-            """Write and show frames; True when the user wants to end."""
-            pictures = [outputs.add(waiting.popleft(), r) for r in results]
-            return args.show and any([_show(p) for p in pictures])
+            """Draw, write and show frames; True when the user wants to end."""
+            pictures = [background.submit(outputs.add, waiting.popleft(), r)
+                        for r in results]
+            return args.show and any([_show(p.result()) for p in pictures])
 
-        try:
-            for frame in tqdm(source, total=source.length, unit='frame',
-                              desc=source.name):
-                waiting.append(frame)
-                if take(session.step(frame)):
-                    break
-        except KeyboardInterrupt:
-            if not source.live:
-                raise
-        take(session.flush())
+        with Background(WAITING) as background:
+            try:
+                with closing(session.batches(source)) as batches, tqdm(
+                        total=source.length, unit='frame',
+                        desc=source.name) as bar:
+                    for frames in batches:
+                        waiting += frames
+                        end = take(session.step(frames))
+                        bar.update(len(frames))
+                        if end:
+                            break
+            except KeyboardInterrupt:
+                if not source.live:
+                    raise
+            take(session.flush())
         video = session.finish()
         made = outputs.publish(video)
-        used = outputs.codec
     print(f'{video.num_frames} frames, {len(video.tracks)} tracks.')
     for kind, path in sorted(made.items()):
         note = ''
         if kind == 'video':
-            plays = ('plays in browsers' if used in BROWSER_CODECS else
-                     'for players such as VLC; browsers do not play it')
-            note = f' ({used}, {plays})'
+            plays = ('plays in browsers' if outputs.codec in BROWSER_CODECS
+                     else 'for players such as VLC; browsers do not play it')
+            note = f' ({outputs.codec}, {plays})'
         print(f'{kind}: {path}{note}')
     if 'uncertainty' not in made:
         print('uncertainty: none, the model predicts no standard deviations '
@@ -133,7 +144,7 @@ def _check_display() -> None:
     except cv2.error as error:
         raise UserError('--show needs a display and an OpenCV with windows '
                         '(opencv-python, not -headless): leave it out and '
-                        'watch the mp4.') from error
+                        'watch the video.') from error
 
 
 def _show(picture) -> bool:

@@ -27,12 +27,13 @@ from ..results.ownership import (
     remove_own,
 )
 from ..results.results_json import box_entry, result_entry, write_entries
-from ..visualization.files import VideoWriter, write_image
+from ..visualization.files import CODECS, VideoWriter, find_codec, write_image
 from ..visualization.overlay import draw_frame
 from ..visualization.uncertainty import plot_uncertainty
 
-# What the names of the files end with, by kind.
-SUFFIXES = dict(video='.mp4', results='.json', uncertainty='_uncertainty.png',
+# What the names of the files end with, by kind; that of the video is the
+# suffix of its codec.
+SUFFIXES = dict(results='.json', uncertainty='_uncertainty.png',
                 masks='_masks', mots='_mots.txt')
 
 
@@ -52,7 +53,8 @@ class VideoOutputs:
             PNG or MOTS; the json has all.
         fps (float): Of the video that is written.
         video (bool): Write the annotated video.
-        codec (str): See :class:`~mmvis_memcnp.visualization.VideoWriter`.
+        codec (str): See
+            :func:`~mmvis_memcnp.visualization.files.find_codec`.
         png_masks (bool): Write a PNG (0 and 255) an instance and frame.
         mots (bool): Write a MOTS txt.
         overwrite (bool): Whether outputs of an earlier run may be replaced.
@@ -60,10 +62,12 @@ class VideoOutputs:
 
     Attributes:
         sink (FileSink): Where the session must put its results.
+        codec (str): Of the video.
 
     Raises:
         OutputError: If an output may not be written, or ``out_dir`` takes no
             files. Nothing is made before.
+        ValueError: If there is no such codec.
     """
 
     def __init__(self,
@@ -80,7 +84,7 @@ class VideoOutputs:
                  inputs: Sequence[Path] = ()) -> None:
         self.out_dir, self.name = Path(out_dir), name
         self.classes, self.score_thr, self.fps = classes, score_thr, fps
-        self._codec = codec
+        self.codec = find_codec(codec) if video else codec
         self._with_video, self._with_pngs = video, png_masks
         self._with_mots = mots
         self._writer: VideoWriter | None = None
@@ -106,7 +110,8 @@ class VideoOutputs:
 
     def target(self, kind: str) -> Path:
         """Where the output of a kind will be."""
-        return self.out_dir / f'{self.name}{SUFFIXES[kind]}'
+        suffix = CODECS[self.codec][1] if kind == 'video' else SUFFIXES[kind]
+        return self.out_dir / f'{self.name}{suffix}'
 
     def __enter__(self) -> 'VideoOutputs':
         with self._stack as stack:
@@ -136,8 +141,9 @@ class VideoOutputs:
         picture = draw_frame(frame, result, self.classes, self.score_thr)
         if self._with_video:
             if self._writer is None:
-                self._writer = VideoWriter(self._work / 'video.mp4', self.fps,
-                                           frame.shape[:2], self._codec)
+                self._writer = VideoWriter(
+                    self._work / f'video{CODECS[self.codec][1]}', self.fps,
+                    frame.shape[:2], self.codec)
             self._writer.write(picture)
         if self._with_pngs or self._mots is not None:
             shown = result[result.scores >= self.score_thr]
@@ -179,7 +185,7 @@ class VideoOutputs:
             made['mots'] = self._work / 'mots.txt'
         self._close()
         if self._writer is not None:
-            made['video'] = self._work / 'video.mp4'
+            made['video'] = self._work / f'video{CODECS[self.codec][1]}'
         if self._with_pngs:
             self._finish_pngs(video)
             made['masks'] = self._work / 'masks'
@@ -191,6 +197,8 @@ class VideoOutputs:
             if 'uncertainty' not in made:
                 # One of an earlier run is not that of these results.
                 remove_own(self.target('uncertainty'))
+            if self._overwrite and 'video' in made:
+                self._remove_other_videos()
         return {kind: self.target(kind) for kind in made}
 
     def _entries(self, video: VideoResult,
@@ -203,10 +211,15 @@ class VideoOutputs:
                                        video.ori_shape))
             yield entry
 
-    @property
-    def codec(self) -> str | None:
-        """Codec of the video, None before the first frame."""
-        return self._writer.codec if self._writer else None
+    def _remove_other_videos(self) -> None:
+        """That of an earlier run with another codec is not of these results.
+        """
+        kept = {os.path.realpath(path) for path in
+                (*self._inputs, self.target('video'))}
+        for _, suffix in CODECS.values():
+            path = self.out_dir / f'{self.name}{suffix}'
+            if os.path.realpath(path) not in kept:
+                remove_own(path)
 
     def _close(self) -> None:
         if self._writer is not None:

@@ -41,6 +41,15 @@ class FrameSource:
     _frames: Callable[[], Iterator[np.ndarray]]
     _max_frames: int | None = None
 
+    @property
+    def stored(self) -> bool:
+        """Whether frames may be taken before their turn: those of files.
+
+        A camera's come when they come, and who makes arrays may use the same
+        one again.
+        """
+        return bool(self.files)
+
     def __iter__(self) -> Iterator[np.ndarray]:
         """Frames in order.
 

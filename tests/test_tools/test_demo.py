@@ -13,12 +13,16 @@ import torch
 from pycocotools import mask as coco_mask
 
 from mmvis_memcnp.apis.outputs import VideoOutputs, separate_masks
+from mmvis_memcnp.errors import UserError
 from mmvis_memcnp.results.ownership import MARKER
 from mmvis_memcnp.visualization import VideoWriter
+from mmvis_memcnp.visualization.files import CODECS, find_codec
 from tests.fakes.colour_blobs import clip, config, write_model
 from tests.fakes.programs import run_program
 
 ROOT = Path(__file__).resolve().parents[2]
+# With the suffix of the codec that this OpenCV has.
+VIDEO = f'clip{CODECS[find_codec()][1]}'
 DEMO = ROOT / 'demo' / 'video_demo.py'
 
 
@@ -58,7 +62,7 @@ def test_says_what_it_made(done):
     assert result.returncode == 0, result.stderr
     assert '6 frames, 2 tracks.' in result.stdout
     assert '6/6' in result.stderr  # the progress bar
-    names = {'clip.mp4', 'clip.json', 'clip_uncertainty.png', 'clip_masks',
+    names = {VIDEO, 'clip.json', 'clip_uncertainty.png', 'clip_masks',
              'clip_mots.txt'}
     assert {p.name for p in out.iterdir()} == {*names, MARKER}
     for name in names:
@@ -78,7 +82,7 @@ def test_json(done):
 
 
 def test_video(done):
-    capture = cv2.VideoCapture(str(done[0] / 'clip.mp4'))
+    capture = cv2.VideoCapture(str(done[0] / VIDEO))
     frames = []
     while True:
         good, frame = capture.read()
@@ -118,7 +122,7 @@ def test_mots(done):
 def test_files_can_be_read_by_others(done):
     umask = os.umask(0)
     os.umask(umask)
-    for name in ('clip.mp4', 'clip.json', 'clip_uncertainty.png'):
+    for name in (VIDEO, 'clip.json', 'clip_uncertainty.png'):
         assert (done[0] / name).stat().st_mode & 0o777 == 0o666 & ~umask
 
 
@@ -162,7 +166,8 @@ def test_what_is_the_users_stays(tmp_path, kind, sentence):
     frames = write_frames(tmp_path / 'clip', clip())
     model = write_model(tmp_path)
     out = tmp_path / 'out'
-    args = [frames, *model, '--out-dir', out, '--png-masks', '--overwrite']
+    args = [frames, *model, '--out-dir', out, '--png-masks', '--overwrite',
+            '--codec', 'mp4v']
     if kind in ('own input', 'added to ours', 'changed'):
         assert run_here(*args, cwd=tmp_path).returncode == 0
     elif kind not in ('file', 'frames'):
@@ -233,6 +238,39 @@ def test_a_signal_leaves_nothing(tmp_path, number, code):
     assert result.returncode == code
     assert result.stderr.splitlines()[-1] == 'Stopped: nothing was written.'
     assert not (tmp_path / 'out').exists()
+
+
+def test_what_fails_in_the_background_is_said(tmp_path):
+    frames = write_frames(tmp_path / 'clip', clip())
+
+    def write(self, frame):
+        raise UserError('the disk is full.')
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(VideoWriter, 'write', write)
+        result = run_here(frames, *write_model(tmp_path), '--out-dir', 'out',
+                          cwd=tmp_path)
+    assert result.returncode == 1
+    assert result.stderr.splitlines()[-1] == 'Error: the disk is full.'
+    assert not (tmp_path / 'out').exists()
+
+
+def test_a_video_in_another_codec_gives_way(tmp_path):
+    frames = write_frames(tmp_path / 'clip', clip())
+    args = (frames, *write_model(tmp_path), '--out-dir', 'out', '--overwrite')
+    (tmp_path / 'out').mkdir()
+    others = {suffix for _, suffix in CODECS.values()}
+    for codec in ('mp4v', 'auto'):
+        assert run_here(*args, '--codec', codec,
+                        cwd=tmp_path).returncode == 0
+        name = f'clip{CODECS[find_codec(codec)][1]}'
+        assert [p.name for p in (tmp_path / 'out').iterdir()
+                if p.suffix in others] == [name]
+    mine = tmp_path / 'out' / 'clip.mp4'
+    mine.write_bytes(b'mine')
+    if VIDEO != mine.name:
+        assert run_here(*args, cwd=tmp_path).returncode == 0
+        assert mine.read_bytes() == b'mine'
 
 
 def bad_input(kind, folder):

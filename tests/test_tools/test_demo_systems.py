@@ -8,6 +8,7 @@ import torch
 from pycocotools import mask as coco_mask
 
 from mmvis_memcnp.apis.outputs import VideoOutputs
+from mmvis_memcnp.visualization.files import CODECS, find_codec
 from tests.fakes import (
     tiny_idol,
     tiny_instanceformer,
@@ -74,7 +75,8 @@ def test_each_result_is_drawn_on_its_frame(done):
     _, out, said, pairs = done
     assert pairs == [(t, t) for t in range(LENGTH)]
     assert f'{LENGTH} frames, ' in said
-    capture = cv2.VideoCapture(str(out / 'clip.mp4'))
+    capture = cv2.VideoCapture(
+        str(out / f'clip{CODECS[find_codec()][1]}'))
     assert capture.get(cv2.CAP_PROP_FRAME_COUNT) == LENGTH
 
 
