@@ -1,4 +1,5 @@
-"""Builds the optional compiled operators; everything else is in setup.cfg.
+"""Builds the optional compiled operators, and puts configs and tools into an
+installation; everything else is in setup.cfg.
 
 MMVIS_BUILD_OPS=auto  (default) build them if PyTorch is visible and a
                       compiler works, otherwise go on without
@@ -11,16 +12,45 @@ on a machine without a GPU.
 """
 import importlib.util
 import os
+import shutil
 import warnings
 from pathlib import Path
 
 from setuptools import setup
+from setuptools.command.build_py import build_py
 
 MODE = os.environ.get('MMVIS_BUILD_OPS', 'auto')
 if MODE not in ('auto', '0', '1'):
     raise SystemExit(f'MMVIS_BUILD_OPS must be auto, 0 or 1, not {MODE!r}.')
 
 SOURCES = Path('mmvis_memcnp/ops/csrc')
+
+
+#: What of a checkout goes into the folder .mim of an installation, where
+#: `mmvis`, `VISInferencer.from_name` and OpenMMLab's mim look for it.
+SHIPPED = ('configs', 'tools', 'demo', 'model-index.yml')
+
+
+class BuildWithConfigs(build_py):
+    """Copies configs, tools and demo into the package that is built.
+
+    An editable installation has them in its checkout.
+    """
+
+    def run(self) -> None:
+        super().run()
+        if self.editable_mode:
+            return
+        target = Path(self.build_lib) / 'mmvis_memcnp/.mim'
+        shutil.rmtree(target, ignore_errors=True)
+        target.mkdir(parents=True)
+        for name in SHIPPED:
+            if Path(name).is_dir():
+                shutil.copytree(name, target / name,
+                                ignore=shutil.ignore_patterns(
+                                    '__pycache__', '.*'))
+            else:
+                shutil.copy(name, target / name)
 
 
 def mmcv_headers() -> list[str]:
@@ -75,18 +105,20 @@ def build_arguments() -> dict:
         extra_compile_args=dict(cxx=['-O2', '-g0'], nvcc=['-O2']),
         py_limited_api=True)
     extension.optional = MODE == 'auto'
-    return dict(ext_modules=[extension], cmdclass=dict(build_ext=BuildOps))
+    return dict(ext_modules=[extension], cmdclass=dict(
+        build_py=BuildWithConfigs, build_ext=BuildOps))
 
 
 def arguments() -> dict:
+    without = dict(cmdclass=dict(build_py=BuildWithConfigs))
     if MODE == '0':
-        return {}
+        return without
     if importlib.util.find_spec('torch') is None:
         if MODE == '1':
             raise SystemExit(
                 'MMVIS_BUILD_OPS=1 needs PyTorch at build time: install it '
                 'first and pass --no-build-isolation to pip.')
-        return {}
+        return without
     return build_arguments()
 
 

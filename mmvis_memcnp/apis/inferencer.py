@@ -23,6 +23,7 @@ from mmengine.structures import InstanceData
 from tqdm import tqdm
 
 from ..cli import preflight
+from ..cli.shipped import find_config, shipped_weights
 from ..compat.checkpoint import load_checkpoint_file
 from ..converters import check_converted
 from ..datasets.class_counts import saved_classes, sync_classes
@@ -121,6 +122,33 @@ class VISInferencer:
         """
         return cls(args.config, args.checkpoint, args.device,
                    args.cfg_options)
+
+    @classmethod
+    def from_name(cls,
+                  name: str,
+                  checkpoint: str | Path | None = None,
+                  device: str = 'auto',
+                  cfg_options: Mapping[str, Any] | None = None
+                  ) -> VISInferencer:
+        """The model of a config that comes with the package.
+
+        Args:
+            name (str): Its name, such as ``'idol-memcnp_r50_ovis'``; see
+                :func:`~mmvis_memcnp.cli.shipped.find_config`.
+            checkpoint (str | Path, optional): Weights. Defaults to those that
+                come with the package, else random ones.
+            device (str): See the class.
+            cfg_options (Mapping[str, Any], optional): See the class.
+
+        Returns:
+            VISInferencer: Ready to use.
+
+        Raises:
+            UserError: If there is no such name; it says the nearest ones.
+        """
+        config = find_config(name)
+        return cls(config, checkpoint or shipped_weights(config), device,
+                   cfg_options)
 
     def session(self,
                 sink: Sink | None = None,

@@ -1,5 +1,6 @@
 """The programming interface, on a system whose answers are known."""
 import warnings
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -298,3 +299,18 @@ def test_frames_and_results_stay_together_frame_by_frame(blobs):
         assert result.frame_id == t
         count += 1
     assert count == 6 and session.flush() == []
+
+
+def test_a_model_by_its_name():
+    name = 'sipmask-memcnp_r18_movingshapes'
+    with warnings.catch_warnings():
+        warnings.simplefilter('error', UserWarning)  # no random weights
+        found = VISInferencer.from_name(name, device='cpu')
+    root = Path(__file__).parents[2]
+    same = VISInferencer(root / f'configs/sipmask/{name}.py',
+                         root / f'demo/weights/{name}.pth', 'cpu')
+    assert found.classes == same.classes
+    for key, value in same.model.state_dict().items():
+        assert torch.equal(found.model.state_dict()[key], value), key
+    with pytest.raises(UserError, match=f'the nearest are {name}'):
+        VISInferencer.from_name('sipmask-memcnp_r18_movingshape')
