@@ -9,12 +9,14 @@ if TYPE_CHECKING:
     from ..errors import SourceError
     from .devices import choose_device
     from .inferencer import InferenceSession, VISInferencer, load_config
+    from .scenes import CutDetector
     from .sources import FrameSource, open_source, read_frames
 
 _HOMES = {
     '..errors': ('SourceError', ),
     '.devices': ('choose_device', ),
     '.inferencer': ('InferenceSession', 'VISInferencer', 'load_config'),
+    '.scenes': ('CutDetector', ),
     '.sources': ('FrameSource', 'open_source', 'read_frames'),
 }
 
@@ -27,6 +29,7 @@ def __getattr__(name: str) -> Any:
 
 
 __all__ = [
-    'FrameSource', 'InferenceSession', 'SourceError', 'VISInferencer',
-    'choose_device', 'load_config', 'open_source', 'read_frames'
+    'CutDetector', 'FrameSource', 'InferenceSession', 'SourceError',
+    'VISInferencer', 'choose_device', 'load_config', 'open_source',
+    'read_frames'
 ]

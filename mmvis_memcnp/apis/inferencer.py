@@ -6,7 +6,6 @@ import copy
 import hashlib
 import json
 import warnings
-from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -32,10 +31,11 @@ from ..errors import SavedFileError, SourceError
 from ..models.vis.base import VIS
 from ..models.vis.saved_session import restore_session, save_session
 from ..models.vis.session import Session
-from ..results import Sink, VideoResult
+from ..results import NoSink, Sink, VideoResult
 from ..results.sigma_map import adopt_sigma_map
 from .background import chunks, read_ahead
 from .devices import choose_device
+from .scenes import CutDetector, follow_scenes
 from .sources import FrameSource, Source, check_frame, open_source
 
 Frames = np.ndarray | Sequence[np.ndarray]
@@ -207,23 +207,40 @@ class VISInferencer:
         source: Source,
         sink: Sink | None = None,
         max_frames: int | None = None,
+        cuts: CutDetector | None = None,
+        max_scene: int | None = None,
     ) -> Iterator[tuple[np.ndarray, InstanceData]]:
-        """Results while the frames arrive; nothing is kept but the tracks.
+        """Results while the frames arrive.
 
         A system that sees several frames at once gives them late, see
         :meth:`InferenceSession.follow`.
 
         Args:
             source: See :func:`~mmvis_memcnp.apis.open_source`.
-            sink (Sink, optional): See :meth:`session`.
+            sink (Sink, optional): Also keeps the results of a stream of one
+                scene. Defaults to None, nothing is kept.
             max_frames (int, optional): Stop after so many.
+            cuts, max_scene: See :func:`~.scenes.follow_scenes`; a scene is
+                followed without what was before.
 
         Yields:
             tuple: The frame (H, W, 3), uint8, BGR, and its FrameResult.
+
+        Raises:
+            ValueError: If a sink is given for several scenes.
         """
+        scenes = cuts is not None or max_scene is not None
+        if scenes and sink is not None:
+            raise ValueError('A sink holds one scene: leave sink out, or cuts '
+                             'and max_scene.')
         frames = open_source(source, max_frames)
-        session = self.session(sink, length=frames.length)
-        yield from session.follow(frames)
+        length = None if scenes else frames.length
+
+        def begin() -> InferenceSession:
+            return self.session(NoSink() if sink is None else sink,
+                                length=length)
+
+        yield from follow_scenes(begin, frames, cuts, max_scene)
 
     def __call__(self,
                  source: Source,
@@ -441,13 +458,7 @@ class InferenceSession:
         Yields:
             tuple: The frame as it was given, and its FrameResult.
         """
-        waiting: deque[np.ndarray] = deque()
-        for frame in frames:
-            waiting.append(frame)
-            for result in self.step(frame):
-                yield waiting.popleft(), result
-        for result in self.flush():
-            yield waiting.popleft(), result
+        yield from follow_scenes(lambda: self, frames)
 
     def finish(self) -> VideoResult:
         """Tracks of the video, with video-level labels and scores."""

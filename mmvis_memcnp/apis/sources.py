@@ -5,17 +5,24 @@ from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import cv2
 import numpy as np
 
 from ..errors import SourceError
 from ..images import IMAGE_SUFFIXES, list_images, natural_order, read_image
+from .streams import (
+    UNCERTAIN_FRAMES,
+    LiveFrames,
+    address_name,
+    one_size,
+    probe,
+    read_recorded,
+)
 
 Source = str | Path | int | np.ndarray | Iterable
-
-# Containers may count a frame or two that no decoder gives out.
-_UNCERTAIN_FRAMES = 2
 
 
 @dataclass(frozen=True)
@@ -24,7 +31,8 @@ class FrameSource:
 
     Iterating gives arrays (H, W, 3), uint8, BGR, all of one size, and starts
     from the beginning each time (a webcam, a stream or a generator of arrays
-    goes on instead).
+    goes on instead). Frames of a camera that changes its resolution are
+    fitted into the size of the first.
 
     Attributes:
         name (str): Short name, fit for naming output files.
@@ -38,7 +46,7 @@ class FrameSource:
     fps: float | None
     live: bool
     files: Sequence[Path]
-    _frames: Callable[[], Iterator[np.ndarray]]
+    _frames: Iterable[np.ndarray]
     _max_frames: int | None = None
 
     @property
@@ -50,6 +58,11 @@ class FrameSource:
         """
         return bool(self.files)
 
+    @property
+    def dropped(self) -> int:
+        """Frames of a live source that were left out so far."""
+        return getattr(self._frames, 'dropped', 0)
+
     def __iter__(self) -> Iterator[np.ndarray]:
         """Frames in order.
 
@@ -58,7 +71,10 @@ class FrameSource:
                 first, or if there is none.
         """
         size, count = None, 0
-        for frame in islice(self._frames(), self._max_frames):
+        frames = iter(self._frames)
+        if self.live:
+            frames = one_size(frames, check_frame)
+        for frame in islice(frames, self._max_frames):
             check_frame(frame, count)
             if size is not None and frame.shape[:2] != size:
                 raise SourceError(
@@ -74,18 +90,25 @@ class FrameSource:
 
 def open_source(source: Source,
                 max_frames: int | None = None,
-                allow_broken: bool = False) -> FrameSource:
+                allow_broken: bool = False,
+                drop_frames: bool = True) -> FrameSource:
     """Find out what a source is and prepare to read it.
 
     Args:
         source: A video file; a folder of images or a glob pattern, in natural
             order (2 before 10); an image; a webcam as its number or
-            ``'webcam:0'``; the address of a stream (``rtsp://...``); an array
-            (T, H, W, 3) or any iterable of arrays (H, W, 3), uint8, BGR; a
-            list of image files.
+            ``'webcam:0'``; the address of a stream (``rtsp://...``) or of a
+            video file on a server (``https://...``); an array (T, H, W, 3) or
+            any iterable of arrays (H, W, 3), uint8, BGR; a list of image
+            files.
         max_frames (int, optional): Stop after so many.
         allow_broken (bool): Let a video that breaks off end there instead of
-            raising. Defaults to False.
+            raising. One on a server always does, with a warning. Defaults to
+            False.
+        drop_frames (bool): Of live sources: give the newest frame and leave
+            out those that came while the one before was worked on. False
+            gives every frame, later and later if work is slower than the
+            camera. Defaults to True.
 
     Returns:
         FrameSource: The frames.
@@ -97,7 +120,7 @@ def open_source(source: Source,
         raise SourceError(
             f'max_frames must be at least 1, got {max_frames}.')
     if isinstance(source, (str, Path, int)):
-        opened = _open_named(source, allow_broken)
+        opened = _open_named(source, allow_broken, drop_frames)
         name, length, fps, live, files, frames = opened
     else:
         length = len(source) if isinstance(source, Sized) else None
@@ -105,7 +128,7 @@ def open_source(source: Source,
             raise SourceError('The list of frames is empty: give at least '
                               'one.')
         name, fps, live, files = 'frames', None, False, []
-        frames = lambda: map(_load_if_path, source)  # noqa: E731
+        frames = _Again(lambda: map(_load_if_path, source))
     if length is not None and max_frames is not None:
         length = min(length, max_frames)
     return FrameSource(name, length, fps, live, files, frames, max_frames)
@@ -153,20 +176,33 @@ def read_frames(source: Source,
 
 
 _Opened = tuple[str, int | None, float | None, bool, list[Path],
-                Callable[[], Iterator[np.ndarray]]]
+                Iterable[np.ndarray]]
 
 
-def _open_named(source: str | Path | int, allow_broken: bool) -> _Opened:
+@dataclass(frozen=True)
+class _Again:
+    """Frames that begin anew each time."""
+    begin: Callable[[], Iterator[np.ndarray]]
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return self.begin()
+
+
+def _open_named(source: str | Path | int, allow_broken: bool,
+                drop_frames: bool) -> _Opened:
     """Whatever a path, a pattern, a number or an address stands for."""
     text = str(source)
     camera = re.fullmatch(r'(?:webcam:?)?(\d+)|webcam', text)
     path = Path(text).expanduser()
     if camera and not path.exists():
         number = int(camera[1] or 0)
-        return (f'webcam{number}', None, None, True, [], lambda: _live(
-            number, f'webcam {number}'))
+        return (f'webcam{number}', None, None, True, [],
+                LiveFrames(number, drop_frames))
+    if text.startswith('file://'):
+        return _open_named(url2pathname(urlsplit(text).path), allow_broken,
+                           drop_frames)
     if '://' in text:
-        return 'stream', None, None, True, [], lambda: _live(text, text)
+        return _address(text, drop_frames)
     if path.is_dir():
         files = list_images(path)
         if not files:
@@ -190,10 +226,22 @@ def _open_named(source: str | Path | int, allow_broken: bool) -> _Opened:
                       'correct the path.')
 
 
+def _address(text: str, drop_frames: bool) -> _Opened:
+    """A video file on a server, which has a length, or a stream."""
+    length = fps = None
+    if text.lower().startswith(('http:', 'https:', 'ftp:', 'ftps:')):
+        length, fps = probe(text)
+    name = address_name(text)
+    if length is None:
+        return name, None, None, True, [], LiveFrames(text, drop_frames)
+    frames = _Again(lambda: read_recorded(text, length))
+    return name, length, fps, False, [], frames
+
+
 def _images(name: str, files: list[Path]) -> _Opened:
     ordered = [Path(f) for f in natural_order([str(f) for f in files])]
     return (name, len(files), None, False, ordered,
-            lambda: map(_load_if_path, ordered))
+            _Again(lambda: map(_load_if_path, ordered)))
 
 
 def _load_if_path(frame: str | Path | np.ndarray) -> np.ndarray:
@@ -223,7 +271,7 @@ def _video(path: Path, allow_broken: bool) -> _Opened:
         capture.release()
     return (path.stem, count if count > 0 else None,
             fps if 0 < fps < 1000 else None, False, [path],
-            lambda: _decode(path, count, allow_broken))
+            _Again(lambda: _decode(path, count, allow_broken)))
 
 
 def _decode(path: Path, expected: int,
@@ -239,26 +287,11 @@ def _decode(path: Path, expected: int,
             yield frame
     finally:
         capture.release()
-    if count < expected - _UNCERTAIN_FRAMES and not allow_broken:
+    if count < expected - UNCERTAIN_FRAMES and not allow_broken:
         raise SourceError(
             f'{path} breaks off after {count} of {expected} frames: it is '
             'damaged; repair it, or allow broken videos to keep what comes '
             'before.')
-
-
-def _live(address: int | str, name: str) -> Iterator[np.ndarray]:
-    capture = cv2.VideoCapture(address)
-    try:
-        if not capture.isOpened():
-            raise SourceError(f'The {name} cannot be opened: check that it is '
-                              'connected and free.')
-        while True:
-            good, frame = capture.read()
-            if not good:
-                return
-            yield frame
-    finally:
-        capture.release()
 
 
 def _size(frame: np.ndarray) -> str:

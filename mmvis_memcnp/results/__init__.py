@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     )
     from .rle import RLE, to_rle
     from .sigma_map import SigmaMap
-    from .sinks import FileSink, MemorySink, Record, Sink
+    from .sinks import FileSink, MemorySink, NoSink, Record, Sink
     from .store import Track, TrackStore, VideoResult
 
 _HOMES = {
@@ -43,7 +43,7 @@ _HOMES = {
                 'Ranked', 'Ranking', 'TopPairs', 'TopQuarterQuery'),
     'rle': ('RLE', 'to_rle'),
     'sigma_map': ('SigmaMap', ),
-    'sinks': ('FileSink', 'MemorySink', 'Record', 'Sink'),
+    'sinks': ('FileSink', 'MemorySink', 'NoSink', 'Record', 'Sink'),
     'store': ('Track', 'TrackStore', 'VideoResult'),
 }
 
@@ -58,7 +58,7 @@ def __getattr__(name: str) -> Any:
 __all__ = [
     'RLE', 'WAYS_BACK', 'FileSink', 'FrameInstances', 'LatestClass',
     'MajorityLabel', 'MaskSource', 'MeanClass', 'MeanQuery', 'MemorySink',
-    'Ranked', 'Ranking', 'Record', 'ShortTracks', 'SigmaMap', 'Sink',
+    'NoSink', 'Ranked', 'Ranking', 'Record', 'ShortTracks', 'SigmaMap', 'Sink',
     'TopPairs', 'TopQuarterQuery', 'Track', 'TrackFilter', 'TrackStore',
     'VideoResult', 'decode_masks', 'empty_frame_result', 'encode_masks',
     'frame_result', 'mask_boxes', 'rle_to_json',

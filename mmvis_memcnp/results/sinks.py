@@ -125,6 +125,27 @@ class MemorySink:
         self._of_track.clear()
 
 
+class NoSink:
+    """Keeps nothing, for those who take results as they come.
+
+    Tracks of such a session have scores and labels, but no records.
+    """
+
+    def write(self, record: Record) -> None:
+        """Let a record go."""
+
+    def track(self, track_id: int) -> Iterator[Record]:
+        """None."""
+        return iter(())
+
+    def scan(self) -> Iterator[Record]:
+        """None."""
+        return iter(())
+
+    def close(self) -> None:
+        """There is nothing to free."""
+
+
 class FileSink:
     """Writes every record to a file, so that memory does not grow with time.
 

@@ -6,7 +6,7 @@ of the table below let them find something.
 
 Examples:
 
-    python tools/benchmark/soak_systems.py --frames 2000
+    python tools/benchmark/soak_systems.py --frames 2000 --small
     python tools/benchmark/soak_systems.py o2vis ifr --frames 50 500 \
         --weights o2vis=o2vis.pth ifr=ifr.pth
 """
@@ -43,6 +43,8 @@ SYSTEMS = {
     'mask2former-vis': ('mask2former_vis/mask2former-vis', _WINDOWS),
     'ifr': ('ifr/ifr', _WINDOWS),
 }
+#: Option for small frames.
+SMALL = 'test_dataloader.dataset.pipeline.0.transforms.1.scale=(96,64)'
 SOAK = ROOT / 'tools/benchmark/soak_session.py'
 LIMITS = 1  # exit status of a soak that was measured and grew too much
 
@@ -59,6 +61,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
                         '2000); two lengths compare two videos')
     parser.add_argument('--weights', nargs='+', default=[],
                         metavar='SYSTEM=FILE', help='checkpoints')
+    parser.add_argument('--small', action='store_true', help='frames of 64x96 '
+                        'pixels, also in the network, for long videos')
     parser.add_argument('--device', default='auto')
     args = parser.parse_args(argv)
     args.weights = dict(pair.partition('=')[::2] for pair in args.weights)
@@ -82,7 +86,11 @@ def command(args: argparse.Namespace, name: str) -> list[str]:
         found.append(args.weights[name])
     found += ['--frames', *map(str, args.frames), '--device', args.device,
               '--json']
-    return found + (['--cfg-options', *options.split()] if options else [])
+    changed = options.split()
+    if args.small:
+        found += ['--size', '64', '96']
+        changed.append(SMALL)
+    return found + (['--cfg-options', *changed] if changed else [])
 
 
 def row(name: str, report: dict[str, Any]) -> str:
@@ -114,7 +122,8 @@ def main() -> None:
         last = done.stdout.strip().rpartition('\n')[2]
         if not last.startswith('{'):
             failed.append(name)
-            print(f'| `{name}` | failed |', flush=True)
+            print(f'| `{name}` | failed with status {done.returncode} |',
+                  flush=True)
             continue
         print(row(name, json.loads(last)), flush=True)
         if done.returncode:
