@@ -15,6 +15,8 @@ from .rle import MAX_PIXELS, MaskError, to_rles
 
 # As many as the integers of pycocotools can hold.
 _MAX_GROUPS = 6
+# 2**k for bit k of a word.
+_POWERS = (np.uint64(1) << np.arange(64, dtype=np.uint64)).view(np.int64)
 # Characters or runs that are decoded together: the arrays stay in the cache.
 _BATCH = 1 << 17
 
@@ -53,6 +55,36 @@ class Spans:
             return np.zeros(0, np.int64)
         return np.add.reduceat(self.bounds[:, 1] - self.bounds[:, 0],
                                self.offsets[:-1], dtype=np.int64)
+
+    def bits(self, masks: slice, first: int, last: int) -> np.ndarray:
+        """Some pixels of some masks, a bit each.
+
+        Args:
+            masks (slice): Start and stop; C masks.
+            first (int): First pixel, in column order.
+            last (int): The pixel behind the last one.
+
+        Returns:
+            np.ndarray: uint64 (C, W), bit k of word w is pixel ``first + 64 *
+            w + k``; those from ``last`` on are 0.
+        """
+        offsets = self.offsets[masks.start:masks.stop + 1]
+        count, words = len(offsets) - 1, (last - first) // 64 + 1
+        bounds = self.bounds[offsets[0]:offsets[-1]].clip(first, last) - first
+        places = (bounds >> 6).astype(np.intp)
+        places += np.repeat(np.arange(count) * words,
+                            np.diff(offsets))[:, None]
+        # Bits a..b - 1 are the number 2**b - 2**a. Where b is in a later word
+        # there is a borrow: 1 less in every word behind that of a.
+        powers = _POWERS.take(bounds & 63)
+        np.negative(powers[:, 0], out=powers[:, 0])
+        drawn, borrows = np.zeros((2, count * words + 1), np.int64)
+        signs = np.ones_like(powers)
+        signs[:, 0] = -1
+        np.add.at(drawn, places.reshape(-1), powers.reshape(-1))
+        np.add.at(borrows, places.reshape(-1), signs.reshape(-1))
+        drawn[1:] += borrows.cumsum(out=borrows)[:-1]
+        return drawn[:-1].view(np.uint64).reshape(count, words)
 
     def boxes(self) -> np.ndarray:
         """Tight boxes of the masks.

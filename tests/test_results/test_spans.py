@@ -34,6 +34,24 @@ def test_pixels_areas_and_boxes(size, share):
     np.testing.assert_array_equal(found.boxes(), boxes)
 
 
+@pytest.mark.parametrize('first, last', [
+    (0, 350),  # all, no whole number of words
+    (0, 320), (64, 128),  # whole words
+    (3, 5), (37, 350),  # spans begin before and end behind
+])
+@pytest.mark.parametrize('share', [0., .02, .5, .98, 1.])
+def test_bits(first, last, share):
+    rng = np.random.default_rng(0)
+    masks = rng.random((6, 7, 50)) < share
+    masks[0, :, :20] = True  # some words are full
+    found, _ = read_spans([encode(masks)], (7, 50))
+    bits = found.bits(slice(0, 4), first, last)
+    flat = masks[:4].transpose(0, 2, 1).reshape(4, -1)[:, first:last]
+    drawn = np.unpackbits(bits.view(np.uint8), axis=1, bitorder='little')
+    assert (drawn[:, :last - first] == flat).all()
+    assert not drawn[:, last - first:].any()
+
+
 def test_batches_do_not_matter(monkeypatch):
     rng = np.random.default_rng(0)
     codes = encode(rng.random((40, 9, 11)) < .5)

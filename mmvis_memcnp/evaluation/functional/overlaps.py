@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -11,6 +12,10 @@ from ...results.spans import Spans, TrackMaskError, read_spans
 # Pixels, and characters of codes, that are decoded at a time.
 _BLOCK_PIXELS = 1 << 30
 _BLOCK_TEXT = 1 << 18
+# Words of 64 pixels that are drawn at a time.
+_BLOCK_WORDS = 1 << 20
+# Time of a bound that is looked up, times of a word that is drawn or counted.
+_LOOK_UP = 2
 
 
 @dataclass
@@ -200,32 +205,117 @@ def _add_common(common: np.ndarray, ours: tuple, theirs: tuple,
                 groups: Sequence, start: int, pixels: int) -> None:
     """Add the pixels that are shared in some frames.
 
+    Of two ways, which give the same, the quicker one is taken.
+    """
+    (spans, where), (gt_spans, gt_where) = ours, theirs
+    for tracks, gt_tracks in groups:
+        masks, gt_masks = (
+            slice(*np.searchsorted(w[:, 0], [t.start, t.stop]).tolist())
+            for w, t in ((where, tracks), (gt_where, gt_tracks)))
+        some = _Some(spans, masks, *where[masks].T)
+        other = _Some(gt_spans, gt_masks, *gt_where[gt_masks].T)
+        if not len(some.tracks) or not len(other.tracks):
+            continue
+        extents = some.extent(), other.extent()
+        first, last = max(e[0] for e in extents), min(e[1] for e in extents)
+        if last <= first:
+            continue
+        if _bits_are_quicker(some, other, (last - first) // 64 + 1):
+            shared = _by_bits(some, other, gt_tracks, start, first, last)
+        else:
+            shared = _by_bounds(some, other, gt_tracks, start, pixels)
+        for g, sums in shared:
+            if common.ndim == 3:
+                common[some.tracks, g, some.frames] = sums
+            else:
+                np.add.at(common[:, g], some.tracks, sums)
+
+
+class _Some(NamedTuple):
+    """Masks of one category, track after track."""
+    spans: Spans
+    masks: slice
+    tracks: np.ndarray
+    frames: np.ndarray
+
+    @property
+    def offsets(self) -> np.ndarray:
+        return self.spans.offsets[self.masks.start:self.masks.stop + 1]
+
+    @property
+    def bounds(self) -> np.ndarray:
+        return self.spans.bounds[self.offsets[0]:self.offsets[-1]]
+
+    def extent(self) -> tuple[int, int]:
+        """First pixel of a span, and the one behind the last."""
+        begin, end = self.bounds.T
+        # The last span of a mask may be empty and behind its pixels.
+        return int(begin.min()), int(end.max(where=end > begin, initial=0))
+
+
+_Sums = Iterator[tuple[int, np.ndarray]]
+
+
+def _bits_are_quicker(some: _Some, other: _Some, words: int) -> bool:
+    """Whether masks are so ragged that drawing them pays."""
+    if not hasattr(np, 'bitwise_count'):  # NumPy 1
+        return False
+    masks = len(some.tracks) + len(other.tracks)
+    most = len(np.unique(other.tracks))
+    drawn = words * (masks + len(some.tracks) * most)
+    looked_up = len(some.bounds) * (6 + most)
+    return words * masks < _BLOCK_WORDS and drawn < _LOOK_UP * looked_up
+
+
+def _by_bits(some: _Some, other: _Some, gt_tracks: slice, start: int,
+             first: int, last: int) -> _Sums:
+    """For each annotated track what the masks share with it.
+
+    Args:
+        some: K masks.
+        other: Those of the annotated tracks.
+        gt_tracks: Which tracks these are.
+        start: First frame.
+        first: First pixel of a frame that both sides can have.
+        last: The one behind the last.
+
+    Yields:
+        The track, and int64 (K,), pixels.
+    """
+    bits = some.spans.bits(some.masks, first, last)
+    gt_bits = other.spans.bits(other.masks, first, last)
+    frames = int(max(some.frames.max(), other.frames.max())) - start + 1
+    rows = np.full((gt_tracks.stop - gt_tracks.start, frames), -1)
+    rows[other.tracks - gt_tracks.start, other.frames - start] = np.arange(
+        len(gt_bits))
+    for g, row in enumerate(rows, gt_tracks.start):
+        at = row[some.frames - start]
+        there = np.flatnonzero(at >= 0)
+        both = bits if len(there) == len(at) else bits[there]
+        sums = np.zeros(len(at), np.int64)
+        sums[there] = np.bitwise_count(both & gt_bits[at[there]]).sum(
+            1, dtype=np.uint32)
+        yield g, sums
+
+
+def _by_bounds(some: _Some, other: _Some, gt_tracks: slice, start: int,
+               pixels: int) -> _Sums:
+    """The same as :func:`_by_bits`, from the bounds of spans.
+
     The frames of a track, one behind the other, are one long mask. It is
     known how many of its pixels lie before each of its bounds, so one
     look-up for each end of a span tells what the span shares with all
     annotated tracks of its category.
     """
-    (spans, where), (gt_spans, gt_where) = ours, theirs
     lines, gt_lines = (s.bounds + np.repeat(
-        ((w[:, 1] - start) * pixels).astype(np.int32),
-        np.diff(s.offsets))[:, None] for s, w in (ours, theirs))
-    for tracks, gt_tracks in groups:
-        masks = slice(*np.searchsorted(where[:, 0],
-                                       [tracks.start, tracks.stop]))
-        firsts = np.searchsorted(
-            gt_where[:, 0], np.arange(gt_tracks.start, gt_tracks.stop + 1))
-        if masks.start == masks.stop or firsts[0] == firsts[-1]:
-            continue
-        offsets = spans.offsets[masks.start:masks.stop + 1]
-        track, frame = where[masks].T
-        queries = lines[offsets[0]:offsets[-1]].reshape(-1)
-        sums = _shared(gt_lines, gt_spans.offsets[firsts], queries,
-                       offsets[:-1] - offsets[0])
-        for g, row in enumerate(sums, gt_tracks.start):
-            if common.ndim == 3:
-                common[track, g, frame] = row
-            else:
-                np.add.at(common[:, g], track, row)
+        ((s.frames - start) * pixels).astype(np.int32),
+        np.diff(s.offsets))[:, None] for s in (some, other))
+    edges = np.searchsorted(
+        other.tracks, np.arange(gt_tracks.start, gt_tracks.stop + 1))
+    offsets = some.offsets[:-1] - some.offsets[0]
+    yield from enumerate(
+        _shared(gt_lines, other.offsets[edges] - other.offsets[0],
+                lines.reshape(-1), offsets), gt_tracks.start)
 
 
 def _shared(lines: np.ndarray, edges: np.ndarray, queries: np.ndarray,

@@ -74,7 +74,9 @@ def coded(masks, form):
 
 @pytest.mark.parametrize('form', ['bytes', 'str', 'runs'])
 @pytest.mark.parametrize('text', [1, 400, 1 << 18])
-def test_equal_to_decoded_masks(form, text, monkeypatch):
+@pytest.mark.parametrize('look_up', [0, 1e9])  # by bounds, by bits
+def test_equal_to_decoded_masks(form, text, look_up, monkeypatch):
+    monkeypatch.setattr(overlaps, '_LOOK_UP', look_up)
     # 400 characters: blocks of some frames, which do not divide the video
     monkeypatch.setattr(overlaps, '_BLOCK_TEXT', text)
     rng = np.random.default_rng(text)
