@@ -46,6 +46,11 @@ class VISDataset(BaseDataset):
             key frame alone.
         indices: Keep these videos only: a number (the first ones) or a list
             of positions.
+        frame_share: Part of the frames with an object that is trained on,
+            in (0, 1], the same in every video, which keeps one at least;
+            they are spread evenly. The others are no key frames and are not
+            drawn into clips, unless the sampler has ``empty_frames``.
+            Defaults to 1.
         kwargs: Arguments of :class:`mmengine.dataset.BaseDataset`. The label
             space is ``metainfo['classes']``; it defaults to ``METAINFO`` of
             the class, else to the categories of the json in the
@@ -54,7 +59,8 @@ class VISDataset(BaseDataset):
     Raises:
         FileNotFoundError: If the json does not exist.
         ValueError: If the json is of another flavour, has a category that
-            the classes do not name, or has nothing to serve.
+            the classes do not name, or has nothing to serve, or if
+            ``frame_share`` is out of range.
     """
 
     # Other spellings of a class: name in the json -> name in the classes.
@@ -64,8 +70,13 @@ class VISDataset(BaseDataset):
                  ann_file: str,
                  clip_sampler: dict | None = None,
                  indices: int | Sequence[int] | None = None,
+                 frame_share: float = 1.,
                  **kwargs: Any) -> None:
+        if not 0 < frame_share <= 1:
+            raise ValueError(f'frame_share is {frame_share}; it must be above '
+                             '0 and at most 1.')
         self._chosen_videos = indices
+        self.frame_share = frame_share
         self.clip_sampler = (
             None if clip_sampler is None else TASK_UTILS.build(clip_sampler))
         super().__init__(ann_file=ann_file, **kwargs)
@@ -172,17 +183,18 @@ class VISDataset(BaseDataset):
         """Set the table of items and, a video, the annotated frames."""
         lengths = np.array([v['length'] for v in self.videos], dtype=np.int64)
         self._starts = np.concatenate([[0], np.cumsum(lengths)])
-        video_of = np.repeat(np.arange(len(lengths)), lengths)
-        items = np.stack(
-            [video_of, np.arange(len(frames)) - self._starts[video_of]],
-            axis=1) if len(frames) else np.zeros((0, 2), dtype=np.int64)
         annotated = np.array([len(f['instances']) > 0 for f in frames],
                              dtype=bool)
         self._annotated = [
-            np.flatnonzero(annotated[start:start + length])
+            spread(np.flatnonzero(annotated[start:start + length]),
+                   self.frame_share)
             for start, length in zip(self._starts, lengths, strict=False)
         ]
-        self._items = items if self.test_mode else items[annotated]
+        served = ([np.arange(length) for length in lengths]
+                  if self.test_mode else self._annotated)
+        self._items = np.array(
+            [(video, frame) for video, own in enumerate(served)
+             for frame in own], dtype=np.int64).reshape(-1, 2)
         if len(frames) == 0:
             raise ValueError(f'{self.ann_file} has no video with a frame; '
                              'there is nothing to read.')
@@ -236,3 +248,15 @@ class VISDataset(BaseDataset):
         video, key = (idx if isinstance(idx, tuple) else self._items[idx])
         frame = self.get_data_info(int(self._starts[video] + key))
         return [i['bbox_label'] for i in frame['instances']]
+
+
+def spread(frames: np.ndarray, share: float) -> np.ndarray:
+    """A part of some frames, spread evenly; one at least if there is any.
+
+    Args:
+        frames (np.ndarray): Shape (n,).
+        share (float): In (0, 1].
+    """
+    count = min(len(frames), max(1, round(share * len(frames))))
+    middles = (np.arange(count) + .5) * len(frames) / max(count, 1)
+    return frames[middles.astype(np.int64)]

@@ -173,6 +173,40 @@ def test_a_choice_of_videos(tiny, write):
     assert len(dataset) == 1 and dataset[0]['frame_id'] == [0]
 
 
+@pytest.mark.parametrize('share, frames', [
+    (1., [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]),
+    (.5, [1, 3, 5, 7, 9]),      # spread over the video
+    (.2, [2, 7]),
+    (.01, [5]),                 # each video keeps one
+])
+def test_a_share_of_the_frames(tiny, write, share, frames):
+    tiny['videos'][0].update(length=12, file_names=[
+        f'x/{i:05d}.jpg' for i in range(12)])
+    # the last two frames have no object
+    tiny['annotations'] = [
+        track(11, 7, 20, [(1, 2, 3, 4)] * 10 + [None] * 2),
+        track(43, 3, 5, [(0, 0, 4, 4)])]
+    arguments = write(tiny)
+    dataset = build(arguments, frame_share=share, clip_sampler=dict(
+        type='ClipSampler', num_frames=3, frame_range=0))
+    clips = [dataset[i] for i in range(len(dataset))]
+    assert [c['frame_id'] for c in clips if c['video_id'][0] == 7] == [
+        [frame] * 3 for frame in frames]
+    assert [c['frame_id'] for c in clips if c['video_id'][0] == 3] == [[0] * 3]
+    near = build(arguments, frame_share=share, clip_sampler=dict(
+        type='ClipSampler', num_frames=4))
+    assert {f for i in range(len(near) - 1) for f in near[i]['frame_id']} <= {
+        *frames}
+    tested = build(arguments, frame_share=share, test_mode=True)
+    assert len(tested) == 13
+
+
+@pytest.mark.parametrize('share', [0., -.5, 1.5])
+def test_a_wrong_share(tiny, write, share):
+    with pytest.raises(ValueError, match=f'frame_share is {share}; it must'):
+        build(write(tiny), frame_share=share)
+
+
 def test_portrait_and_landscape(tiny, write):
     tiny['videos'][1].update(height=12, width=8)
     tiny['annotations'].pop()

@@ -257,6 +257,54 @@ def test_split_leaves_no_side_empty(run, tmp_path):
     assert not (tmp_path / 'dev.json').exists()
 
 
+# -- subset_ytvis.py --------------------------------------------------------
+def subset(run, tmp_path, *more):
+    path = tmp_path / 'all.json'
+    data = good_json(8)
+    # COCO has cats, persons and sheep, but no tigers.
+    data['categories'] = [dict(id=i, name=name) for i, name in enumerate(
+        ('Cat', 'Person', 'Tiger', 'Sheep'), 1)]
+    track = data['annotations'][0]
+    data['annotations'] = [
+        {**track, 'id': i, 'video_id': video, 'category_id': kind}
+        for i, (video, kind) in enumerate([
+            (1, 1), (2, 2), (2, 4), (3, 3), (4, 1), (4, 3), (5, 2), (6, 4),
+            (8, 1)], 1)]
+    path.write_text(json.dumps(data))
+    done = run('dataset_converters/subset_ytvis.py', path,
+               tmp_path / 'out.json', *more)
+    out = tmp_path / 'out.json'
+    return (*done, json.loads(out.read_text()) if out.exists() else None)
+
+
+def test_subset_of_the_classes_of_coco(run, tmp_path):
+    status, said, _, data = subset(run, tmp_path, '--class-map', 'ovis')
+    # 3 has a tiger alone, 4 one beside a cat, 7 nothing at all.
+    assert status == 0 and [v['id'] for v in data['videos']] == [1, 2, 5, 6, 8]
+    assert [a['id'] for a in data['annotations']] == [1, 2, 3, 7, 8, 9]
+    assert len(data['categories']) == 4
+    assert '5 of 5 videos' in said and '(8 in all)' in said
+    # YouTube-VIS has no sheep.
+    *_, data = subset(run, tmp_path, '--class-map', 'ytvis2021', '--overwrite')
+    assert [v['id'] for v in data['videos']] == [1, 5, 8]
+
+
+def test_subset_of_a_number_of_videos(run, tmp_path):
+    drawn = ('--class-map', 'ovis', '--num-videos', 3)
+    status, said, _, data = subset(run, tmp_path, *drawn)
+    ids = [v['id'] for v in data['videos']]
+    assert status == 0 and ids == sorted(sorted(
+        [1, 2, 5, 6, 8], key=lambda i: hashlib.sha256(
+            f'0:{i}'.encode()).hexdigest())[:3])
+    digest = hashlib.sha256('\n'.join(map(str, ids)).encode())
+    assert digest.hexdigest() in said
+    assert subset(run, tmp_path, *drawn)[0] == 1
+    assert subset(run, tmp_path, *drawn, '--overwrite')[1] == said
+    status, _, error, _ = subset(run, tmp_path, '--class-map', 'ovis',
+                                 '--num-videos', 6, '--overwrite')
+    assert status == 1 and '6 of 5 videos cannot be drawn' in error
+
+
 @pytest.mark.parametrize('text, sentence', [
     ('{"videos": [', 'a.json is not a readable json'),
     ('{"images": []}', 'is a COCO json of still images'),

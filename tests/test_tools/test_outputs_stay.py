@@ -35,6 +35,8 @@ TOOLS = {
     'tools/dataset_converters/moving_shapes.py': (),
     'tools/dataset_converters/split_ytvis.py': (
         'a.json', '--dev', 'd.json', '--num-dev', '1', '--train'),
+    'tools/dataset_converters/subset_ytvis.py': (
+        'a.json', '--class-map', 'ovis'),
     'tools/model_converters/convert_checkpoint.py': (
         '--config', 'config.py', 'model.pth'),
     'tools/model_converters/publish_model.py': ('model.pth', ),

@@ -11,51 +11,15 @@ Example:
         --train train_split.json --dev dev_split.json --num-dev 200 --seed 0
 """
 import argparse
-import hashlib
 import json
 import sys
 from pathlib import Path
 
 from mmvis_memcnp.annotations.flavours import parse_ytvis_json
+from mmvis_memcnp.annotations.subsets import choose, hash_ids, select
 from mmvis_memcnp.cli.output_options import add_overwrite_option
 from mmvis_memcnp.cli.run import run_tool
 from mmvis_memcnp.results.ownership import check_file, new_file
-
-
-def choose_dev(ids: list[int], num_dev: int, seed: int) -> list[int]:
-    """Ids of the dev videos, ascending.
-
-    Args:
-        ids: All video ids.
-        num_dev: How many to choose.
-        seed: Another seed, another choice.
-
-    Raises:
-        ValueError: If ``num_dev`` leaves one of the sides empty.
-    """
-    if not 0 < num_dev < len(ids):
-        raise ValueError(f'{num_dev} of {len(ids)} videos cannot be split '
-                         'off; both sides need at least one.')
-
-    def lot(video_id: int) -> bytes:
-        return hashlib.sha256(f'{seed}:{video_id}'.encode()).digest()
-
-    return sorted(sorted(ids, key=lot)[:num_dev])
-
-
-def hash_ids(ids: list[int]) -> str:
-    """SHA-256 of a list of ids."""
-    return hashlib.sha256('\n'.join(map(str, ids)).encode()).hexdigest()
-
-
-def select(data: dict, ids: set[int]) -> dict:
-    """The json with the videos of these ids and their tracks alone."""
-    return {
-        **data, 'videos': [v for v in data['videos'] if v['id'] in ids],
-        'annotations': [
-            a for a in data.get('annotations') or [] if a['video_id'] in ids
-        ]
-    }
 
 
 def parse_args() -> argparse.Namespace:
@@ -84,7 +48,10 @@ def main() -> None:
     try:
         data = parse_ytvis_json(args.json)
         ids = [video['id'] for video in data['videos']]
-        dev = choose_dev(ids, args.num_dev, args.seed)
+        dev = choose(ids, args.num_dev, args.seed)
+        if len(dev) == len(ids):
+            raise ValueError(f'{len(dev)} of {len(ids)} videos cannot be '
+                             'split off; both sides need at least one.')
     except ValueError as error:
         sys.exit(str(error))
     digest = hash_ids(dev)

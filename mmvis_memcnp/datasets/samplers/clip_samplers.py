@@ -67,7 +67,9 @@ class ClipSampler:
 
     Args:
         num_frames: Frames of a clip, the key frame included.
-        frame_range: Largest distance in frames; None: the whole video.
+        frame_range: Largest distance in frames; None: the whole video; 0:
+            the key frame again and again, of which a pipeline may make a
+            pseudo-video.
         empty_frames: Whether frames without any object may be drawn. The key
             frame always has one.
         replace: Draw with repetition, as SeqFormer does. Defaults to False.
