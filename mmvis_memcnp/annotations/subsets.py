@@ -60,7 +60,8 @@ def of_classes(data: dict, names: Collection[str]) -> list[int]:
     if not kept:
         raise ValueError('the json has none of the classes '
                          f'{", ".join(sorted(names))}.')
-    found, wrong = set(), set()
+    found: set[int] = set()
+    wrong: set[int] = set()
     for track in data.get('annotations') or []:
         (found if track['category_id'] in kept else wrong).add(
             track['video_id'])
