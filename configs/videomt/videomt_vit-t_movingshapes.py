@@ -4,7 +4,7 @@ _base_ = [
     '../_base_/schedules/small_cpu.py', '../_base_/default_runtime.py'
 ]
 
-model = _base_.videomt
+model = dict(_base_.videomt, segmenter=dict(norm_early=True))
 # A transformer does not bear the learning rate of a dense head.
 optim_wrapper = dict(
     optimizer=dict(lr=5e-4), clip_grad=dict(max_norm=1.0))

@@ -5,7 +5,7 @@ A file of EoMT, which knows single frames, starts a training of VidEoMT.
 from .base import Join, KeyMap
 
 _PREFIX = 'segmenter.'
-_VIT = _PREFIX + 'vit.'
+_VIT = _PREFIX + 'backbone.'
 
 
 def _timm_rules(old: str) -> tuple[tuple[str, str], ...]:

@@ -20,7 +20,8 @@ def tiny_videomt_config(system='videomt', **model):
         Config.fromfile(CONFIGS / 'videomt.py')[system])))
     cfg.merge_from_dict(dict(model=dict(
         segmenter=dict(
-            vit=dict(embed_dims=32, depth=3, num_heads=4, pos_grid=(4, 6)),
+            backbone=dict(embed_dims=32, depth=3, num_heads=4,
+                          pos_grid=(4, 6)),
             num_classes=3, num_queries=7, num_blocks=2),
         matcher=dict(costs=dict(mask=dict(num_points=40))),
         loss=dict(num_points=40))))
@@ -47,8 +48,8 @@ def tiny_memcnp():
     """The model with MemCNP, whose gate is open; the rest as without."""
     built = tiny_model(memcnp=dict(type='MemCNP', num_items=8))
     built.load_state_dict(tiny_model().state_dict(), strict=False)
-    nn.init.constant_(built.row_context.gate, .5)
-    nn.init.normal_(built.row_context.box_branch.last.weight, std=.02)
+    nn.init.constant_(built.segmenter.memcnp.gate, .5)
+    nn.init.normal_(built.segmenter.memcnp.box_branch.last.weight, std=.02)
     return built
 
 

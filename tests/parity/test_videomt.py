@@ -17,7 +17,7 @@ def ours(system, **segmenter):
     """A model of the same sizes."""
     init_default_scope('mmdet')
     return MODELS.build(tiny_videomt_config(system, segmenter=dict(
-        vit=dict(embed_dims=64, depth=4, num_heads=2, patch_size=16,
+        backbone=dict(embed_dims=64, depth=4, num_heads=2, patch_size=16,
                  pos_grid=(4, 4)),
         num_classes=5, num_queries=20, num_blocks=2, **segmenter)))
 
@@ -146,7 +146,7 @@ def timm_state(prefix, updater=True):
     """Weights by the names of the authors' files."""
     state = {}
     for name, value in ours('videomt').state_dict().items():
-        for new, old in (('segmenter.vit.', 'encoder.backbone.'),
+        for new, old in (('segmenter.backbone.', 'encoder.backbone.'),
                          ('segmenter.query.', 'q.'),
                          ('segmenter.cls_embed.', 'class_head.'),
                          ('segmenter.mask_embed.', 'mask_head.'),
@@ -172,7 +172,7 @@ def test_files_of_the_authors(system, prefix, extra, model):
     assert guess_system(official) == system
     built = load(ours(model), official)
     assert torch.equal(
-        built.segmenter.vit.blocks[3].ls2.gamma,
+        built.segmenter.backbone.blocks[3].ls2.gamma,
         official[f'{prefix}encoder.backbone.blocks.3.ls2.gamma'])
     # Strict both ways.
     for wrong in (official | {f'{prefix}new': torch.zeros(1)},

@@ -11,7 +11,7 @@ model = dict(
         pad_size_divisor=32),
     segmenter=dict(
         type='EoMTSegmenter',
-        vit=dict(
+        backbone=dict(
             type='DINOv2',
             embed_dims=384,
             depth=12,
@@ -41,3 +41,15 @@ model = dict(
         num_points=12544,
         oversample_ratio=3.0,
         importance_ratio=0.75))
+# Learning rates: a block of the ViT is 0.6 times as fast as the next one, what
+# is in front of the blocks as the first of them.
+layer_decay = {
+    **{
+        f'backbone.blocks.{i}.': dict(lr_mult=0.6**(11 - i))
+        for i in range(12)
+    },
+    **{
+        f'backbone.{name}': dict(lr_mult=0.6**11)
+        for name in ('patch_embed', 'cls_token', 'reg_token', 'pos_embed')
+    }
+}

@@ -5,7 +5,7 @@ _base_ = './eomt_vit-s.py'
 
 model = dict(
     segmenter=dict(
-        vit=dict(
+        backbone=dict(
             embed_dims=128,
             depth=6,
             num_heads=4,

@@ -1,6 +1,7 @@
 # What VidEoMT adds to the segmenter of single frames.
 videomt = dict(
     type='VidEoMT',
+    segmenter=dict(norm_early=False),
     matcher=dict(type='StickyMatcher', rule='appearance'),
     ranking=dict(type='TopPairs', num_pairs=10))
 # Its first stage: the segmenter alone, on frames. Followed as by MinVIS.

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Unpack
 
 import torch
-import torch.nn.functional as F
 from mmdet.registry import MODELS, TASK_UTILS
 from mmdet.structures import TrackDataSample
 from torch import Tensor, nn
@@ -20,7 +19,7 @@ from ...results.saved_values import saveable
 from ..matching import Queries
 from ..memcnp import ContextModule
 from ..memcnp.hosts.keys import row_key
-from ..memcnp.hosts.rows import RowBoxes, RowContext, RowRules
+from ..memcnp.hosts.rows import RowContext, RowRules
 from ..segmenters.deformable import sizes_wh
 from ..segmenters.eomt import STRIDE, FrameTokens
 from ..segmenters.mask2former import FrameQueries
@@ -49,19 +48,16 @@ class VidEoMT(VIS[VidEoMTState, FrameTokens]):
     """A plain ViT whose queries go on from frame to frame.
 
     The queries of a frame start from those that the frame before ended with,
-    behind a linear layer, plus the learned ones. That is all the tracking
-    there is: query n is identity n. In training an object keeps for the clip
-    the query that fits best in the frame in which it is first seen; there it
-    learns an empty mask where the object is absent.
+    behind a linear layer, plus the learned ones. That is all the tracking:
+    query n is identity n. In training an object keeps for the clip the query
+    that fits best in the frame in which it is first seen; that query learns
+    an empty mask where the object is absent.
 
     Args:
-        segmenter (dict): :class:`EoMTSegmenter`; MinVIS trains it on single
-            frames.
+        segmenter (dict): :class:`EoMTSegmenter`; MinVIS trains it on frames.
         memcnp (dict, optional): MemCNP on the queries behind the last block,
-            with its rules of training; see ``row_key``. Defaults to None, the
-            plain host.
-        matcher (dict, optional): :class:`StickyMatcher`; only training needs
-            it.
+            see ``row_key``. Defaults to None, the plain host.
+        matcher (dict, optional): :class:`StickyMatcher`, for training.
         loss (dict, optional): Defaults to :class:`SampledMaskLoss`.
         num_shown (int, optional): See :class:`MinVIS`.
         kwargs: See :class:`VIS`.
@@ -81,11 +77,11 @@ class VidEoMT(VIS[VidEoMTState, FrameTokens]):
         self.segmenter = MODELS.build(segmenter)
         dims = self.segmenter.embed_dims
         self.query_updater = nn.Linear(dims, dims)
-        self.row_context: RowContext | None = None
         self.memcnp_training: RowRules | None = None
         if memcnp:
             key = row_key(memcnp)
-            self.row_context = RowContext(key.build(feat_dims=dims), dims)
+            self.segmenter.memcnp = RowContext(
+                key.build(feat_dims=dims), dims)
             self.memcnp_training = MODELS.build(
                 dict(type='RowRules', **key.training))
         self.matcher = TASK_UTILS.build(matcher) if matcher else None
@@ -94,7 +90,8 @@ class VidEoMT(VIS[VidEoMTState, FrameTokens]):
     @property
     def memcnp(self) -> ContextModule | None:
         """The memory; None in a plain host."""
-        return None if self.row_context is None else self.row_context.memory
+        own = self.segmenter.memcnp
+        return None if own is None else own.memory
 
     def follow(self, frame: FrameTokens, before: Tensor | None
                ) -> list[FrameQueries]:
@@ -109,37 +106,11 @@ class VidEoMT(VIS[VidEoMTState, FrameTokens]):
             self.query_updater(before) + self.segmenter.query.weight
         return self.segmenter.decode(frame, queries)
 
-    def with_context(self, found: FrameQueries, sizes: Tensor
-                     ) -> tuple[FrameQueries, RowBoxes | None]:
-        """Classes that know the memory, and boxes; unchanged without one.
-
-        Args:
-            found (FrameQueries): Of B frames.
-            sizes (Tensor): Shape (B, 2), width and height of the frames
-                without padding, in pixels.
-        """
-        if self.row_context is None:
-            return found, None
-        rows = found.queries[-1]
-        with torch.no_grad():
-            masks = found.masks()
-        context, boxes = self.row_context(
-            rows, masks, sizes, rows.new_zeros(rows.shape[:2]).bool())
-        change = F.linear(context, self.segmenter.cls_embed.weight)
-        return found._replace(logits=found.logits + change), boxes
-
     # -- training -----------------------------------------------------------
     def loss(self, inputs: Tensor,
              data_samples: list[TrackDataSample]) -> dict[str, Tensor]:
-        """Losses of all queries of all frames.
-
-        Args:
-            inputs (Tensor): Shape (N, T, 3, H, W).
-            data_samples (list[TrackDataSample]): Annotated frames.
-
-        Returns:
-            dict[str, Tensor]: See :func:`layer_losses`. With MemCNP also
-            those of :meth:`RowRules.losses`.
+        """Losses of all frames of clips: those of :func:`layer_losses`, with
+        MemCNP also those of :meth:`RowRules.losses`.
 
         Raises:
             ValueError: If there is no matcher.
@@ -155,7 +126,7 @@ class VidEoMT(VIS[VidEoMTState, FrameTokens]):
         order = order.view(clips, length).T.flatten()
         taught = truth.frames(absent=True).take(order)
         layers = self.layers(inputs.flatten(0, 1)[order], clips)
-        layers[-1], boxes = self.with_context(
+        layers[-1], boxes = self.segmenter.with_context(
             layers[-1], truth.sizes.flatten(0, 1)[order])
 
         def match(queries: Queries) -> Matches:
@@ -208,7 +179,7 @@ class VidEoMT(VIS[VidEoMTState, FrameTokens]):
         """See :meth:`VIS.advance`: every frame is settled at once."""
         found = self.follow(item, state.queries)[-1]
         state.queries = found.hidden[-1]
-        found, boxes = self.with_context(
+        found, boxes = self.segmenter.with_context(
             found, sizes_wh([meta], item.tokens.device))
         logits = found.logits[-1, 0].float()
         rows = torch.arange(len(logits), device=logits.device)
@@ -217,9 +188,9 @@ class VidEoMT(VIS[VidEoMTState, FrameTokens]):
                              'bilinear', stride=STRIDE), meta,
             logits=logits, shown=state.shown(logits, self.num_shown),
             keep_empty=False)
-        if boxes is None or self.row_context is None:
-            return [frame]
-        return [self.row_context.put_boxes(frame, boxes, rows)]
+        if boxes is not None:
+            frame = self.segmenter.memcnp.put_boxes(frame, boxes, rows)
+        return [frame]
 
     def _forward(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
         """Class logits (N * T, Q, K + 1) and mask logits (N * T, Q, h, w) of
@@ -227,5 +198,5 @@ class VidEoMT(VIS[VidEoMTState, FrameTokens]):
         found = self.segmenter(inputs.flatten(0, 1))
         sizes = inputs.new_tensor([inputs.shape[:2:-1]]).expand(
             len(found.mask_features), -1)
-        found = self.with_context(found, sizes)[0]
+        found = self.segmenter.with_context(found, sizes)[0]
         return found.logits[-1], found.masks()

@@ -59,7 +59,7 @@ def build(fixture: Fixture, part: str) -> tuple[VIS, dict[str, str]]:
     name = 'videomt' if system.startswith('videomt') else 'eomt'
     cfg = Config.fromfile(
         CONFIGS / f'videomt/{name}_vit-t_movingshapes.py').model
-    cfg.segmenter.vit.update(
+    cfg.segmenter.backbone.update(
         embed_dims=arch['d'], depth=arch['layers'], num_heads=arch['heads'],
         patch_size=arch['patch'], pos_grid=tuple(arch['pos_grid']))
     cfg.segmenter.update(

@@ -12,8 +12,8 @@ from tests.fakes.tiny_videomt import tiny_frames, tiny_videomt_config
 def segmenter(**settings):
     init_default_scope('mmdet')
     cfg = tiny_videomt_config()['segmenter']
-    vit = {**cfg['vit'], **settings.pop('vit', {})}
-    return MODELS.build({**cfg, **settings, 'vit': vit})
+    backbone = {**cfg['backbone'], **settings.pop('backbone', {})}
+    return MODELS.build({**cfg, **settings, 'backbone': backbone})
 
 
 @pytest.fixture(scope='module')
@@ -24,7 +24,7 @@ def net():
 @pytest.mark.parametrize('patch, steps', [(8, 1), (16, 2), (32, 3)])
 def test_masks_have_a_value_for_four_pixels(patch, steps):
     """Whatever the patches are."""
-    built = segmenter(vit=dict(patch_size=patch)).eval()
+    built = segmenter(backbone=dict(patch_size=patch)).eval()
     assert len(built.upscale) == steps
     found = built(torch.randn(2, 3, 64, 96))
     assert found.mask_features.shape == (2, 32, 16, 24)
@@ -33,8 +33,8 @@ def test_masks_have_a_value_for_four_pixels(patch, steps):
 
 
 @pytest.mark.parametrize('settings, message', [
-    (dict(vit=dict(patch_size=14)), 'must be 8, 16, 32'),
-    (dict(vit=dict(patch_size=4)), 'must be 8, 16, 32'),
+    (dict(backbone=dict(patch_size=14)), 'must be 8, 16, 32'),
+    (dict(backbone=dict(patch_size=4)), 'must be 8, 16, 32'),
     (dict(num_blocks=0), 'num_blocks must be 1 to 3'),
     (dict(num_blocks=4), 'num_blocks must be 1 to 3')])
 def test_sizes_that_do_not_fit_are_refused(settings, message):

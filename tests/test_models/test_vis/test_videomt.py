@@ -63,7 +63,7 @@ def test_early_predictions_know_the_frame_before_alone(trained):
     learned queries, then of those that were handed on."""
     for name, value in seeded(trained, long_clip()).items():
         reached = parts_reached(trained, value)
-        assert {'vit', 'query', 'query_updater'} <= reached, name
+        assert {'backbone', 'query', 'query_updater'} <= reached, name
         assert ('upscale' in reached) == ('cls' not in name), name
         assert ('cls_embed' in reached) == ('cls' in name), name
 
@@ -211,14 +211,14 @@ def test_memory_of_a_session_does_not_grow(model):
 def test_without_memcnp_nothing_of_it_is_there(trained):
     state = tiny_model(memcnp=None).state_dict()
     assert state.keys() == trained.state_dict().keys()
-    assert not [k for k in state if 'context' in k or 'memcnp' in k]
+    assert not [k for k in state if 'memcnp' in k]
     assert trained.memcnp is None
 
 
 def test_memcnp_starts_as_the_plain_host(model):
     """With a closed gate it says the same, and has boxes besides."""
     own = tiny_memcnp().eval()
-    torch.nn.init.zeros_(own.row_context.gate)
+    torch.nn.init.zeros_(own.segmenter.memcnp.gate)
     frames, metas = frames_of(model)
     plain, other = model.session(), own.session()
     results = [s.step(frames, metas) for s in (plain, other)]
@@ -227,7 +227,7 @@ def test_memcnp_starts_as_the_plain_host(model):
         assert one.masks == two.masks and 'box_sigmas' not in one
         assert (two.box_sigmas > 0).all() and len(two.box_sigmas)
         assert ((two.bboxes[:, 2:] >= two.bboxes[:, :2]).all())
-    torch.nn.init.ones_(own.row_context.gate)
+    torch.nn.init.ones_(own.segmenter.memcnp.gate)
     opened = own.session()
     opened.step(frames, metas)
     assert answers(opened) != answers(model.session())
@@ -250,7 +250,7 @@ def test_memcnp_learns_and_moves_its_memory():
 def test_memcnp_leaves_the_losses_of_the_host_alone(trained):
     """As long as its gate is closed."""
     own = tiny_memcnp()
-    torch.nn.init.zeros_(own.row_context.gate)
+    torch.nn.init.zeros_(own.segmenter.memcnp.gate)
     host, both = (seeded(x, long_clip()) for x in (trained, own))
     for name in ALL:
         assert torch.equal(host[name], both[name]), name

@@ -15,6 +15,7 @@ from mmengine.model import BaseModule, ModuleList, trunc_normal_init
 from torch import Tensor, nn
 
 from ...backbones.dinov2 import DINOv2
+from ...memcnp.hosts.rows import RowBoxes, RowContext
 from ..mask2former.queries import FrameQueries
 
 #: Pixels between the values of masks.
@@ -67,7 +68,8 @@ class EoMTSegmenter(BaseModule):
     features. Keeps nothing of a video.
 
     Args:
-        vit (dict): A :class:`DINOv2`; with patches of 8, 16, 32, ... pixels.
+        backbone (dict): A :class:`DINOv2`, with patches of 8, 16, 32, ...
+            pixels.
         num_classes (int): K.
         num_queries (int): Q; more find more objects, and cost time. Defaults
             to 200.
@@ -90,7 +92,7 @@ class EoMTSegmenter(BaseModule):
     embed_head = None
 
     def __init__(self,
-                 vit: dict,
+                 backbone: dict,
                  num_classes: int,
                  num_queries: int = 200,
                  num_blocks: int = 4,
@@ -98,16 +100,17 @@ class EoMTSegmenter(BaseModule):
                  norm_early: bool = True,
                  init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg)
-        self.vit: DINOv2 = MODELS.build(vit)
-        dims, depth = self.vit.embed_dims, len(self.vit.blocks)
+        self.backbone: DINOv2 = MODELS.build(backbone)
+        dims, depth = self.backbone.embed_dims, len(self.backbone.blocks)
         if not 1 <= num_blocks <= depth:
             raise ValueError(f'num_blocks must be 1 to {depth}, the blocks of '
                              f'the ViT, got {num_blocks}.')
-        steps = (self.vit.patch_size // STRIDE).bit_length() - 1
-        if steps < 1 or STRIDE << steps != self.vit.patch_size:
+        patch = self.backbone.patch_size
+        steps = (patch // STRIDE).bit_length() - 1
+        if steps < 1 or STRIDE << steps != patch:
             raise ValueError(
-                'Masks have a value for every 4 pixels: patch_size of the ViT '
-                f'must be 8, 16, 32, ..., got {self.vit.patch_size}.')
+                'Masks have a value for every 4 pixels: patch_size of the '
+                f'backbone must be 8, 16, 32, ..., got {patch}.')
         self.embed_dims = dims
         self.num_blocks = num_blocks
         self.masked = masked
@@ -120,6 +123,8 @@ class EoMTSegmenter(BaseModule):
             nn.Linear(dims, dims), nn.GELU(), nn.Linear(dims, dims),
             nn.GELU(), nn.Linear(dims, dims))
         self.upscale = nn.Sequential(*(UpScale(dims) for _ in range(steps)))
+        # Given by a system with MemCNP.
+        self.memcnp: RowContext | None = None
 
     def init_weights(self) -> None:
         """Truncated normal values for the heads; then ``init_cfg``."""
@@ -131,8 +136,8 @@ class EoMTSegmenter(BaseModule):
     @property
     def blocks(self) -> tuple[ModuleList, ModuleList]:
         """Blocks of the ViT without and with queries."""
-        first = len(self.vit.blocks) - self.num_blocks
-        return self.vit.blocks[:first], self.vit.blocks[first:]
+        first = len(self.backbone.blocks) - self.num_blocks
+        return self.backbone.blocks[:first], self.backbone.blocks[first:]
 
     # -- training -----------------------------------------------------------
     def set_progress(self, iteration: int, max_iters: int) -> None:
@@ -155,7 +160,7 @@ class EoMTSegmenter(BaseModule):
     # -- the network ----------------------------------------------------------
     def encode(self, frames: Tensor) -> FrameTokens:
         """The blocks without queries, of frames (B, 3, H, W) of any size."""
-        tokens, grid = self.vit.embed(frames)
+        tokens, grid = self.backbone.embed(frames)
         for block in self.blocks[0]:
             tokens = block(tokens)
         return FrameTokens(tokens, grid, (
@@ -207,9 +212,9 @@ class EoMTSegmenter(BaseModule):
             norm (bool): Read them behind the norm. Defaults to True.
         """
         count = len(self.query.weight)
-        normed = self.vit.norm(tokens) if norm else tokens
+        normed = self.backbone.norm(tokens) if norm else tokens
         queries = normed[:, :count]
-        patches = normed[:, count + self.vit.num_prefix:]
+        patches = normed[:, count + self.backbone.num_prefix:]
         features = self.upscale(
             patches.unflatten(1, frames.grid).permute(0, 3, 1, 2))
         height, width = frames.mask_hw
@@ -221,6 +226,25 @@ class EoMTSegmenter(BaseModule):
             embeds=None,
             mask_features=features[..., :height, :width])
 
+    def with_context(self, found: FrameQueries, sizes: Tensor
+                     ) -> tuple[FrameQueries, RowBoxes | None]:
+        """Classes that know the memory, and boxes; unchanged without one.
+
+        Args:
+            found (FrameQueries): Of B frames.
+            sizes (Tensor): Shape (B, 2), width and height of the frames
+                without padding, in pixels.
+        """
+        if self.memcnp is None:
+            return found, None
+        rows = found.queries[-1]
+        with torch.no_grad():
+            masks = found.masks()
+        context, boxes = self.memcnp(
+            rows, masks, sizes, rows.new_zeros(rows.shape[:2]).bool())
+        change = F.linear(context, self.cls_embed.weight)
+        return found._replace(logits=found.logits + change), boxes
+
     @torch.no_grad()
     def _seen(self, found: FrameQueries, frames: FrameTokens,
               share: float) -> Tensor:
@@ -231,7 +255,7 @@ class EoMTSegmenter(BaseModule):
         """
         embeds, tokens = found.mask_embeds[0], frames.tokens
         batch, count = embeds.shape[:2]
-        start = count + self.vit.num_prefix
+        start = count + self.backbone.num_prefix
         total = count + tokens.shape[1]
         # A mask is linear in the features, so is its value between them.
         features = F.interpolate(
