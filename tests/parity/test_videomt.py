@@ -1,10 +1,15 @@
 """VidEoMT and EoMT beside the classes of Hugging Face's transformers, where
 these are installed, and beside an independent reading."""
+import json
+import struct
+
+import numpy as np
 import pytest
 import torch
 from mmdet.registry import MODELS
 from mmengine.registry import init_default_scope
 
+from mmvis_memcnp.compat.checkpoint import load_checkpoint_file
 from mmvis_memcnp.converters import KEY_MAPS, check_against, guess_system
 from tests.fakes.tiny_videomt import tiny_videomt_config
 from tests.fakes.videomt_reading import Reading
@@ -179,6 +184,26 @@ def test_files_of_the_authors(system, prefix, extra, model):
                   {k: v for k, v in official.items() if 'class' not in k}):
         with pytest.raises(ValueError, match='does not fit the model'):
             load(ours(model), wrong)
+
+
+def test_a_file_of_safetensors(tmp_path):
+    """As Hugging Face stores it: an index as json, then the numbers."""
+    pytest.importorskip('safetensors')
+    state = random_state()
+    index, parts, at = {}, [], 0
+    for name, value in state.items():
+        raw = value.contiguous().numpy().astype('<f4').tobytes()
+        index[name] = dict(dtype='F32', shape=list(value.shape),
+                           data_offsets=[at, at + len(raw)])
+        parts.append(raw)
+        at += len(raw)
+    head = json.dumps(index).encode()
+    path = tmp_path / 'model.safetensors'
+    path.write_bytes(struct.pack('<Q', len(head)) + head + b''.join(parts))
+    read = load_checkpoint_file(path)['state_dict']
+    assert read.keys() == state.keys()
+    assert all(np.array_equal(read[k], v) for k, v in state.items())
+    load(ours('videomt'), read)
 
 
 def test_a_part_of_the_attention_that_is_missing_is_named():
