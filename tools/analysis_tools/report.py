@@ -12,7 +12,7 @@ Examples:
         --frames data/youtube_vis_2021/train/JPEGImages
 """
 import argparse
-from collections.abc import Iterable
+from collections.abc import Iterable, Sized
 from pathlib import Path
 
 from tqdm import tqdm
@@ -72,6 +72,11 @@ def bar(items: Iterable, name: str) -> Iterable:
     return tqdm(items, name, disable=None, leave=False)
 
 
+def counted(items: Sized, name: str) -> str:
+    """How many there are of something."""
+    return f'{len(items)} {name}{"s" if len(items) != 1 else ""}'
+
+
 def main() -> None:
     """Write the page."""
     args = parse_args()
@@ -91,8 +96,9 @@ def main() -> None:
         round(args.max_mb * 1e6), args.processes, bar)
     with new_file(args.out, args.overwrite, '--out') as path:
         write_page(data, path)
-    print(f'{args.out}: {len(data["videos"])} videos, {len(data["cases"])} '
-          f'cases, {Path(args.out).stat().st_size / 1e6:.1f} MB')
+    size = Path(args.out).stat().st_size / 1e6
+    print(f'{args.out}: {counted(data["videos"], "video")}, '
+          f'{counted(data["cases"], "case")}, {size:.1f} MB')
     for note in data['notes']:
         print(note)
 
