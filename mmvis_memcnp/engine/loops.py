@@ -56,7 +56,7 @@ class _VideoLoop:
         chunk: Frames given to the model at once, at least 1; a chunk ends
             where the size of the frames changes. The results are those of
             ``chunk=1``, as far as the model's arithmetic is; larger chunks
-            take more memory and less time.
+            take more memory and less time. Defaults to 4.
 
     Raises:
         UserError: The dataset is empty, the loader's batches hold more than a
@@ -75,7 +75,7 @@ class _VideoLoop:
                  dataloader: DataLoader | dict,
                  evaluator: Evaluator | dict | list,
                  fp16: bool = False,
-                 chunk: int = 1) -> None:
+                 chunk: int = 4) -> None:
         super().__init__(  # type: ignore[call-arg]
             runner, dataloader, evaluator, fp16=fp16)
         if chunk < 1:

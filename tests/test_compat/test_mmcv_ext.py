@@ -18,6 +18,7 @@ from mmcv.ops import (
 )
 
 from mmvis_memcnp.compat import mmcv_ext
+from mmvis_memcnp.compat.mmcv_ext import ms_deform_attn
 
 stand_in = pytest.mark.skipif(
     mmcv_ext.stand_in() is None, reason='compiled operators are in use')
@@ -257,7 +258,8 @@ def test_deformable_attention_function():
                   for t in (value, locations, weights)]
         outs.append(function(*leaves))
         grads.append(torch.autograd.grad(outs[-1].square().sum(), leaves))
-    assert torch.equal(*outs)
+    # The same products, summed up in another order.
+    assert torch.allclose(*outs, rtol=0, atol=1e-13)
     for mine, theirs in zip(*grads, strict=True):
         assert torch.allclose(mine, theirs)
 
@@ -312,3 +314,40 @@ def test_one_line_says_which_path_runs(monkeypatch):
     nms(torch.tensor([[0., 0, 1, 1]]), torch.ones(1), 0.5)
     assert len(lines) == 1
     announce.announce.cache_clear()
+
+
+@pytest.mark.parametrize('shapes', [
+    ((6, 9), (3, 5), (2, 3)),
+    ((1, 1), ),  # a level of one pixel, whose neighbours are all outside
+    ((1, 7), (7, 1)),
+])
+@pytest.mark.parametrize('dtype', [torch.float32, torch.float64])
+def test_deformable_attention_reads_what_grid_sample_does(shapes, dtype):
+    from mmcv.ops.multi_scale_deform_attn import (
+        multi_scale_deformable_attn_pytorch,
+    )
+    generator = torch.Generator().manual_seed(0)
+    rows = sum(h * w for h, w in shapes)
+    value = torch.randn(2, rows, 4, 5, generator=generator, dtype=dtype)
+    # Far outside, on the edges, in corners, on and between pixels.
+    places = torch.tensor([-9., -1., -.2, 0., .1, .5, .77, 1., 1.2, 3.],
+                          dtype=dtype)
+    grid = torch.cartesian_prod(places, places)
+    shape = 2, 25, 4, len(shapes), 4
+    locations = grid.repeat(8 * len(shapes), 1)[torch.randperm(
+        800 * len(shapes), generator=generator)].view(*shape, 2)
+    weights = torch.randn(shape, generator=generator, dtype=dtype)
+    expected = multi_scale_deformable_attn_pytorch(
+        value, torch.tensor(shapes), locations, weights)
+    found = ms_deform_attn.read_out(value, shapes, locations, weights)
+    assert found.dtype == dtype and expected.abs().mean() > .1
+    assert torch.allclose(found, expected, atol=2e-5)
+
+
+def test_deformable_attention_reads_nothing_outside_of_memory():
+    value = torch.ones(1, 6, 1, 2)
+    for wrong in (float('nan'), float('inf'), -float('inf'), 1e30):
+        locations = torch.full((1, 3, 1, 1, 2, 2), wrong)
+        found = ms_deform_attn.read_out(value, [(2, 3)], locations,
+                                        torch.ones(1, 3, 1, 1, 2))
+        assert found.shape == (1, 3, 2) and found.isfinite().all()

@@ -9,6 +9,8 @@ from mmcv.ops.multi_scale_deform_attn import (
 )
 from torch import Tensor
 
+from ...compat.mmcv_ext.ms_deform_attn import read_out
+
 # The compiled operator takes that many frames at once, and refuses a larger
 # number of them that is no multiple.
 _FRAMES_AT_ONCE = 2**20
@@ -98,8 +100,11 @@ class DeformableAttention(MultiScaleDeformableAttention):
             return MultiScaleDeformableAttnFunction.apply(
                 value, spatial_shapes, level_start_index, points, weights,
                 self.im2col_step)
-        return multi_scale_deformable_attn_pytorch(
-            value, spatial_shapes, points, weights)
+        if torch.is_grad_enabled() or torch.jit.is_tracing() \
+                or torch.compiler.is_compiling():
+            return multi_scale_deformable_attn_pytorch(
+                value, spatial_shapes, points, weights)
+        return read_out(value, spatial_shapes.tolist(), points, weights)
 
 
 def _float(x: Tensor) -> Tensor:

@@ -55,6 +55,15 @@ def test_agrees_with_mmcv(box):
         assert torch.allclose(a, b, atol=1e-6)
 
 
+@pytest.mark.parametrize('box', [False, True])
+def test_without_gradients_it_reads_the_same(box):
+    ours, theirs = modules()
+    with torch.no_grad():
+        found = ours(**inputs(box))
+    assert torch.allclose(found, ours(**inputs(box)), atol=1e-6)
+    assert torch.allclose(found, theirs(**inputs(box)), atol=1e-6)
+
+
 def test_own_identity_and_queries_that_attend_to_themselves():
     ours, theirs = modules()
     given = inputs(False, queries=sum(h * w for h, w in SHAPES))
