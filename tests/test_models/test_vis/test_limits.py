@@ -61,7 +61,8 @@ def test_age(name, gap):
     assert any(ids for ids, _ in found)
 
 
-@pytest.mark.parametrize('name', ['minvis', 'o2vis', 'tracker of DVIS++'])
+@pytest.mark.parametrize('name', ['minvis', 'o2vis', 'tracker of DVIS++',
+                                  'eomt', 'videomt'])
 def test_rows_are_as_many_as_queries(name):
     model = build(name)
     inputs, (sample, ) = batch(model, video(LENGTH), training=False)
@@ -69,5 +70,6 @@ def test_rows_are_as_many_as_queries(name):
     metas = [f.metainfo for f in sample.video_data_samples]
     ids = {i for r in session.step(inputs[0], metas)
            for i in r.instances_id.tolist()}
-    assert ids <= set(range(
-        len(model.segmenter.decoder.query_feat.weight))) and ids
+    own = model.segmenter
+    embeds = own.query if hasattr(own, 'query') else own.decoder.query_feat
+    assert ids <= set(range(len(embeds.weight))) and ids
