@@ -47,7 +47,7 @@ _DENSE = {'model.bbox_head.test_cfg.score_thr': 0.,
 _QUERIES = {'model.mask_nms_iou': 1.}
 #: All queries of the first frame, and no more in the others.
 _ROWS = {'model.start_thr': 0., 'model.score_thr': 1.,
-         'model.max_missing': 1000}
+         'model.max_gap': 1000}
 OPTIONS: dict[str, dict[str, Any]] = {
     'sipmask': _DENSE, 'sipmask-memcnp': _DENSE,
     'idol': _QUERIES, 'idol-memcnp': _QUERIES,

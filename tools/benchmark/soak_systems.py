@@ -21,27 +21,30 @@ from mmvis_memcnp.cli.run import run_tool
 from mmvis_memcnp.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[2]
-SHAPES = '_r18_movingshapes.py'
+SHAPES = '_movingshapes.py'
 _IDOL = ('model.score_thr=0.005 model.tracker.init_score_thr=0.005 '
          'model.tracker.new_score_thr=0.005')
 _WINDOWS = ('model.window.type=ClipMatching model.window.length=5 '
             'model.window.match_thr=0.05 model.top_k=20')
 #: Config below configs/, and options of it.
 SYSTEMS = {
-    'sipmask': ('sipmask/sipmask', ''),
-    'sipmask-memcnp': ('sipmask/sipmask-memcnp', ''),
-    'idol': ('idol/idol', _IDOL),
-    'idol-memcnp': ('idol/idol-memcnp', _IDOL),
-    'instanceformer': ('instanceformer/instanceformer', ''),
-    'minvis': ('minvis/minvis', ''),
-    'ctvis': ('ctvis/ctvis', ''),
-    'dvis-daq': ('dvis_daq/dvis-daq', ''),
-    'dvis-daq-memcnp': ('dvis_daq/dvis-daq-memcnp', ''),
-    'o2vis': ('o2vis/o2vis', ''),
-    'seqformer': ('seqformer/seqformer', _WINDOWS),
-    'seqformer-memcnp': ('seqformer/seqformer-memcnp', _WINDOWS),
-    'mask2former-vis': ('mask2former_vis/mask2former-vis', _WINDOWS),
-    'ifr': ('ifr/ifr', _WINDOWS),
+    'sipmask': ('sipmask/sipmask_r18', ''),
+    'sipmask-memcnp': ('sipmask/sipmask-memcnp_r18', ''),
+    'idol': ('idol/idol_r18', _IDOL),
+    'idol-memcnp': ('idol/idol-memcnp_r18', _IDOL),
+    'instanceformer': ('instanceformer/instanceformer_r18', ''),
+    'minvis': ('minvis/minvis_r18', ''),
+    'ctvis': ('ctvis/ctvis_r18', ''),
+    'dvis-daq': ('dvis_daq/dvis-daq_r18', ''),
+    'dvis-daq-memcnp': ('dvis_daq/dvis-daq-memcnp_r18', ''),
+    'o2vis': ('o2vis/o2vis_r18', ''),
+    'seqformer': ('seqformer/seqformer_r18', _WINDOWS),
+    'seqformer-memcnp': ('seqformer/seqformer-memcnp_r18', _WINDOWS),
+    'mask2former-vis': ('mask2former_vis/mask2former-vis_r18', _WINDOWS),
+    'ifr': ('ifr/ifr_r18', _WINDOWS),
+    'videomt': ('videomt/videomt_vit-t', ''),
+    'videomt-memcnp': ('videomt/videomt-memcnp_vit-t', ''),
+    'eomt': ('videomt/eomt_vit-t', ''),
 }
 #: Option for small frames.
 SMALL = 'test_dataloader.dataset.pipeline.0.transforms.1.scale=(96,64)'

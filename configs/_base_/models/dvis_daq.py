@@ -17,7 +17,7 @@ dvis_daq = dict(
     start_thr=0.01,
     score_thr=0.01,
     slot_thr=None,
-    max_missing=8,
+    max_gap=8,
     ranking=dict(type='TopPairs', num_pairs=20),
     # What was followed for fewer frames and then ended.
     track_filter=dict(

@@ -16,7 +16,7 @@ dvis_daq_offline = dict(
     start_thr=0.01,
     score_thr=0.01,
     slot_thr=None,
-    max_missing=8,
+    max_gap=8,
     num_tracks=40,
     min_frames=5,
     ranking=dict(type='LatestClass', score_thr=0.0, num_pairs=20))

@@ -85,7 +85,7 @@ class DVISDAQ(VIS[DVISDAQState, FrameQueries]):
         slot_thr (float, optional): An instance is found only if the score of
             its slot is above it, too; a higher one ends more of them.
             Defaults to None, slots are not computed.
-        max_missing (int): An instance that was not found in so many frames in
+        max_gap (int): An instance that was not found in so many frames in
             a row has ended, at least 1. Defaults to 8.
         max_tracks (int): Rows that are followed at most, so that a video
             cannot fill the memory where every query is found in every frame,
@@ -109,14 +109,14 @@ class DVISDAQ(VIS[DVISDAQState, FrameQueries]):
                  start_thr: float = 0.01,
                  score_thr: float = 0.01,
                  slot_thr: float | None = None,
-                 max_missing: int = 8,
+                 max_gap: int = 8,
                  max_tracks: int = 1000,
                  **kwargs: Unpack[VISOptions]) -> None:
         super().__init__(**kwargs)
         if min(num_frames) < 2:
             raise ValueError(f'num_frames is {num_frames}: slots learn from '
                              'the second frame on, so give at least 2.')
-        check_counts(max_missing=max_missing, max_tracks=max_tracks)
+        check_counts(max_gap=max_gap, max_tracks=max_tracks)
         self.num_frames = tuple(num_frames)
         self.second_stage = second_stage
         self.carry_thr = carry_thr
@@ -137,7 +137,7 @@ class DVISDAQ(VIS[DVISDAQState, FrameQueries]):
         self.start_thr = start_thr
         self.score_thr = score_thr
         self.slot_thr = slot_thr
-        self.max_missing = max_missing
+        self.max_gap = max_gap
         self.max_tracks = max_tracks
 
     def rows(self,
@@ -414,7 +414,7 @@ class DVISDAQ(VIS[DVISDAQState, FrameQueries]):
                 seen[:, :len(ids)] &= there
             missed[:len(ids)] = (state.missed + 1) * ~seen[0, :len(ids)]
         keep = seen.clone()
-        keep[:, :len(ids)] = missed[:len(ids)] < self.max_missing
+        keep[:, :len(ids)] = missed[:len(ids)] < self.max_gap
         if keep.shape[1] > self.max_tracks:
             # Those that are followed first, then new ones by their scores.
             rank = best_score(logits) * keep

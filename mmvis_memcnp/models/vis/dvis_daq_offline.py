@@ -66,7 +66,7 @@ class DVISDAQOffline(OfflineVIS):
     Args:
         segmenter (dict): :class:`Mask2FormerSegmenter`, frozen.
         tracker (dict): :class:`AnchorTracker`.
-        start_thr, score_thr, slot_thr, max_missing: See :class:`DVISDAQ`.
+        start_thr, score_thr, slot_thr, max_gap: See :class:`DVISDAQ`.
         num_tracks (int): Instances of the tracker at most; the linked
             queries have the others' rows. Defaults to 40.
         min_frames (int): Instances that ended after fewer frames are left
@@ -82,14 +82,14 @@ class DVISDAQOffline(OfflineVIS):
                  start_thr: float = 0.01,
                  score_thr: float = 0.01,
                  slot_thr: float | None = None,
-                 max_missing: int = 8,
+                 max_gap: int = 8,
                  num_tracks: int = 40,
                  min_frames: int = 5,
                  **kwargs: Any) -> None:
         check_counts(num_tracks=num_tracks)
         online = DVISDAQ(
             segmenter=segmenter, tracker=tracker, start_thr=start_thr,
-            score_thr=score_thr, slot_thr=slot_thr, max_missing=max_missing)
+            score_thr=score_thr, slot_thr=slot_thr, max_gap=max_gap)
         super().__init__(online=online, **kwargs)
         self.num_tracks = num_tracks
         self.min_frames = min_frames

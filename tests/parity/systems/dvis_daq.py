@@ -111,7 +111,7 @@ def model_config(fixture: Fixture) -> Config:
         start_thr=test['aux_inference_select_threshold'],
         score_thr=test['inference_select_threshold'],
         slot_thr=test['dis_fg_threshold'] if test['ovis_infer'] else None,
-        max_missing=test['kick_out_frame_num'])
+        max_gap=test['kick_out_frame_num'])
     cfg.ranking.num_pairs = test['top_k']
     cfg.track_filter.min_detections = test['noise_frame_num']
     train = fixture.run['train']

@@ -251,7 +251,7 @@ def scores_of(found, count):
 
 
 def test_identities_begin_and_end(monkeypatch):
-    model = tiny_model(max_missing=2).eval()
+    model = tiny_model(max_gap=2).eval()
     given = iter([t for t, _ in SCRIPT])
     first = []
 
@@ -273,7 +273,7 @@ def test_identities_begin_and_end(monkeypatch):
 
 def test_slots_say_who_has_gone(monkeypatch):
     """A track is found only if its slot finds it too; new ones have none."""
-    model = tiny_model(max_missing=1, slot_thr=.5).eval()
+    model = tiny_model(max_gap=1, slot_thr=.5).eval()
     given = iter([
         scores_of([], 7), scores_of([0, 2, 3], 7),
         scores_of([0, 1, 2, 3 + 5], 10), scores_of([0, 2], 3),
@@ -300,8 +300,8 @@ def test_rows_are_bounded():
     assert ids[1:] == [list(range(10))] * 3
     with pytest.raises(ValueError, match='max_tracks'):
         tiny_model(max_tracks=0)
-    with pytest.raises(ValueError, match='max_missing'):
-        tiny_model(max_missing=0)
+    with pytest.raises(ValueError, match='max_gap'):
+        tiny_model(max_gap=0)
 
 
 def test_a_video_without_any_instance():
@@ -316,7 +316,7 @@ def test_a_video_without_any_instance():
 
 def test_what_ended_early_is_no_result(monkeypatch):
     """Followed for fewer than 5 frames: dropped, but at the video's end."""
-    model = tiny_model(max_missing=1).eval()
+    model = tiny_model(max_gap=1).eval()
     script = [scores_of([], 7), scores_of([0, 1], 7)]
     script += [scores_of([0, 1], 9)] * 3 + [scores_of([1], 9)]
     script += [scores_of([0, 1 + 2], 8)] * 1
