@@ -12,6 +12,7 @@ from . import (
     package_utils,
     random_choice,
     score_file,
+    track_samples,
 )
 
 
@@ -30,9 +31,10 @@ def apply() -> None:
     random_choice.install()
     meshgrid.install()
     score_file.install()
+    track_samples.install()
 
 
 __all__ = [
     'apply', 'box_types', 'checkpoint', 'distributed', 'meshgrid', 'mmcv_ext',
-    'package_utils', 'random_choice', 'score_file'
+    'package_utils', 'random_choice', 'score_file', 'track_samples'
 ]
