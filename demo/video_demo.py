@@ -28,6 +28,7 @@ from mmvis_memcnp.apis.outputs import VideoOutputs  # noqa: E402
 from mmvis_memcnp.cli.numbers import positive, share  # noqa: E402
 from mmvis_memcnp.cli.options import (  # noqa: E402
     add_model_options,
+    add_optimize_option,
 )
 from mmvis_memcnp.cli.output_options import (  # noqa: E402
     add_overwrite_option,
@@ -74,6 +75,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--show', action='store_true',
                         help='also show the frames in a window')
     add_model_options(parser)
+    add_optimize_option(parser)
     return parser.parse_args()
 
 

@@ -6,6 +6,7 @@ from mmengine.config import Config, DictAction
 from mmengine.runner import Runner
 
 from mmvis_memcnp.cli import preflight
+from mmvis_memcnp.cli.options import add_optimize_option
 from mmvis_memcnp.cli.output_options import add_overwrite_option
 from mmvis_memcnp.cli.run import run_tool
 from mmvis_memcnp.cli.work_dir import check_work_dir, config_kept
@@ -50,6 +51,7 @@ def parse_args() -> argparse.Namespace:
         '--show-dir',
         help='folder for pictures of the results, a folder a video')
     add_overwrite_option(parser)
+    add_optimize_option(parser)
     parser.add_argument(
         '--cfg-options',
         nargs='+',
@@ -102,6 +104,10 @@ def main() -> None:
     preflight.set_test_checkpoint(cfg, args.checkpoint)
     if args.show_dir is not None:
         preflight.add_hook(cfg, 'DrawResultsHook', out_dir=args.show_dir)
+    if args.optimize is not None:
+        preflight.add_hook(cfg, 'OptimizeHook')
+    if args.optimize == 'mixed':
+        cfg.test_cfg.fp16 = True
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     with config_kept(cfg):
         runner = Runner.from_cfg(cfg)

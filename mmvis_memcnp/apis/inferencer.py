@@ -7,7 +7,7 @@ import hashlib
 import json
 import warnings
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from ..compat.checkpoint import load_checkpoint_file
 from ..converters import check_converted
 from ..datasets.class_counts import saved_classes, sync_classes
 from ..engine.checkpoint_check import KeyReport, compare_keys
+from ..engine.optimize import LEVELS, optimize_model, precision_of
 from ..errors import SavedFileError, SourceError
 from ..models.vis.base import VIS
 from ..models.vis.saved_session import restore_session, save_session
@@ -60,6 +61,9 @@ class VISInferencer:
         device (str): See :func:`choose_device`. Defaults to ``'auto'``.
         cfg_options (Mapping[str, Any], optional): Overrides of the config:
             dotted key to value. Defaults to None.
+        optimize (str, optional): ``'exact'``: faster, results change by
+            rounding alone; ``'mixed'``: also in mixed precision. See
+            docs/speed.md. Defaults to None.
 
     Attributes:
         model: The system, in evaluation mode.
@@ -85,7 +89,11 @@ class VISInferencer:
                  config: str | Path | Config,
                  checkpoint: str | Path | None = None,
                  device: str = 'auto',
-                 cfg_options: Mapping[str, Any] | None = None) -> None:
+                 cfg_options: Mapping[str, Any] | None = None,
+                 optimize: str | None = None) -> None:
+        if optimize not in (None, *LEVELS):
+            raise ValueError(f'optimize is {optimize!r}; use None, '
+                             f'{" or ".join(map(repr, LEVELS))}.')
         self.device = choose_device(device)
         self.cfg = load_config(config, cfg_options)
         init_default_scope(self.cfg.get('default_scope', 'mmdet'))
@@ -105,6 +113,9 @@ class VISInferencer:
         if saved:
             self._load(str(checkpoint), saved['state_dict'])
         self.model.to(self.device).eval()
+        self.optimize = optimize
+        if optimize is not None:
+            optimize_model(self.model)
         self._transform = Compose(
             [TRANSFORMS.build(t) for t in self._frame_transforms()])
 
@@ -115,13 +126,14 @@ class VISInferencer:
         Args:
             args (argparse.Namespace): With ``config``, ``checkpoint`` (None:
                 random weights) and what
-                :func:`~mmvis_memcnp.cli.options.add_model_options` adds.
+                :func:`~mmvis_memcnp.cli.options.add_model_options` adds;
+                ``optimize`` counts where a tool has it.
 
         Returns:
             VISInferencer: Ready to use.
         """
         return cls(args.config, args.checkpoint, args.device,
-                   args.cfg_options)
+                   args.cfg_options, getattr(args, 'optimize', None))
 
     @classmethod
     def from_name(cls,
@@ -423,7 +435,8 @@ class InferenceSession:
         inputs, metas = self._inferencer.prepare(batch)
         for index, meta in enumerate(metas, self._count):
             meta['frame_id'] = index
-        results = self._session.step(inputs, metas)
+        with self._precision():
+            results = self._session.step(inputs, metas)
         self._size = batch[0].shape
         self._count += len(batch)
         return results
@@ -445,7 +458,12 @@ class InferenceSession:
 
     def flush(self) -> list[InstanceData]:
         """FrameResults that are still due when the video has ended."""
-        return self._session.flush()
+        with self._precision():
+            return self._session.flush()
+
+    def _precision(self) -> AbstractContextManager:
+        return precision_of(self._inferencer.optimize,
+                            self._inferencer.device)
 
     def follow(
         self, frames: Iterable[np.ndarray]
@@ -462,6 +480,7 @@ class InferenceSession:
 
     def finish(self) -> VideoResult:
         """Tracks of the video, with video-level labels and scores."""
+        self.flush()
         return self._session.finish()
 
 

@@ -25,3 +25,16 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
                         help='auto, cpu, cuda or cuda:1 '
                         '(default: %(default)s)')
     add_config_options(parser)
+
+
+def add_optimize_option(parser: argparse.ArgumentParser) -> None:
+    """Add ``--optimize [LEVEL]``: None, ``'exact'`` or ``'mixed'``.
+
+    Args:
+        parser: Parser of a tool that runs a model and does not train it.
+    """
+    parser.add_argument(
+        '--optimize', nargs='?', const='exact', choices=['exact', 'mixed'],
+        help='faster: exact (what --optimize alone stands for) changes '
+        'results by rounding alone, mixed also runs the network in mixed '
+        'precision; see docs/speed.md')

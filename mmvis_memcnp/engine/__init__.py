@@ -4,6 +4,7 @@ from .checkpoint_hook import AtomicCheckpointHook, AtomicLocalBackend
 from .draw_hook import DrawResultsHook
 from .loops import VideoTestLoop, VideoValLoop
 from .nan_stop_hook import NaNStopHook
+from .optimize import OptimizeHook
 from .progress_hook import ProgressHook
 from .samplers import ResumableSampler
 from .seeding import SampleIndex, SeededDataset
@@ -11,7 +12,7 @@ from .train_loops import ResumableEpochTrainLoop, ResumableIterTrainLoop
 
 __all__ = [
     'AtomicCheckpointHook', 'AtomicLocalBackend', 'CheckpointCheckHook',
-    'DrawResultsHook', 'NaNStopHook', 'ProgressHook',
+    'DrawResultsHook', 'NaNStopHook', 'OptimizeHook', 'ProgressHook',
     'ResumableEpochTrainLoop', 'ResumableIterTrainLoop', 'ResumableSampler',
     'SampleIndex', 'SeededDataset', 'VideoTestLoop', 'VideoValLoop'
 ]

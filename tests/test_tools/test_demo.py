@@ -133,7 +133,8 @@ def test_a_second_run_replaces_and_options_hold(tmp_path):
     result = run_here(*args, '--png-masks', cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     result = run_here(*args, '--png-masks', '--max-frames', 2, '--no-video',
-                      '--score-thr', .95, '--overwrite', cwd=tmp_path)
+                      '--score-thr', .95, '--overwrite', '--optimize',
+                      cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     assert 'predicts no standard deviations' in result.stdout
     assert not (tmp_path / 'out' / 'clip_uncertainty.png').exists()

@@ -298,6 +298,16 @@ def test_another_number_of_classes(tool, tmp_path, trained):
     assert 'head.weight (1, 4) instead of (3, 4)' in err
 
 
+@pytest.mark.parametrize('level', [[], ['exact'], ['mixed']])
+def test_an_optimized_test_scores_the_same(tool, trained, monkeypatch, level):
+    done = []
+    monkeypatch.setattr('mmvis_memcnp.engine.optimize.optimize_model',
+                        lambda model: done.append(model.training))
+    assert tool('test', 'toy.py', trained, '--optimize', *level,
+                '--overwrite')[0] == 0
+    assert done == [False]  # once, when the weights are there
+
+
 def test_weights_alone_cannot_be_resumed(tool, tmp_path, trained):
     code, err = tool('train', 'toy.py', '--resume', trained)
     assert code == 1 and err.count('\n') == 1

@@ -1,0 +1,137 @@
+"""An optimized model says the same, to rounding, in less time."""
+import copy
+
+import numpy as np
+import pytest
+import torch
+from mmengine.structures import InstanceData
+from torch import nn
+
+from mmvis_memcnp.engine.optimize import (
+    compile_model,
+    optimize_model,
+    precision_of,
+)
+from mmvis_memcnp.results import decode_masks
+from tests.fakes.systems import SYSTEMS, build
+from tests.fakes.tiny_sipmask import batch, video
+
+LENGTH = 4
+
+
+def follow(model, level=None):
+    """Results of the frames of a noise video, in chunks of three."""
+    inputs, (sample, ) = batch(model, video(LENGTH), training=False)
+    metas = [f.metainfo for f in sample.video_data_samples]
+    session = model.session()
+    with precision_of(level, inputs.device):
+        results = [r for at in range(0, LENGTH, 3) for r in session.step(
+            inputs[0, at:at + 3], metas[at:at + 3])]
+        return results + session.flush()
+
+
+def same(one: InstanceData, other: InstanceData) -> None:
+    """Equal but for rounding."""
+    assert one.instances_id.tolist() == other.instances_id.tolist()
+    assert one.labels.tolist() == other.labels.tolist()
+    assert torch.allclose(one.scores, other.scores, atol=1e-4)
+    assert torch.allclose(one.bboxes, other.bboxes, atol=.05)
+    shape = one.metainfo['ori_shape']
+    masks = [decode_masks(x.masks, shape) for x in (one, other)]
+    # A pixel whose logit is at the threshold may fall on either side.
+    assert (masks[0] != masks[1]).mean() < 2e-3 if len(one) else True
+
+
+@pytest.mark.parametrize('name', SYSTEMS)
+def test_results_stay(name):
+    model = build(name)
+    for module in model.modules():  # norms that do something
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.running_mean.uniform_(-.1, .1)
+            module.running_var.uniform_(.8, 1.2)
+    other = copy.deepcopy(model)
+    optimize_model(other)
+    expected, found = follow(model), follow(other)
+    assert any(len(r) for r in expected)
+    for one, two in zip(expected, found, strict=True):
+        same(one, two)
+
+
+def test_norms_are_gone_and_layers_are_by_onednn():
+    model = build('idol')
+    norms = sum(isinstance(m, nn.BatchNorm2d) for m in model.modules())
+    assert norms > 15
+    optimize_model(model)
+    assert not any(isinstance(m, nn.BatchNorm2d) for m in model.modules())
+    with torch.no_grad(), torch.profiler.profile() as profile:
+        follow(model)
+    names = {e.key for e in profile.key_averages()}
+    assert {'aten::mkldnn_convolution', 'mkldnn::_linear_pointwise'} <= names
+    assert 'aten::_slow_conv2d_forward' not in names
+
+
+@pytest.mark.parametrize('layer, shape', [
+    (nn.Linear(5, 7), (3, 4, 5)),
+    (nn.Linear(5, 7, bias=False), (2, 5)),
+    (nn.Linear(5, 7), (0, 5)),  # no rows
+    (nn.Linear(5, 7), (5, )),
+    (nn.Conv2d(4, 6, 1), (2, 4, 9, 7)),
+    (nn.Conv2d(4, 6, 3, stride=2, padding=1, groups=2), (2, 4, 9, 7)),
+    (nn.Conv2d(4, 6, 3, padding='same'), (1, 4, 9, 7)),
+    (nn.Conv2d(4, 6, 3, padding=1, padding_mode='reflect'), (1, 4, 9, 7)),
+    (nn.Conv2d(4, 6, 3, dilation=2, bias=False), (0, 4, 9, 7)),
+    (nn.Conv2d(4, 6, 3), (4, 9, 7)),  # without a batch
+])
+def test_layers(layer, shape):
+    x = torch.randn(shape)
+    changed = nn.Sequential(copy.deepcopy(layer))
+    optimize_model(changed)
+    with torch.no_grad():
+        found = changed(x)
+        assert torch.allclose(found, layer(x), atol=1e-5)
+        assert found.shape == layer(x).shape
+        half = changed.double()(x.double())
+        assert half.dtype == torch.float64
+        with torch.autocast('cpu', torch.bfloat16):
+            assert changed.float()(x).dtype == layer(x).dtype
+    # With gradients it is PyTorch's own layer.
+    assert changed(x).requires_grad
+
+
+def test_attention_keeps_its_output_and_drops_its_weights():
+    attention = nn.MultiheadAttention(8, 2, batch_first=True).eval()
+    changed = nn.Sequential(copy.deepcopy(attention))
+    optimize_model(changed)
+    x, hidden = torch.randn(2, 5, 8), torch.zeros(2, 5, dtype=torch.bool)
+    hidden[0, 3:] = True
+    with torch.no_grad():
+        expected, _ = attention(x, x, x, key_padding_mask=hidden)
+        found, weights = changed[0](x, x, x, key_padding_mask=hidden)
+    assert weights is None
+    assert torch.allclose(found, expected, atol=1e-6)
+
+
+def test_mixed_precision_is_another_one():
+    model = build('idol')
+    optimize_model(model)
+    exact, mixed = follow(model), follow(model, 'mixed')
+    scores = [np.concatenate([r.scores.float().numpy() for r in results])
+              for results in (exact, mixed)]
+    if len(scores[0]) == len(scores[1]):
+        assert not np.array_equal(*scores)
+        np.testing.assert_allclose(*scores, atol=.05)
+
+
+@pytest.mark.parametrize('name', ['idol', 'minvis'])
+def test_compiled_parts_say_the_same_at_any_size(name):
+    model = build(name)
+    expected = copy.deepcopy(model)
+    compile_model(model, backend='eager')
+    with torch.no_grad():
+        for size in ((64, 96), (96, 64), (64, 96)):
+            x = torch.randn(2, 3, *size)
+            for one, two in zip(expected.parts()['backbone'](x),
+                                model.parts()['backbone'](x), strict=True):
+                assert torch.equal(one, two)
+    for one, two in zip(follow(expected), follow(model), strict=True):
+        same(one, two)
