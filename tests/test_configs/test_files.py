@@ -13,7 +13,7 @@ from .trees import CONFIGS, NAMES, ROOT, SYSTEMS, build, config_of, configs_of
 RESNET = 'sipmask/sipmask-memcnp_r50_fpn_8xb8-12e_youtubevis2021'
 #: Of configs whose name does not say it.
 GPUS = dict(ctvis=8, o2vis=8, sipmask=8, instanceformer=4, seqformer=8,
-            mask2former_vis=8, ifr=8)
+            mask2former_vis=8, ifr=8, videomt=8)
 
 
 @pytest.mark.parametrize('name', NAMES)
