@@ -4,6 +4,7 @@ import sys
 
 import pytest
 import torch
+from pycocotools.mask import decode
 
 from mmvis_memcnp.apis import VISInferencer
 from mmvis_memcnp.deployment import (
@@ -88,7 +89,12 @@ def test_a_video_has_the_same_tracks(exported):
         (t.id, t.label) for t in expected.tracks]
     for one, two in zip(expected.tracks, found.tracks, strict=True):
         assert one.score == pytest.approx(two.score, abs=1e-4)
-        assert one.segmentations == two.segmentations
+        for rle, other in zip(one.segmentations, two.segmentations,
+                              strict=True):
+            # Sums of another order may put a pixel on the threshold to its
+            # other side.
+            wrong = decode(rle) != decode(other)
+            assert wrong.sum() <= 1 + 1e-4 * wrong.size
 
 
 def session_of(model, images, metas):
