@@ -1,6 +1,7 @@
 """An exported frame network, run by onnxruntime on the CPU."""
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -81,6 +82,11 @@ class OnnxNetwork:
             for name, *parts in zip(self._names, *found, strict=True)
         }
         return nested(self.outputs, tensors)
+
+    def digest(self) -> str:
+        """SHA-256 of the file."""
+        with open(self.path, 'rb') as file:
+            return hashlib.file_digest(file, 'sha256').hexdigest()
 
     def _run(self, frame: Tensor, size: tuple[int, ...]) -> list[np.ndarray]:
         feed = dict(frames=frame[None].numpy(),

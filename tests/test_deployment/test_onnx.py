@@ -19,8 +19,12 @@ from mmvis_memcnp.deployment.frame_file import (
     nested,
     read_meta,
 )
-from mmvis_memcnp.errors import UserError
+from mmvis_memcnp.errors import SavedFileError, UserError
 from mmvis_memcnp.models.segmenters.sipmask.base import DenseOutputs
+from mmvis_memcnp.models.vis.saved_session import (
+    restore_session,
+    save_session,
+)
 from tests.fakes.systems import build
 
 #: Systems, and whether they are worth their time at every run.
@@ -95,6 +99,25 @@ def test_a_video_has_the_same_tracks(exported):
             # other side.
             wrong = decode(rle) != decode(other)
             assert wrong.sum() <= 1 + 1e-4 * wrong.size
+
+
+@pytest.mark.parametrize('exported', EXPORTED[:1], indirect=True)
+def test_a_session_is_saved_and_goes_on(exported, tmp_path):
+    name, model, path = exported
+    other = build(name)
+    run_exported(other, OnnxNetwork(path))
+    images, metas = clip(128, 192, frames=3)
+    session = other.session()
+    session.step(images[:2], metas[:1] * 2)
+    save_session(session, tmp_path / 'saved')
+    again, _ = restore_session(other, tmp_path / 'saved')
+    for one in (session, again):
+        one.step(images[2:], metas[:1])
+    expected, found = session.finish(), again.finish()
+    assert [(t.id, t.label, t.score) for t in found.tracks] == [
+        (t.id, t.label, t.score) for t in expected.tracks]
+    with pytest.raises(SavedFileError, match='saved with other weights'):
+        restore_session(model, tmp_path / 'saved')
 
 
 def session_of(model, images, metas):

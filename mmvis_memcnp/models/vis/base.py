@@ -1,8 +1,8 @@
 """What every video instance segmentation system is: four calls and a loss."""
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, TypedDict
+from collections.abc import Sequence
+from typing import Any, Protocol, TypedDict
 
 import torch
 from mmdet.registry import TASK_UTILS
@@ -24,6 +24,17 @@ class VISOptions(TypedDict, total=False):
     track_filter: dict | None
     data_preprocessor: dict | None
     init_cfg: dict | None
+
+
+class ExportedNetwork(Protocol):
+    """What can take the place of :meth:`VIS.network`; it has the weights."""
+
+    def __call__(self, frames: Tensor,
+                 sizes: Sequence[tuple[int, ...]]) -> Any:
+        """See :meth:`VIS.network`."""
+
+    def digest(self) -> str:
+        """Of the weights."""
 
 
 class VIS(BaseModel, System[State, Item]):
@@ -58,8 +69,8 @@ class VIS(BaseModel, System[State, Item]):
     #: NamedTuple that :meth:`network` gives; None: frames of this system have
     #: no network that could be exported.
     network_outputs: Any = None
-    #: Runs in the place of :meth:`network`, with its arguments.
-    exported: Callable[..., Any] | None = None
+    #: Runs in the place of :meth:`network`.
+    exported: ExportedNetwork | None = None
 
     def __init__(self,
                  *,
