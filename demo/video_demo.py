@@ -74,6 +74,9 @@ def parse_args() -> argparse.Namespace:
                         'what comes before the place where a video breaks')
     parser.add_argument('--show', action='store_true',
                         help='also show the frames in a window')
+    parser.add_argument('--backend', choices=['torch', 'onnx'],
+                        default='torch', help='onnx: the checkpoint is a '
+                        'file of tools/deployment/export_onnx.py')
     add_model_options(parser)
     add_optimize_option(parser)
     return parser.parse_args()

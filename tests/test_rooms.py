@@ -12,8 +12,9 @@ PACKAGE = Path(__file__).resolve().parents[1] / 'mmvis_memcnp'
 # A file may import from its own room and from the rooms below.
 # registration.py and models/__init__.py gather what is registered.
 ROOMS = ('', 'registration', 'probes', 'report', 'apis', 'cli', 'engine',
-         'visualization', 'models', 'models.vis', 'models.segmenters',
-         'models.memcnp', 'models.trackers', 'models.matching',
+         'visualization', 'deployment', 'models', 'models.vis',
+         'models.segmenters', 'models.memcnp', 'models.trackers',
+         'models.matching',
          'models.losses', 'models.truth', 'models.backbones', 'models.layers',
          'datasets', 'evaluation', 'annotations', 'results', 'converters',
          'ops', 'compat', 'images', 'errors', 'version')

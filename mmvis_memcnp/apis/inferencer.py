@@ -26,6 +26,7 @@ from ..cli.shipped import find_config, shipped_weights
 from ..compat.checkpoint import load_checkpoint_file
 from ..converters import check_converted
 from ..datasets.class_counts import saved_classes, sync_classes
+from ..deployment import OnnxNetwork, run_exported
 from ..engine.checkpoint_check import KeyReport, compare_keys
 from ..engine.optimize import LEVELS, optimize_model, precision_of
 from ..errors import SavedFileError, SourceError
@@ -64,6 +65,9 @@ class VISInferencer:
         optimize (str, optional): ``'exact'``: faster, results change by
             rounding alone; ``'mixed'``: also in mixed precision. See
             docs/speed.md. Defaults to None.
+        backend (str): ``'torch'``, or ``'onnx'``: the checkpoint is a file
+            of ``tools/deployment/export_onnx.py``, and onnxruntime runs the
+            network of single frames on the CPU. Defaults to ``'torch'``.
 
     Attributes:
         model: The system, in evaluation mode.
@@ -90,17 +94,25 @@ class VISInferencer:
                  checkpoint: str | Path | None = None,
                  device: str = 'auto',
                  cfg_options: Mapping[str, Any] | None = None,
-                 optimize: str | None = None) -> None:
+                 optimize: str | None = None,
+                 backend: str = 'torch') -> None:
         if optimize not in (None, *LEVELS):
             raise ValueError(f'optimize is {optimize!r}; use None, '
                              f'{" or ".join(map(repr, LEVELS))}.')
-        self.device = choose_device(device)
+        network = _exported(checkpoint, device, backend)
+        if network is not None and optimize is not None:
+            raise ValueError(f'optimize is {optimize!r}, but onnxruntime runs '
+                             'the network as it was exported: leave optimize '
+                             'or the backend out.')
+        self.device = choose_device('cpu' if network else device)
         self.cfg = load_config(config, cfg_options)
         init_default_scope(self.cfg.get('default_scope', 'mmdet'))
         saved: dict = {}
         if checkpoint is None:
             warnings.warn('No checkpoint was given: the weights are random, '
                           'and so are the results.', stacklevel=2)
+        elif network is not None:
+            saved = network.checkpoint
         else:
             saved = load_checkpoint_file(str(checkpoint))
         self.classes: tuple[str, ...] = sync_classes(
@@ -110,9 +122,12 @@ class VISInferencer:
         if not isinstance(self.model, VIS):
             raise ValueError(f'{type(self.model).__name__} has no sessions: '
                              'give the config of a model of mmvis_memcnp.')
-        if saved:
+        if network is not None:
+            run_exported(self.model.eval(), network)
+        elif saved:
             self._load(str(checkpoint), saved['state_dict'])
-        self.model.to(self.device).eval()
+        if network is None:
+            self.model.to(self.device).eval()
         self.optimize = optimize
         if optimize is not None:
             optimize_model(self.model)
@@ -133,7 +148,8 @@ class VISInferencer:
             VISInferencer: Ready to use.
         """
         return cls(args.config, args.checkpoint, args.device,
-                   args.cfg_options, getattr(args, 'optimize', None))
+                   args.cfg_options, getattr(args, 'optimize', None),
+                   getattr(args, 'backend', 'torch'))
 
     @classmethod
     def from_name(cls,
@@ -505,6 +521,27 @@ def load_config(config: str | Path | Config,
         raise FileNotFoundError(f'There is no config at {config}: correct the '
                                 'path.')
     return preflight.load_config(str(config), options)
+
+
+def _exported(checkpoint: str | Path | None, device: str,
+              backend: str) -> OnnxNetwork | None:
+    """The network that takes the place of the model's own, if one does."""
+    if backend not in ('torch', 'onnx'):
+        raise ValueError(f"backend is {backend!r}; use 'torch' or 'onnx'.")
+    is_file = str(checkpoint).endswith('.onnx')
+    if backend == 'torch':
+        if is_file:
+            raise ValueError(f"{checkpoint} is an exported network: set the "
+                             "backend to 'onnx'.")
+        return None
+    if not is_file:
+        raise ValueError("backend='onnx' needs a file of "
+                         'tools/deployment/export_onnx.py in the place of '
+                         f'the checkpoint, got {checkpoint}.')
+    if device not in ('auto', 'cpu'):
+        raise ValueError(f"backend='onnx' runs on the CPU, the device is "
+                         f"{device!r}: use 'cpu'.")
+    return OnnxNetwork(str(checkpoint))
 
 
 def _first(report: KeyReport) -> str:

@@ -98,6 +98,26 @@ def _forward(maps: Tensor, weight: Tensor, offset: Tensor,
     return product.view(len(maps), -1, *offset.shape[2:])
 
 
+def deform_conv(maps: Tensor, weight: Tensor, offset: Tensor,
+                offset_groups: int) -> Tensor:
+    """A deformable convolution that keeps the size of the maps, of basic
+    operations alone.
+
+    Args:
+        maps (Tensor): Shape (N, C, H, W).
+        weight (Tensor): Shape (O, C, k, k), k odd.
+        offset (Tensor): Shape (N, D*k*k*2, H, W).
+        offset_groups (int): D.
+
+    Returns:
+        Tensor: Shape (N, O, H, W).
+    """
+    kernel = weight.shape[2], weight.shape[3]
+    padding = kernel[0] // 2, kernel[1] // 2
+    return _forward(maps, weight, offset, None, Geometry(
+        kernel, (1, 1), padding, (1, 1), 1, offset_groups))
+
+
 def _grouped(grad_output: Tensor, geo: Geometry) -> Tensor:
     """(N, O, h, w) to (N, G, O/G, h*w)."""
     return grad_output.reshape(

@@ -1,4 +1,5 @@
 """Multi-scale deformable attention for batches of any size and precision."""
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -44,6 +45,7 @@ class DeformableAttention(MultiScaleDeformableAttention):
                 reference_points: Tensor,
                 spatial_shapes: Tensor,
                 level_start_index: Tensor,
+                shapes: Sequence[tuple[int, int]] | None = None,
                 **kwargs: Any) -> Tensor:
         """Attend to the maps of L levels.
 
@@ -61,6 +63,9 @@ class DeformableAttention(MultiScaleDeformableAttention):
             spatial_shapes (Tensor): Shape (L, 2) int64, height and width.
             level_start_index (Tensor): Shape (L,) int64, first of the N rows
                 of each level.
+            shapes (Sequence[tuple[int, int]], optional): The same as
+                ``spatial_shapes``, on the host. Defaults to None: they are
+                read from there.
             kwargs: What mmdet's layers pass on besides; not used.
 
         Returns:
@@ -80,13 +85,14 @@ class DeformableAttention(MultiScaleDeformableAttention):
         with torch.autocast(query.device.type, enabled=False):
             read = self._sample(
                 _float(value), _float(offsets), _float(weights),
-                reference_points, spatial_shapes, level_start_index)
+                reference_points, spatial_shapes, level_start_index, shapes)
         read = read.to(value.dtype)  # of the layers, autocast or not
         return self.dropout(self.output_proj(read)) + identity
 
     def _sample(self, value: Tensor, offsets: Tensor, weights: Tensor,
                 reference: Tensor, spatial_shapes: Tensor,
-                level_start_index: Tensor) -> Tensor:
+                level_start_index: Tensor,
+                shapes: Sequence[tuple[int, int]] | None) -> Tensor:
         """Weighted sums of what lies at the sampling points, (B, Q, C)."""
         centre = reference[:, :, None, :, None, :2]
         if reference.shape[-1] == 2:
@@ -103,8 +109,11 @@ class DeformableAttention(MultiScaleDeformableAttention):
         if torch.is_grad_enabled() or torch.jit.is_tracing() \
                 or torch.compiler.is_compiling():
             return multi_scale_deformable_attn_pytorch(
-                value, spatial_shapes, points, weights)
-        return read_out(value, spatial_shapes.tolist(), points, weights)
+                value, spatial_shapes if shapes is None else shapes, points,
+                weights)
+        return read_out(
+            value, spatial_shapes.tolist() if shapes is None else shapes,
+            points, weights)
 
 
 def _float(x: Tensor) -> Tensor:

@@ -5,6 +5,8 @@ from mmcv.ops import DeformConv2d
 from mmengine.model import BaseModule, normal_init
 from torch import Tensor, nn
 
+from ...compat.mmcv_ext.deform_conv import deform_conv
+
 
 class FeatureAlign(BaseModule):
     """Deformable convolution whose sampling follows the predicted box.
@@ -58,4 +60,9 @@ class FeatureAlign(BaseModule):
             (B, out_channels, H, W), after norm and ReLU.
         """
         offset = self.conv_offset(distances.detach().to(feat.dtype))
-        return torch.relu(self.norm(self.conv_adaption(feat, offset)))
+        conv = self.conv_adaption
+        # What is exported must not hold a compiled operator.
+        aligned = (
+            deform_conv(feat, conv.weight, offset, conv.deform_groups)
+            if torch.compiler.is_exporting() else conv(feat, offset))
+        return torch.relu(self.norm(aligned))

@@ -1,7 +1,8 @@
 """What every video instance segmentation system is: four calls and a loss."""
 from __future__ import annotations
 
-from typing import Any, TypedDict
+from collections.abc import Sequence
+from typing import Any, Protocol, TypedDict
 
 import torch
 from mmdet.registry import TASK_UTILS
@@ -10,6 +11,7 @@ from mmengine.model import BaseModel
 from torch import Tensor, nn
 
 from ...results.filters import TrackFilter
+from ...results.pixels import FrameMeta
 from ...results.ranking import Ranking
 from ...results.sigma_map import SigmaMap
 from ...results.sinks import Sink
@@ -22,6 +24,17 @@ class VISOptions(TypedDict, total=False):
     track_filter: dict | None
     data_preprocessor: dict | None
     init_cfg: dict | None
+
+
+class ExportedNetwork(Protocol):
+    """What can take the place of :meth:`VIS.network`; it has the weights."""
+
+    def __call__(self, frames: Tensor,
+                 sizes: Sequence[tuple[int, ...]]) -> Any:
+        """See :meth:`VIS.network`."""
+
+    def digest(self) -> str:
+        """Of the weights."""
 
 
 class VIS(BaseModel, System[State, Item]):
@@ -53,6 +66,11 @@ class VIS(BaseModel, System[State, Item]):
 
     #: The ranking of the system where the config names none.
     default_ranking: dict = dict(type='MajorityLabel')
+    #: NamedTuple that :meth:`network` gives; None: frames of this system have
+    #: no network that could be exported.
+    network_outputs: Any = None
+    #: Runs in the place of :meth:`network`.
+    exported: ExportedNetwork | None = None
 
     def __init__(self,
                  *,
@@ -127,8 +145,34 @@ class VIS(BaseModel, System[State, Item]):
         raise NotImplementedError
 
     def _forward(self, inputs: Tensor) -> Any:
-        """Raw maps of the frames, for counting and export."""
+        """Raw maps of the frames, for counting."""
         raise NotImplementedError
+
+    def network(self, frames: Tensor,
+                sizes: Sequence[tuple[int, ...]] | Tensor) -> Any:
+        """The network of single frames: from tensors to tensors, no decision
+        on what is an object.
+
+        Args:
+            frames (Tensor): Shape (B, 3, H, W), normalised and padded.
+            sizes (Sequence[tuple[int, ...]] | Tensor): Height and width of
+                each frame before padding, first.
+
+        Returns:
+            NamedTuple: ``network_outputs``; its fields are tensors, lists of
+            tensors or None.
+        """
+        raise NotImplementedError
+
+    def look(self, frames: Tensor, metas: Sequence[FrameMeta]) -> Any:
+        """What :meth:`network`, or what was exported of it, says of frames.
+
+        Args:
+            frames (Tensor): Shape (T, 3, H, W).
+            metas (Sequence[FrameMeta]): ``img_shape`` of each.
+        """
+        return (self.exported or self.network)(
+            frames, [meta['img_shape'][:2] for meta in metas])
 
     @torch.no_grad()
     def predict(self, inputs: Tensor,

@@ -46,6 +46,7 @@ class CTVIS(OnlineVIS):
         ValueError: If the segmenter has no embeddings.
     """
     default_ranking = dict(type='TopPairs', rescore=True)
+    network_outputs = FrameQueries
 
     def __init__(self,
                  *,
@@ -86,9 +87,14 @@ class CTVIS(OnlineVIS):
     def encode(self, frames: Tensor, metas: Sequence[FrameMeta]
                ) -> list[InstanceData]:
         """See :meth:`OnlineVIS.encode`."""
-        found = self.segmenter(frames)
+        found = self.look(frames, metas)
         return [self.detections(found.frames(slice(t, t + 1)))
                 for t in range(len(frames))]
+
+    def network(self, frames: Tensor,
+                sizes: Sequence[tuple[int, ...]] | Tensor) -> FrameQueries:
+        """See :meth:`VIS.network`."""
+        return self.segmenter(frames)
 
     def detections(self, found: FrameQueries) -> InstanceData:
         """Queries of a frame that may be instances.

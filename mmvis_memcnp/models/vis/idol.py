@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Unpack
+from typing import NamedTuple, Unpack
 
 import torch
 from mmdet.registry import MODELS, TASK_UTILS
@@ -33,6 +33,30 @@ from ..truth.ground_truth import (
 )
 from ..truth.matches import Matches
 from .online import OnlineOptions, OnlineVIS
+
+
+class IDOLOutputs(NamedTuple):
+    """What the network says of the Q queries of B frames.
+
+    Attributes:
+        class_logits: (B, Q, K) float32.
+        boxes: (B, Q, 4), cx, cy, w, h as fractions of the frame.
+        references: (B, Q, 2), points that the masks are relative to, x and
+            y as fractions of the frame.
+        embeds: (B, Q, E), vectors that tell instances apart.
+        mask_params: (B, Q, ``mask_head.num_params``), weights of the mask
+            convolutions.
+        mask_features: (B, 8, h, w), what these convolutions read.
+        sigmas: (B, Q, 4) of the boxes, in the unit of the memory; None
+            without MemCNP.
+    """
+    class_logits: Tensor
+    boxes: Tensor
+    references: Tensor
+    embeds: Tensor
+    mask_params: Tensor
+    mask_features: Tensor
+    sigmas: Tensor | None
 
 
 @MODELS.register_module()
@@ -69,6 +93,7 @@ class IDOL(OnlineVIS):
 
     #: Every class with a sufficient mean score makes a track.
     default_ranking = dict(type='MeanClass')
+    network_outputs = IDOLOutputs
 
     def __init__(self,
                  *,
@@ -112,14 +137,15 @@ class IDOL(OnlineVIS):
         self.mask_nms_iou = mask_nms_iou
 
     # -- network ----------------------------------------------------------
-    def decode(self, frames: Tensor, sizes: Sequence[tuple[int, ...]]
+    def decode(self, frames: Tensor,
+               sizes: Sequence[tuple[int, ...]] | Tensor
                ) -> tuple[EncodedFrames, DecodedQueries]:
         """Encode frames and decode the queries on them.
 
         Args:
             frames (Tensor): Shape (B, 3, H, W), normalised and padded.
-            sizes (Sequence[tuple[int, ...]]): Height and width of each frame
-                before padding, first.
+            sizes (Sequence[tuple[int, ...]] | Tensor): Height and width of
+                each frame before padding, first.
 
         Returns:
             Encoder output and what the decoder layers say.
@@ -160,6 +186,18 @@ class IDOL(OnlineVIS):
                 decoded.boxes[-1], self.segmenter.mask_features(encoded))
 
     # -- inference --------------------------------------------------------
+    def network(self, frames: Tensor,
+                sizes: Sequence[tuple[int, ...]] | Tensor) -> IDOLOutputs:
+        """See :meth:`VIS.network`."""
+        encoded, decoded = self.decode(frames, sizes)
+        queries, segmenter = decoded.hidden[-1], self.segmenter
+        return IDOLOutputs(
+            segmenter.class_logits(queries[None])[0], decoded.boxes[-1],
+            decoded.references[-1], segmenter.embeds(queries),
+            segmenter.mask_controller(queries),
+            segmenter.mask_features(encoded),
+            None if decoded.sigmas is None else decoded.sigmas[-1])
+
     def encode(self, frames: Tensor, metas: Sequence[FrameMeta]
                ) -> list[InstanceData]:
         """Detections of each frame, best first.
@@ -172,34 +210,30 @@ class IDOL(OnlineVIS):
         Returns:
             See :meth:`detections`.
         """
-        encoded, decoded = self.decode(
-            frames, [m['img_shape'] for m in metas])
+        outs: IDOLOutputs = self.look(frames, metas)
         image_wh = sizes_wh(metas, frames.device)
-        class_scores = self.segmenter.class_logits(
-            decoded.hidden[-1:])[0].sigmoid()
-        if decoded.sigmas is not None and self.memcnp is not None:
+        class_scores = outs.class_logits.sigmoid()
+        if outs.sigmas is not None and self.memcnp is not None:
             class_scores = class_scores * self.memcnp.certainty(
-                decoded.sigmas[-1])[..., None]
-        features = self.segmenter.mask_features(encoded)
+                outs.sigmas)[..., None]
         results = []
         for t, meta in enumerate(metas):
-            query = self.candidates(class_scores[t], decoded.boxes[-1, t],
+            query = self.candidates(class_scores[t], outs.boxes[t],
                                     image_wh[t])
-            where = (torch.full_like(query, -1), torch.full_like(query, t),
-                     query)
             found = InstanceData(
                 queries=query,
                 class_scores=class_scores[t, query],
-                boxes=decoded.boxes[-1, t, query],
-                embeds=self.segmenter.embeds(
-                    decoded.hidden[-1, t, query]).float(),
-                mask_logits=self.mask_logits(features, decoded, image_wh,
-                                             where))
-            if decoded.sigmas is not None and self.memcnp is not None:
+                boxes=outs.boxes[t, query],
+                embeds=outs.embeds[t, query].float(),
+                mask_logits=self.segmenter.mask_head(
+                    outs.mask_features, outs.mask_params[t, query],
+                    outs.references[t, query] * image_wh[t],
+                    torch.full_like(query, t)))
+            if outs.sigmas is not None and self.memcnp is not None:
+                sigmas = outs.sigmas[t, query]
                 found.box_sigmas = self.memcnp.frame_sigmas(
-                    decoded.sigmas[-1, t, query],
-                    bbox_cxcywh_to_xyxy(found.boxes))
-                found.uncertainties = decoded.sigmas[-1, t, query].mean(-1)
+                    sigmas, bbox_cxcywh_to_xyxy(found.boxes))
+                found.uncertainties = sigmas.mean(-1)
             results.append(self.detections(found, meta))
         return results
 

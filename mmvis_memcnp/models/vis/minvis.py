@@ -61,6 +61,7 @@ class MinVIS(VIS[MinVISState, FrameQueries]):
         kwargs: See :class:`VIS`.
     """
     default_ranking = dict(type='TopPairs')
+    network_outputs = FrameQueries
 
     def __init__(self,
                  *,
@@ -97,8 +98,13 @@ class MinVIS(VIS[MinVISState, FrameQueries]):
     def encode(self, frames: Tensor, metas: Sequence[FrameMeta]
                ) -> list[FrameQueries]:
         """See :meth:`VIS.encode`."""
-        found = self.segmenter(frames)
+        found = self.look(frames, metas)
         return [found.frames(slice(t, t + 1)) for t in range(len(frames))]
+
+    def network(self, frames: Tensor,
+                sizes: Sequence[tuple[int, ...]] | Tensor) -> FrameQueries:
+        """See :meth:`VIS.network`."""
+        return self.segmenter(frames)
 
     def advance(self, state: MinVISState, item: FrameQueries,
                 meta: FrameMeta) -> list[FrameInstances]:

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from torch import nn
-
 from ...errors import SavedFileError
 from ...results.saved_values import (
     OtherVersionError,
@@ -78,7 +76,7 @@ def restore_session(model: VIS, path: str | Path, sink: Sink | None = None
         FileNotFoundError: If there is no such file.
         SavedFileError: If it is damaged, or of another model or version.
     """
-    device = next(model.parameters()).device
+    device = 'cpu' if model.exported else next(model.parameters()).device
     with reading(path) as file:
         version = file.get('version')
         try:
@@ -108,8 +106,10 @@ def restore_session(model: VIS, path: str | Path, sink: Sink | None = None
         return session, file.get('extra')
 
 
-def weights_digest(model: nn.Module) -> str:
+def weights_digest(model: VIS) -> str:
     """A number that two models share if all their weights are the same."""
+    if model.exported is not None:
+        return model.exported.digest()
     digest = hashlib.blake2b(digest_size=16)
     for name, value in sorted(model.state_dict().items()):
         digest.update(f'{name} {value.dtype} {tuple(value.shape)}'.encode())

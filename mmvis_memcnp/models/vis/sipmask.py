@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ...results.frame import FrameInstances
 from ...results.pixels import FrameMeta, MaskSource
+from ..segmenters.sipmask.base import DenseOutputs
 from ..truth.ground_truth import clip_frames, collect_ground_truth
 from .online import OnlineOptions, OnlineVIS
 
@@ -33,6 +34,8 @@ class SipMaskVIS(OnlineVIS):
     Raises:
         ValueError: if the threshold is no probability.
     """
+
+    network_outputs = DenseOutputs
 
     def __init__(self,
                  *,
@@ -78,7 +81,12 @@ class SipMaskVIS(OnlineVIS):
     def encode(self, frames: Tensor, metas: Sequence[FrameMeta]
                ) -> list[InstanceData]:
         """See :meth:`OnlineVIS.encode`."""
-        return self.bbox_head.predict(self.extract_feat(frames), metas)
+        return self.bbox_head.predict(self.look(frames, metas), metas)
+
+    def network(self, frames: Tensor,
+                sizes: Sequence[tuple[int, ...]] | Tensor) -> DenseOutputs:
+        """See :meth:`VIS.network`."""
+        return self.bbox_head(self.extract_feat(frames))
 
     def instances(self, tracked: InstanceData,
                   meta: FrameMeta) -> FrameInstances:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from ....results.pixels import FrameMeta
 from ....results.saved_values import saveable
 from ...layers.deformable_attention import DeformableAttention
+from ...layers.sizes import size_tensor
 
 
 @saveable
@@ -63,10 +64,11 @@ class EncodedFrames(NamedTuple):
             value=self.memory,
             key_padding_mask=self.padding,
             spatial_shapes=self.spatial_shapes,
+            shapes=self.shapes,
             level_start_index=self.level_start)
 
 
-def padding_mask(sizes: Sequence[Tuple[int, ...]],
+def padding_mask(sizes: Sequence[Tuple[int, ...]] | Tensor,
                  input_hw: Tuple[int, int],
                  device: torch.device) -> Tensor:
     """Where padded frames hold no image.
@@ -79,11 +81,35 @@ def padding_mask(sizes: Sequence[Tuple[int, ...]],
     Returns:
         (B, H, W) bool, True where padded.
     """
-    size = torch.tensor([tuple(s[:2]) for s in sizes], device=device)
+    size = sizes if isinstance(sizes, Tensor) else torch.tensor(
+        [tuple(s[:2]) for s in sizes], device=device)
     rows = torch.arange(input_hw[0], device=device)
     columns = torch.arange(input_hw[1], device=device)
     return ((rows >= size[:, :1])[:, :, None] |
             (columns >= size[:, 1:])[:, None])
+
+
+def cell_centres(shapes: Sequence[Tuple[int, int]],
+                 valid_ratios: Tensor) -> Tensor:
+    """Where the cells of all levels stand on each level.
+
+    Args:
+        shapes: height and width of each of L levels, on the host.
+        valid_ratios: (B, L, 2), see :class:`EncodedFrames`.
+
+    Returns:
+        (B, N, L, 2), x and y as fractions of the padded level; N cells, those
+        of all levels one after the other.
+    """
+    centres = []
+    for level, shape in enumerate(shapes):
+        y, x = ((torch.arange(side, device=valid_ratios.device) + 0.5) /
+                (ratio[:, None] * side) for side, ratio in zip(
+                    shape, valid_ratios[:, level].flip(1).unbind(1),
+                    strict=True))
+        centres.append(torch.stack(torch.broadcast_tensors(
+            x[:, None], y[:, :, None]), -1).flatten(1, 2))
+    return torch.cat(centres, 1)[:, :, None] * valid_ratios[:, None]
 
 
 def input_hw(frames: Tensor) -> tuple[int, int]:
@@ -201,7 +227,9 @@ class DeformableEncoder(DeformableDetrTransformerEncoder):
             self.position(mask).flatten(2).transpose(1, 2) + embed
             for mask, embed in zip(masks, self.level_embed, strict=True)
         ]
-        spatial_shapes = torch.tensor(shapes, device=feats[0].device)
+        spatial_shapes = size_tensor(
+            [side for shape in shapes for side in shape], torch.int64,
+            feats[0].device).view(-1, 2)
         areas = spatial_shapes.prod(1)
         encoded = EncodedFrames(
             memory=torch.cat([f.flatten(2).transpose(1, 2) for f in feats], 1),
@@ -214,10 +242,9 @@ class DeformableEncoder(DeformableDetrTransformerEncoder):
         options = dict(
             query_pos=torch.cat(positions, 1).to(memory.dtype),
             key_padding_mask=encoded.padding,
-            # Of shapes on the host, which need not wait for the device.
-            reference_points=self.get_encoder_reference_points(
-                shapes, encoded.valid_ratios, memory.device),
+            reference_points=cell_centres(shapes, encoded.valid_ratios),
             spatial_shapes=spatial_shapes,
+            shapes=shapes,
             level_start_index=encoded.level_start)
         for layer in self.layers:
             memory = layer(memory, **options)

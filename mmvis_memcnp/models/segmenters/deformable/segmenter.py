@@ -106,14 +106,15 @@ class DeformableSegmenter(BaseModule):
 
     # -- frames -----------------------------------------------------------
     def encode_frames(self, frames: Tensor,
-                      sizes: Sequence[tuple[int, ...]]) -> EncodedFrames:
+                      sizes: Sequence[tuple[int, ...]] | Tensor
+                      ) -> EncodedFrames:
         """What decoder and masks look at, of frames that know nothing of
         each other.
 
         Args:
             frames (Tensor): Shape (B, 3, H, W), normalised and padded.
-            sizes (Sequence[tuple[int, ...]]): Height and width of each
-                before padding, first.
+            sizes (Sequence[tuple[int, ...]] | Tensor): Height and width of
+                each before padding, first.
         """
         padding = padding_mask(sizes, input_hw(frames), frames.device)
         return self.encoder(self.neck(self.backbone(frames)), padding)

@@ -264,12 +264,12 @@ class DenseHead(BaseModule):
         """
         raise NotImplementedError
 
-    def predict(self, feats: tuple[Tensor, ...],
+    def predict(self, outs: DenseOutputs,
                 metas: Sequence[FrameMeta]) -> list[InstanceData]:
         """Detections of each frame, best first.
 
         Args:
-            feats: pyramid of B frames.
+            outs: maps of B frames.
             metas: ``img_shape`` and ``scale_factor`` of each frame.
 
         Returns:
@@ -283,7 +283,6 @@ class DenseHead(BaseModule):
             of the frame without padding, and ``uncertainties`` (n,), the
             mean of the four in the unit of the head.
         """
-        outs = self(feats)
         picked = self._candidates(outs)
         height, width = (s * self.mask_stride for s in outs.basis.shape[-2:])
         results = []

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from ...layers import FeatureAlign
 from ...layers.masks import centres, prototype_logits, vectors_at
+from ...layers.sizes import size_tensor
 from ...losses.sipmask import MaskLoss
 from ...memcnp import distances_to_boxes, split_distribution
 from ...memcnp.hosts.keys import point_key
@@ -150,7 +151,8 @@ class MemCNPSipMaskHead(DenseHead):
         """
         feats = feats[:len(self.strides)]
         height, width = self.input_hw(feats)
-        unit = feats[0].new_tensor([width, height] * 2, dtype=torch.float32)
+        unit = size_tensor([width, height] * 2, torch.float32,
+                           feats[0].device)
         points = self.points(list(feats))
         cls_scores, boxes, sigmas, ctrs, mask_feats = [], [], [], [], []
         for level, (x, scale, stride) in enumerate(

@@ -1,0 +1,200 @@
+"""The exported network of single frames against the model that it is of."""
+import json
+import sys
+
+import pytest
+import torch
+from pycocotools.mask import decode
+
+from mmvis_memcnp.apis import VISInferencer
+from mmvis_memcnp.deployment import (
+    OnnxNetwork,
+    differences,
+    export_onnx,
+    run_exported,
+)
+from mmvis_memcnp.deployment.frame_file import (
+    fingerprint,
+    flat_names,
+    nested,
+    read_meta,
+)
+from mmvis_memcnp.errors import SavedFileError, UserError
+from mmvis_memcnp.models.segmenters.sipmask.base import DenseOutputs
+from mmvis_memcnp.models.vis.saved_session import (
+    restore_session,
+    save_session,
+)
+from tests.fakes.systems import build
+
+#: Systems, and whether they are worth their time at every run.
+EXPORTED = [
+    'sipmask-memcnp', 'idol-memcnp',
+    *(pytest.param(name, marks=pytest.mark.slow)
+      for name in ('sipmask', 'idol', 'minvis', 'ctvis'))]
+# The size that is traced, one that is padded more, two that are larger.
+SIZES = [(128, 192), (96, 160), (160, 352), (352, 640)]
+
+
+@pytest.fixture(scope='module')
+def exported(request, tmp_path_factory):
+    """A system and the file of its network."""
+    for package in ('onnx', 'onnxscript', 'onnxruntime'):
+        pytest.importorskip(package)
+    model = build(request.param)
+    path = tmp_path_factory.mktemp('exported') / 'network.onnx'
+    export_onnx(model, path, SIZES[0], dict(
+        dataset_meta=dict(classes=list('abc'))))
+    return request.param, model, path
+
+
+def clip(height, width, frames=2):
+    """Frames that are padded, each more than the one before, and metas."""
+    seed = torch.Generator().manual_seed(height)
+    images = torch.randn(frames, 3, height, width, generator=seed)
+    metas = []
+    for t in range(frames):
+        inside = height - 9 * t - 5, width - 13 * t - 7
+        images[t, :, inside[0]:] = images[t, :, :, inside[1]:] = 0
+        metas.append(dict(img_shape=inside, ori_shape=inside,
+                          scale_factor=(1., 1.)))
+    return images, metas
+
+
+@pytest.mark.parametrize('exported', EXPORTED, indirect=True)
+def test_any_size_gives_the_outputs_of_the_model(exported):
+    _, model, path = exported
+    for height, width in SIZES:
+        images, metas = clip(height, width)
+        found = differences(model, path, images, metas)
+        expected = dict(flat_names(model.network(
+            images, [meta['img_shape'] for meta in metas])))
+        assert found.keys() == expected.keys()
+        for name, difference in found.items():
+            # Boxes of dense heads are in pixels.
+            size = max(1., expected[name].abs().max().item())
+            assert difference < 1e-4 * size, (name, height, width)
+            assert expected[name].std() > 1e-5, name
+
+
+@pytest.mark.parametrize('exported', EXPORTED, indirect=True)
+def test_a_video_has_the_same_tracks(exported):
+    """And nothing asks for the weights that the model had."""
+    name, model, path = exported
+    other = build(name)
+    run_exported(other, OnnxNetwork(path))
+    assert all(p.is_meta for p in other.parameters())
+    images, metas = clip(128, 192, frames=3)
+    # Of one size, as those of a video are.
+    results = [session_of(m, images, metas[:1] * 3) for m in (model, other)]
+    expected, found = results
+    assert len(expected.tracks) > 0
+    assert [(t.id, t.label) for t in found.tracks] == [
+        (t.id, t.label) for t in expected.tracks]
+    for one, two in zip(expected.tracks, found.tracks, strict=True):
+        assert one.score == pytest.approx(two.score, abs=1e-4)
+        for rle, other in zip(one.segmentations, two.segmentations,
+                              strict=True):
+            # Sums of another order may put a pixel on the threshold to its
+            # other side.
+            wrong = decode(rle) != decode(other)
+            assert wrong.sum() <= 1 + 1e-4 * wrong.size
+
+
+@pytest.mark.parametrize('exported', EXPORTED[:1], indirect=True)
+def test_a_session_is_saved_and_goes_on(exported, tmp_path):
+    name, model, path = exported
+    other = build(name)
+    run_exported(other, OnnxNetwork(path))
+    images, metas = clip(128, 192, frames=3)
+    session = other.session()
+    session.step(images[:2], metas[:1] * 2)
+    save_session(session, tmp_path / 'saved')
+    again, _ = restore_session(other, tmp_path / 'saved')
+    for one in (session, again):
+        one.step(images[2:], metas[:1])
+    expected, found = session.finish(), again.finish()
+    assert [(t.id, t.label, t.score) for t in found.tracks] == [
+        (t.id, t.label, t.score) for t in expected.tracks]
+    with pytest.raises(SavedFileError, match='saved with other weights'):
+        restore_session(model, tmp_path / 'saved')
+
+
+def session_of(model, images, metas):
+    session = model.session()
+    for image, meta in zip(images, metas, strict=True):
+        session.step(image[None], [meta])
+    return session.finish()
+
+
+@pytest.mark.parametrize('exported', EXPORTED[:1], indirect=True)
+def test_refusals(exported, tmp_path):
+    name, model, path = exported
+    assert OnnxNetwork(path).checkpoint == dict(
+        meta=dict(dataset_meta=dict(classes=list('abc'))))
+    with pytest.raises(UserError, match='exported from another model'):
+        run_exported(build('idol'), OnnxNetwork(path))
+    with pytest.raises(UserError, match='no exported network at '):
+        OnnxNetwork(tmp_path / 'none.onnx')
+    broken = tmp_path / 'broken.onnx'
+    broken.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(UserError, match='no network that onnxruntime can'):
+        OnnxNetwork(broken)
+    with pytest.raises(ValueError, match="is an exported network: set"):
+        VISInferencer('config.py', path)
+    with pytest.raises(ValueError, match='needs a file of .*export_onnx.py'):
+        VISInferencer('config.py', 'weights.pth', backend='onnx')
+    with pytest.raises(ValueError, match="on the CPU, the device is 'cuda'"):
+        VISInferencer('config.py', path, 'cuda', backend='onnx')
+    with pytest.raises(ValueError, match="use 'torch' or 'onnx'"):
+        VISInferencer('config.py', path, backend='tensorrt')
+
+
+@pytest.mark.parametrize('name', ['seqformer', 'dvis-daq', 'o2vis'])
+def test_systems_without_such_a_network(name, tmp_path):
+    """Clips have none; and what is learnt behind the frames would stay."""
+    pytest.importorskip('onnx')
+    pytest.importorskip('onnxscript')
+    with pytest.raises(UserError, match='has no network of single frames'):
+        export_onnx(build(name), tmp_path / 'x.onnx', (64, 64))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize('exported', EXPORTED[:1], indirect=True)
+def test_another_size_than_the_fixed_one(exported, monkeypatch):
+    network = OnnxNetwork(exported[2])
+    network.outputs = DenseOutputs
+    monkeypatch.setitem(network._inputs, 'frames', [1, 3, 128, 192])
+    with pytest.raises(UserError, match=(
+            'takes inputs of 192x128 alone, and this video gives 160x96')):
+        network(torch.zeros(1, 3, 96, 160), [(96, 160)])
+
+
+def test_files_of_other_programs():
+    with pytest.raises(UserError, match='was not written by tools/deployment'):
+        read_meta({}, 'other.onnx')
+    assert read_meta(dict(mmvis_memcnp=json.dumps([1])), 'x') == [1]
+
+
+def test_lists_of_tensors_are_numbered():
+    outs = DenseOutputs([1, 2], [3], [4], 5, 6, None, None)
+    flat = flat_names(outs)
+    assert [name for name, _ in flat] == [
+        'cls_scores.0', 'cls_scores.1', 'boxes.0', 'centernesses.0', 'basis',
+        'track_map']
+    assert nested(DenseOutputs, dict(flat)) == outs
+
+
+def test_the_fingerprint_is_that_of_names_and_shapes():
+    one, other = torch.nn.Linear(2, 3), torch.nn.Linear(2, 3)
+    assert fingerprint(one) == fingerprint(other)
+    assert fingerprint(one) != fingerprint(torch.nn.Linear(3, 2))
+
+
+def test_without_the_packages(tmp_path, monkeypatch):
+    for name, call in (
+            ('onnx', lambda: export_onnx(build('minvis'), 'x', (64, 64))),
+            ('onnxruntime', lambda: OnnxNetwork('x.onnx'))):
+        monkeypatch.setitem(sys.modules, name, None)
+        with pytest.raises(UserError, match=r'mmvis-memcnp\[export\]'):
+            call()
