@@ -3,7 +3,9 @@ import math
 import shutil
 import struct
 import tempfile
+from array import array
 from collections.abc import Iterator
+from itertools import repeat
 from typing import IO, BinaryIO, NamedTuple, Protocol
 
 from .masks import RLE
@@ -150,7 +152,8 @@ class FileSink:
     """Writes every record to a file, so that memory does not grow with time.
 
     A record on disk points back at the one before it of the same identity.
-    What stays in memory is therefore one file position an identity.
+    What stays in memory is therefore one file position an identity, 8 bytes:
+    identities are numbers from 0 on, few of which are left out.
 
     Args:
         path (str, optional): File to write, overwritten if it exists; it
@@ -165,11 +168,18 @@ class FileSink:
         else:
             self._file = open(path, 'w+b')
         self._end = 0
-        self._last: dict[int, int] = {}
+        self._last = array('q')  # by identity; -1 = it has no record
 
     def write(self, record: Record) -> None:
         """Append a record to the file."""
-        packed = pack_record(record, self._last.get(record.id, -1))
+        if record.id < 0:
+            raise ValueError(f'{record.id} is no identity: they are counted '
+                             'from 0 on.')
+        if record.id >= len(self._last):
+            # By more than is needed now, as lists grow.
+            more = record.id + 1 - len(self._last) + len(self._last) // 8
+            self._last.extend(repeat(-1, more))
+        packed = pack_record(record, self._last[record.id])
         self._file.seek(self._end)
         self._file.write(packed)
         self._last[record.id] = self._end
@@ -178,7 +188,8 @@ class FileSink:
     def track(self, track_id: int) -> Iterator[Record]:
         """Records of one identity, in the order of the frames."""
         positions = []
-        position = self._last.get(track_id, -1)
+        position = self._last[track_id] if (
+            0 <= track_id < len(self._last)) else -1
         while position >= 0:
             positions.append(position)
             self._file.seek(position)
@@ -206,7 +217,7 @@ class FileSink:
         other = FileSink()
         self._file.seek(0)
         shutil.copyfileobj(self._file, other._file)
-        other._end, other._last = self._end, dict(self._last)
+        other._end, other._last = self._end, self._last[:]
         return other
 
     def close(self) -> None:

@@ -4,6 +4,7 @@ from unittest import mock
 import pytest
 import torch
 
+from mmvis_memcnp.models.vis import restore_session, save_session
 from mmvis_memcnp.results import decode_masks
 from tests.fakes.systems import SYSTEMS, clip_of
 from tests.fakes.tiny_mask2former import tiny_segmenter
@@ -112,6 +113,26 @@ def test_session(both, system):
         [(t.id, t.label) for t in same.tracks]
     assert [t.score for t in tracks.tracks] == pytest.approx(
         [t.score for t in same.tracks], abs=1e-4)
+
+
+def test_a_saved_session_goes_on_elsewhere(both, system, tmp_path):
+    """Saved on one device and restored on the other, both ways."""
+    expected, _ = follow(system, both[0])
+    make, _ = system
+    inputs, (sample, ) = batch(make().eval(), video(6), training=False)
+    metas = [f.metainfo for f in sample.video_data_samples]
+    for number, (here, there) in enumerate((both, both[::-1])):
+        path = tmp_path / str(number)
+        session = make().to(here).eval().session()
+        frames = session.step(inputs[0, :4].to(here), metas[:4])
+        save_session(session, path)
+        session, _ = restore_session(make().to(there).eval(), path)
+        frames += session.step(inputs[0, 4:].to(there), metas[4:])
+        frames += session.flush()
+        assert [f.instances_id.tolist() for f in frames] == [
+            f.instances_id.tolist() for f in expected]
+        for a, b in zip(expected, frames, strict=True):
+            torch.testing.assert_close(b.scores, a.scores, rtol=0, atol=1e-4)
 
 
 def test_session_in_mixed_precision(autocast, system):

@@ -1,4 +1,5 @@
 """Tracks from frames, checked by hand on 4x4 masks over three frames."""
+import copy
 import json
 import tracemalloc
 
@@ -10,6 +11,7 @@ from mmvis_memcnp.results import (
     FileSink,
     MemorySink,
     Ranked,
+    Record,
     TrackStore,
     decode_masks,
     empty_frame_result,
@@ -247,3 +249,38 @@ def test_a_dropped_identity_starts_afresh(sink):
     assert rows == [[2], [], [2, 7]]
     # What was given out stays as it was.
     assert before.tracks[1].frame_scores == [.5, .75]
+
+
+@pytest.mark.parametrize('ids', [
+    [0, 1, 0, 5, 1, 300, 0], [700, 0, 700], [3]])
+def test_any_order_of_identities(tmp_path, ids):
+    """Of each, its own records; of one that never came, none."""
+    sinks = MemorySink(), FileSink(str(tmp_path / 'tracks')), FileSink()
+    for sink in sinks:
+        for frame, one in enumerate(ids):
+            sink.write(Record(frame, one, 0, .5, (0., 0., 1., 1.), None,
+                              dict(size=[2, 2], counts=b'04')))
+    for one in (*set(ids), 2, 699, 10**6, -1):
+        found = [[r.frame for r in sink.track(one)] for sink in sinks]
+        assert found == [[t for t, i in enumerate(ids) if i == one]] * 3
+    copied = copy.deepcopy(sinks[2])
+    assert [r.frame for r in copied.track(ids[0])] == [
+        r.frame for r in sinks[2].track(ids[0])]
+
+
+def test_identities_count_from_zero(tmp_path):
+    with pytest.raises(ValueError, match='-1 is no identity'):
+        FileSink().write(Record(0, -1, 0, .5, (0., 0., 1., 1.), None,
+                                dict(size=[2, 2], counts=b'04')))
+
+
+def test_a_file_holds_little_memory_an_identity():
+    """Not an object each: a stream may have very many."""
+    sink = FileSink()
+    code = dict(size=[2, 2], counts=b'04')
+    tracemalloc.start()
+    for one in range(20000):
+        sink.write(Record(one, one, 0, .5, (0., 0., 1., 1.), None, code))
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert held < 20000 * 10 + 20000

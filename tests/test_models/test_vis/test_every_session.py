@@ -61,6 +61,25 @@ def test_a_copy_goes_on_from_the_middle_of_a_video(system, sink):
     assert answers(astray) != answers(whole)
 
 
+def test_two_videos_side_by_side_do_not_mix(system):
+    """In turns, on one model, each is as if it were alone."""
+    model, frames, metas = system
+    videos = (frames, frames.flip(0, 3))
+    alone = [model.session() for _ in videos]
+    expected = [seen(follow(one, clip, metas) + one.flush())
+                for one, clip in zip(alone, videos, strict=True)]
+    together, found = [model.session() for _ in videos], [[], []]
+    for t in range(LENGTH):
+        for one, clip, results in zip(together, videos, found, strict=True):
+            results += one.step(clip[t:t + 1], metas[t:t + 1])
+    for one, results in zip(together, found, strict=True):
+        results += one.flush()
+    assert [seen(results) for results in found] == expected
+    assert expected[0] != expected[1]
+    assert [answers(one) for one in together] == [
+        answers(one) for one in alone]
+
+
 def test_a_named_file_is_not_shared(system, tmp_path):
     model, frames, metas = system
     path = tmp_path / 'tracks'
