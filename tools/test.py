@@ -3,11 +3,11 @@ import argparse
 import os
 
 from mmengine.config import Config, DictAction
-from mmengine.runner import Runner
 
 from mmvis_memcnp.cli import preflight
 from mmvis_memcnp.cli.output_options import add_overwrite_option
 from mmvis_memcnp.cli.run import run_tool
+from mmvis_memcnp.cli.runner import Test
 from mmvis_memcnp.cli.work_dir import check_work_dir, config_kept
 from mmvis_memcnp.errors import UserError
 from mmvis_memcnp.results.ownership import check_file, check_folder
@@ -104,7 +104,7 @@ def main() -> None:
         preflight.add_hook(cfg, 'DrawResultsHook', out_dir=args.show_dir)
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     with config_kept(cfg):
-        runner = Runner.from_cfg(cfg)
+        runner = Test.from_cfg(cfg)
     runner.test()
 
 
