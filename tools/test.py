@@ -3,12 +3,12 @@ import argparse
 import os
 
 from mmengine.config import Config, DictAction
-from mmengine.runner import Runner
 
 from mmvis_memcnp.cli import preflight
 from mmvis_memcnp.cli.options import add_optimize_option
 from mmvis_memcnp.cli.output_options import add_overwrite_option
 from mmvis_memcnp.cli.run import run_tool
+from mmvis_memcnp.cli.runner import Test
 from mmvis_memcnp.cli.work_dir import check_work_dir, config_kept
 from mmvis_memcnp.errors import UserError
 from mmvis_memcnp.results.ownership import check_file, check_folder
@@ -110,7 +110,7 @@ def main() -> None:
         cfg.test_cfg.fp16 = True
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     with config_kept(cfg):
-        runner = Runner.from_cfg(cfg)
+        runner = Test.from_cfg(cfg)
     runner.test()
 
 

@@ -3,10 +3,10 @@ import argparse
 import os
 
 from mmengine.config import Config, DictAction
-from mmengine.runner import Runner
 
 from mmvis_memcnp.cli import preflight
 from mmvis_memcnp.cli.run import run_tool
+from mmvis_memcnp.cli.runner import Training
 from mmvis_memcnp.cli.work_dir import check_work_dir, config_kept
 from mmvis_memcnp.datasets.class_counts import sync_classes
 
@@ -103,7 +103,7 @@ def main() -> None:
     preflight.add_hook(cfg, 'ProgressHook')
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     with config_kept(cfg):
-        runner = Runner.from_cfg(cfg)
+        runner = Training.from_cfg(cfg)
     runner.train()
 
 

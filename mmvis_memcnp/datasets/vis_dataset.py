@@ -120,6 +120,7 @@ class VISDataset(BaseDataset):
         ids = {label: category for category, label in labels.items()}
         #: Category id of each label in the json; -1 where it has none.
         self.cat_ids = [ids.get(label, -1) for label in range(len(classes))]
+        self._metainfo['cat_ids'] = self.cat_ids
 
         videos = parse_videos(data['videos'], self.ann_file)
         chosen = self._chosen_videos

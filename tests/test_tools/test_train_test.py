@@ -61,7 +61,8 @@ def tool(tmp_path, monkeypatch, capsys):
             code = 0
         except SystemExit as end:
             code = end.code
-        return code, capsys.readouterr().err
+        run.out, err = capsys.readouterr()
+        return code, err
 
     return run
 
@@ -169,6 +170,33 @@ def test_train_resume_and_test(tool, tmp_path):
     assert last['meta']['seed'] == 7
     assert int(last['state_dict']['steps']) == 6
     assert tool('test', 'toy.py', work_dir / 'iter_6.pth')[0] == 0
+
+
+def test_the_log_begins_with_what_matters(tool, tmp_path, trained):
+    """Pages of versions, config and hooks are in the file alone, behind."""
+    for name, first, data in (('train', 'Training', ['train', 'val']),
+                              ('test', 'Test', ['test'])):
+        code, _ = tool(name, 'toy.py',
+                       *([trained] if name == 'test' else []),
+                       '--work-dir', name,
+                       *options('log_level=INFO'))
+        assert code == 0
+        log, = (tmp_path / name).glob('*/*.log')
+        lines = log.read_text().splitlines()
+        start = next(i for i, line in enumerate(lines)
+                     if line.endswith(f'INFO - {first}'))
+        assert start < 3  # the metric of this test may say something
+        facts = [line.split(maxsplit=1) for line in lines[start + 1:][:10]]
+        names = [fact[0] for fact in facts]
+        head = names[:names.index('log') + 1]
+        for fact in ('config', 'weights', 'device', 'outputs', 'log'):
+            assert fact in head
+        assert [f[1].split(':')[0] for f in facts if f[0] == 'data'] == data
+        assert 'Hooks will be executed' in log.read_text()
+        for page in ('Hooks will be', 'System environment',
+                     'custom_imports'):
+            assert page not in tool.out
+        assert 'outputs' in tool.out
 
 
 def test_seed_is_in_the_log(tool, tmp_path):

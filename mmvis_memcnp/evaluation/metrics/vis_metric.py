@@ -92,6 +92,9 @@ class VISMetric(BaseMetric):
         dof: the same: degrees of freedom of the errors; see ``SigmaMap``.
     """
 
+    # None, that of the base, makes it warn.
+    default_prefix = ''
+
     def __init__(self,
                  ann_file: str,
                  classwise: bool = False,
@@ -140,25 +143,41 @@ class VISMetric(BaseMetric):
 
     @property
     def cat_ids(self) -> list[int]:
-        """Category id of the json of every class label.
+        """Category id of the json of every class label, -1 without one.
 
         Raises:
-            ValueError: if a class of the data set is not in the json.
+            ValueError: if no class of the data set is in the json.
         """
         if self._cat_ids is None:
-            meta = self.dataset_meta or {}
-            ids = meta.get('cat_ids')
-            if ids is None:
-                by_name = {n: c for c, n in self.gt.categories.items()}
-                ids = [by_name.get(n, n) for n in meta.get('classes', ())]
-            unknown = [c for c in ids if c not in self.gt.categories]
-            if unknown or not ids:
-                raise ValueError(
-                    f'{self.gt.name} has no category {unknown[:5]}: set '
-                    'metainfo=dict(classes=...) of the data set to names '
-                    'that are in the json.')
-            self._cat_ids = [int(c) for c in ids]
+            self._cat_ids = self._find_cat_ids()
         return self._cat_ids
+
+    def _find_cat_ids(self) -> list[int]:
+        meta = self.dataset_meta or {}
+        given = [int(c) for c in meta.get('cat_ids') or ()]
+        names = list(meta.get('classes') or map(
+            self.gt.categories.get, given))
+        by_name = {n: c for c, n in self.gt.categories.items()}
+        ids = []
+        for label, name in enumerate(names):
+            # The data set knows other names of its classes. Its ids alone
+            # would not do: the json may be another one.
+            other = given[label] if label < len(given) else -1
+            alias = self.gt.categories.get(other)
+            ids.append(by_name.get(
+                name, -1 if alias is None or alias in names else other))
+        unknown = [n for n, c in zip(names, ids, strict=True) if c < 0]
+        if len(unknown) == len(ids):
+            raise ValueError(
+                f'{self.gt.name} has no category {unknown[:5]}: set '
+                'metainfo=dict(classes=...) of the data set to names '
+                'that are in the json.')
+        if unknown:
+            print_log(
+                f'{self.gt.name} has no category {unknown[:5]}: tracks of '
+                f'{"this class" if len(unknown) == 1 else "these classes"} '
+                'are left out of scores and results.', 'current', 30)
+        return ids
 
     def process(self, data_batch: object,
                 data_samples: Sequence[dict]) -> None:
@@ -181,6 +200,7 @@ class VISMetric(BaseMetric):
         video_id = int(sample['video_id'])
         tracks = sample['tracks'].tracks
         self._check(video_id, int(sample['num_frames']), tracks)
+        tracks = [t for t in tracks if self.cat_ids[t.label] >= 0]
         record = _VideoRecord(video_id)
         if self.outfile_prefix is not None:
             if self._spool is None:
@@ -293,11 +313,12 @@ class VISMetric(BaseMetric):
         for v in absent:
             self._score(records.setdefault(v, _VideoRecord(v)), [])
         cells = {v: r.cells or {} for v, r in records.items()}
-        result = average_precision(cells, self.cat_ids)
+        cat_ids = [c for c in self.cat_ids if c >= 0]
+        result = average_precision(cells, cat_ids)
         metrics = headline(result.stats())
         rows = {'all': dict(metrics)}
         for name, ids in self.subsets.items():
-            part = average_precision({v: cells[v] for v in ids}, self.cat_ids)
+            part = average_precision({v: cells[v] for v in ids}, cat_ids)
             rows[f'{name} ({len(ids)} videos)'] = part.stats()
             metrics.update({
                 f'{k}_{name}': v

@@ -108,6 +108,33 @@ def test_classes_of_the_config_decide(tmp_path):
     assert found['IDF1'] == 1
 
 
+def test_classes_that_the_json_lacks_are_left_out(tmp_path, printed):
+    """Own data with some of the classes of a checkpoint."""
+    metric = make(tmp_path, toy_gt(), classwise=True,
+                  outfile_prefix=str(tmp_path / 'r'),
+                  meta=dict(classes=('zebra', 'cat', 'owl')))
+    zebra = (0, 1., [rows(0), rows(0)])
+    metric.process(None, [sample(1, zebra, (1, *CAT[1:]))])
+    metric.process(None, [sample(2, (2, *OWL[1:]), zebra)])
+    found = metric.evaluate(2)
+    assert found['AP'] == pytest.approx(.65)  # as without the zebras
+    assert found['IDF1'] == pytest.approx(2 * 2 / 6)
+    assert 'AP_class/zebra' not in found
+    assert sum("has no category ['zebra']" in line for line in printed) == 1
+    entries = json.loads((tmp_path / 'r.json').read_text())
+    assert [e['category_id'] for e in entries] == [1, 7]
+
+
+def test_other_names_of_a_class(tmp_path):
+    """The data set knows that a kitty is a cat; the ids alone would not do."""
+    gt = toy_gt()
+    gt['categories'][0]['name'] = 'kitty'
+    for classes, ids in ((('cat', 'owl'), [1, 7]), (('owl', 'cat'), [7, 1]),
+                         (('cat', 'owl'), [1, 1])):  # ids of another json
+        metric = make(tmp_path, gt, meta=dict(classes=classes, cat_ids=ids))
+        assert metric.cat_ids == [{'cat': 1, 'owl': 7}[c] for c in classes]
+
+
 def test_same_numbers_as_the_official_evaluator(tmp_path):
     folder = DATA / 'ytvis_eval_3_maxdets_ties'
     gt = json.loads((folder / 'gt.json').read_text())
