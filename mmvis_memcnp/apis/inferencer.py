@@ -99,11 +99,11 @@ class VISInferencer:
         if optimize not in (None, *LEVELS):
             raise ValueError(f'optimize is {optimize!r}; use None, '
                              f'{" or ".join(map(repr, LEVELS))}.')
-        network = _exported(checkpoint, device, backend)
-        if network is not None and optimize is not None:
+        if backend == 'onnx' and optimize is not None:
             raise ValueError(f'optimize is {optimize!r}, but onnxruntime runs '
                              'the network as it was exported: leave optimize '
                              'or the backend out.')
+        network = _exported(checkpoint, device, backend)
         self.device = choose_device('cpu' if network else device)
         self.cfg = load_config(config, cfg_options)
         init_default_scope(self.cfg.get('default_scope', 'mmdet'))

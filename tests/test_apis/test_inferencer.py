@@ -225,6 +225,11 @@ def test_config_options(tmp_path):
         VISInferencer(tmp_path / 'a.py', cfg_options={'model.type.a': 1})
 
 
+def test_an_exported_network_is_not_optimized_again():
+    with pytest.raises(ValueError, match='leave optimize or the backend out'):
+        VISInferencer(config(), 'a.onnx', optimize='exact', backend='onnx')
+
+
 def whole_video_model():
     """A system that takes at most two frames of the clip as a whole."""
     from tests.fakes.tiny_seqformer import BrightClips  # noqa: F401
