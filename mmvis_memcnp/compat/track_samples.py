@@ -28,11 +28,13 @@ def install() -> None:
     plain: Any = TrackDataSample.video_data_samples
 
     def set_frames(sample: TrackDataSample, frames: Any) -> None:
+        if isinstance(frames, DetDataSample):
+            frames = [frames]
         if isinstance(frames, list) and frames and isinstance(
                 frames[0], DetDataSample):
             sample.set_field(frames, '_video_data_samples', dtype=list)
-        else:  # makes a list of one frame, or refuses
-            plain.fset(sample, frames)
+        else:
+            plain.fset(sample, frames)  # refuses
 
     TrackDataSample.video_data_samples = property(
         plain.fget, set_frames, plain.fdel)

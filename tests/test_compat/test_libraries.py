@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+from mmdet.structures import DetDataSample, TrackDataSample
 from mmdet.structures.mask import BitmapMasks
 
 from mmvis_memcnp.compat import package_utils
@@ -36,6 +37,24 @@ print(Config.fromfile({str(config)!r}).dataset_type)
     result = subprocess.run([sys.executable, '-c', code], text=True,
                             capture_output=True, env=environment())
     assert result.stdout.split()[-1:] == ['CocoDataset'], result.stderr
+
+
+def test_frames_of_a_clip_are_set_without_their_text():
+    """They are tensors of any size, and a GPU would have to be waited for."""
+    class Loud(DetDataSample):
+
+        def __repr__(self):
+            raise AssertionError('printed')
+
+    sample, frame = TrackDataSample(), Loud(gt=torch.ones(2))
+    sample.video_data_samples = [frame, frame]
+    assert sample.video_data_samples[1] is frame and len(sample) == 2
+    assert len(sample.to(torch.float64)) == 2
+    sample.video_data_samples = frame
+    assert sample.video_data_samples == [frame]
+    for wrong in ((frame, ), [torch.ones(1)]):
+        with pytest.raises(AssertionError, match='must be a list'):
+            sample.video_data_samples = wrong
 
 
 def test_installed_path():

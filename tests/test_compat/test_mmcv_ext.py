@@ -344,6 +344,32 @@ def test_deformable_attention_reads_what_grid_sample_does(shapes, dtype):
     assert torch.allclose(found, expected, atol=2e-5)
 
 
+def test_deformable_attention_trains_as_with_mmcv():
+    """Values and all gradients, of several levels and points."""
+    from mmcv.ops.multi_scale_deform_attn import (
+        multi_scale_deformable_attn_pytorch,
+    )
+    shapes, shape = [(6, 9), (3, 5), (1, 2)], (2, 7, 4, 3, 2)
+    generator = torch.Generator().manual_seed(0)
+
+    def draw(*shape):
+        return torch.randn(shape, generator=generator, dtype=torch.double)
+
+    given = (draw(2, 71, 4, 5), draw(*shape, 2) * .4 + .5, draw(*shape))
+    found = []
+    for read in (ms_deform_attn.read_out_for_training,
+                 lambda value, shapes, *rest:
+                 multi_scale_deformable_attn_pytorch(
+                     value, torch.tensor(shapes), *rest)):
+        inputs = [x.clone().requires_grad_() for x in given]
+        out = read(inputs[0], shapes, *inputs[1:])
+        out.sin().sum().backward()
+        found.append((out, *(x.grad for x in inputs)))
+    for ours, theirs in zip(*found, strict=True):
+        assert theirs.abs().mean() > .01
+        assert torch.allclose(ours, theirs, rtol=1e-9, atol=1e-12)
+
+
 def test_deformable_attention_reads_nothing_outside_of_memory():
     value = torch.ones(1, 6, 1, 2)
     for wrong in (float('nan'), float('inf'), -float('inf'), 1e30):

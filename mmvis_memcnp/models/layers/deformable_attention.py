@@ -10,7 +10,7 @@ from mmcv.ops.multi_scale_deform_attn import (
 )
 from torch import Tensor
 
-from ...compat.mmcv_ext.ms_deform_attn import read_out
+from ...compat.mmcv_ext.ms_deform_attn import read_out, read_out_for_training
 
 # The compiled operator takes that many frames at once, and refuses a larger
 # number of them that is no multiple.
@@ -96,7 +96,8 @@ class DeformableAttention(MultiScaleDeformableAttention):
         """Weighted sums of what lies at the sampling points, (B, Q, C)."""
         centre = reference[:, :, None, :, None, :2]
         if reference.shape[-1] == 2:
-            unit = spatial_shapes.flip(-1)[None, None, None, :, None]
+            unit = spatial_shapes.flip(-1).to(offsets)[
+                None, None, None, :, None]
             points = centre + offsets / unit
         else:
             # Points stay within half of the box for offsets as they start.
@@ -106,14 +107,13 @@ class DeformableAttention(MultiScaleDeformableAttention):
             return MultiScaleDeformableAttnFunction.apply(
                 value, spatial_shapes, level_start_index, points, weights,
                 self.im2col_step)
-        if torch.is_grad_enabled() or torch.jit.is_tracing() \
-                or torch.compiler.is_compiling():
+        if torch.jit.is_tracing() or torch.compiler.is_compiling():
             return multi_scale_deformable_attn_pytorch(
                 value, spatial_shapes if shapes is None else shapes, points,
                 weights)
-        return read_out(
-            value, spatial_shapes.tolist() if shapes is None else shapes,
-            points, weights)
+        read = read_out_for_training if torch.is_grad_enabled() else read_out
+        return read(value, spatial_shapes.tolist() if shapes is None
+                    else shapes, points, weights)
 
 
 def _float(x: Tensor) -> Tensor:

@@ -81,7 +81,7 @@ def test_sampling_points_keep_single_precision(monkeypatch):
     seen = []
     monkeypatch.setattr(
         'mmvis_memcnp.models.layers.deformable_attention.'
-        'multi_scale_deformable_attn_pytorch',
+        'read_out_for_training',
         lambda value, shapes, points, weights: seen.append(
             (value, points, weights)) or value.new_zeros(2, 7, 16))
     with torch.autocast('cpu', torch.bfloat16):
