@@ -28,7 +28,7 @@ def modules(monkeypatch):
 def test_every_system_and_fixture_is_listed(modules):
     check, checks = modules
     families = {p.name for p in (ROOT / 'configs').iterdir()
-                if p.name != '_base_' and list(p.glob('*_r18_movingshapes*'))}
+                if p.name != '_base_' and list(p.glob('*_*_movingshapes*'))}
     for tiny in (False, True):
         found = check.systems(tiny)
         assert {x.split('/')[0] for x in found} == families
@@ -39,7 +39,8 @@ def test_every_system_and_fixture_is_listed(modules):
         assert not any('official' in x for x in found)
         # Recipes with COCO only where a system has no other.
         assert {x.split('/')[1].split('_')[0] for x in found
-                if 'coco' in x} <= {'dvis-daq-memcnp'}
+                if 'coco' in x} <= {
+                    'dvis-daq-memcnp', 'videomt', 'videomt-memcnp'}
     folders = check.fixtures(False)
     names = [Path(x).name for x in folders]
     assert names[0] == check.FIXTURES[0] and names[-1] == check.LAST[-1]

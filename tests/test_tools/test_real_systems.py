@@ -18,13 +18,14 @@ from tests.fakes.programs import forget_runs, in_process, run_program
 ROOT = Path(__file__).resolve().parents[2]
 #: The small config of each system that has one, and those with a memory.
 CONFIGS = {
-    path.stem.removesuffix('_r18_movingshapes'): path
-    for path in sorted(ROOT.glob('configs/*/*_r18_movingshapes.py'))
-    if path.stem.split('_')[1] == 'r18'}
+    path.stem.split('_')[0]: path
+    for path in sorted(ROOT.glob('configs/*/*_movingshapes.py'))
+    if path.stem.split('_')[1:] in (['r18', 'movingshapes'],
+                                    ['vit-t', 'movingshapes'])}
 SYSTEMS = [name for name in (
     'sipmask-memcnp', 'idol', 'seqformer-memcnp', 'instanceformer', 'minvis',
     'ctvis', 'dvis-daq-memcnp', 'dvis-daq-offline', 'mask2former-vis', 'ifr',
-    'o2vis', 'o2vis-offline')
+    'o2vis', 'o2vis-offline', 'videomt-memcnp')
     if name in CONFIGS]
 SIZE, LENGTH, ITERS = (64, 96), 4, 4
 #: Parts that stay as they are.

@@ -23,6 +23,7 @@ import argparse
 import importlib.util
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -74,13 +75,16 @@ def parse_args() -> argparse.Namespace:
 
 # -- what there is to check -------------------------------------------------
 def systems(tiny: bool) -> list[str]:
-    """A config a system: R50 on YouTube-VIS 2021, or the small one."""
-    pattern = '_r18_movingshapes' if tiny else '_r50_*xb*_youtubevis2021'
+    """A config a system: R50 (VidEoMT: ViT-L) on YouTube-VIS 2021, or the
+    small one."""
+    patterns = ('_r18_movingshapes', '_vit-t_movingshapes') if tiny else (
+        '_r50_*xb*_youtubevis2021', '_vit-l_*xb*_youtubevis2021')
     found: dict[str, str] = {}
     # The plain recipe has the shortest name.
-    for path in sorted(ROOT.glob(f'configs/*/*{pattern}.py'),
+    for path in sorted((path for pattern in patterns for path in
+                        ROOT.glob(f'configs/*/*{pattern}.py')),
                        key=lambda p: (len(p.name), p.name)):
-        if path.name.split('_')[0].endswith('-segmenter'):
+        if re.match('[a-z0-9-]+-segmenter_|eomt_', path.name):
             continue  # MinVIS, whose weights a system starts from
         found.setdefault(path.name.split('_')[0],
                          f'{path.parent.name}/{path.name}')

@@ -48,10 +48,13 @@ _QUERIES = {'model.mask_nms_iou': 1.}
 #: All queries of the first frame, and no more in the others.
 _ROWS = {'model.start_thr': 0., 'model.score_thr': 1.,
          'model.max_gap': 1000}
+#: The best queries, which a frame's masks are made of.
+_SHOWN = {'model.num_shown': INSTANCES}
 OPTIONS: dict[str, dict[str, Any]] = {
     'sipmask': _DENSE, 'sipmask-memcnp': _DENSE,
     'idol': _QUERIES, 'idol-memcnp': _QUERIES,
-    'dvis-daq': _ROWS, 'dvis-daq-memcnp': _ROWS}
+    'dvis-daq': _ROWS, 'dvis-daq-memcnp': _ROWS,
+    'videomt': _SHOWN, 'videomt-memcnp': _SHOWN}
 #: Systems whose detections are the queries above ``score_thr``.
 THRESHOLD = ('idol', 'idol-memcnp')
 

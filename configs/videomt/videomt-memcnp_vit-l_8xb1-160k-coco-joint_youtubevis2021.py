@@ -1,5 +1,5 @@
 _base_ = [
-    './videomt_vit-l_8xb1-160k-coco-joint_youtubevis2019.py',
+    './videomt_vit-l_8xb1-160k-coco-joint_youtubevis2021.py',
     '../_base_/models/memcnp_queries.py'
 ]
 
