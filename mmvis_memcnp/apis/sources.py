@@ -17,6 +17,7 @@ from .streams import (
     UNCERTAIN_FRAMES,
     LiveFrames,
     address_name,
+    fetch,
     one_size,
     probe,
     read_recorded,
@@ -228,14 +229,18 @@ def _open_named(source: str | Path | int, allow_broken: bool,
 
 def _address(text: str, drop_frames: bool) -> _Opened:
     """A video file on a server, which has a length, or a stream."""
-    length = fps = None
+    length, fps, good = None, None, True
     if text.lower().startswith(('http:', 'https:', 'ftp:', 'ftps:')):
-        length, fps = probe(text)
+        length, fps, good = probe(text)
     name = address_name(text)
     if length is None:
         return name, None, None, True, [], LiveFrames(text, drop_frames)
-    frames = _Again(lambda: read_recorded(text, length))
-    return name, length, fps, False, [], frames
+    if not good:
+        copied = fetch(text)  # lives as long as what reads it
+        return name, length, fps, False, [], _Again(
+            lambda: read_recorded(copied.name, length, text))
+    return name, length, fps, False, [], _Again(
+        lambda: read_recorded(text, length))
 
 
 def _images(name: str, files: list[Path]) -> _Opened:

@@ -2,10 +2,15 @@
 from __future__ import annotations
 
 import re
+import shutil
+import tempfile
 import threading
+import urllib.request
 import warnings
 from collections.abc import Callable, Iterator
+from http.client import HTTPException
 from pathlib import PurePosixPath
+from typing import IO
 from urllib.parse import unquote, urlsplit
 
 import cv2
@@ -66,12 +71,14 @@ def open_capture(address: int | str) -> cv2.VideoCapture:
     return capture
 
 
-def probe(address: str) -> tuple[int | None, float | None]:
+def probe(address: str) -> tuple[int | None, float | None, bool]:
     """What an address holds.
 
     Returns:
-        tuple[int | None, float | None]: Number of frames, None for what has
-        no end, such as a camera; and frames a second, if they are known.
+        tuple[int | None, float | None, bool]: Number of frames, None for what
+        has no end, such as a camera; frames a second, if they are known; and
+        whether the first can be read from there. It cannot where a file has
+        its index at the end and its server sends files from the start only.
 
     Raises:
         SourceError: If it cannot be opened.
@@ -80,14 +87,39 @@ def probe(address: str) -> tuple[int | None, float | None]:
     try:
         count = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
         fps = capture.get(cv2.CAP_PROP_FPS)
+        good = count <= 0 or capture.grab()
     finally:
         capture.release()
     if count <= 0:
-        return None, None
-    return count, fps if 0 < fps < 1000 else None
+        return None, None, good
+    return count, fps if 0 < fps < 1000 else None, good
 
 
-def read_recorded(address: str, expected: int) -> Iterator[np.ndarray]:
+def fetch(address: str) -> IO[bytes]:
+    """A temporary copy of a file on a server; gone when it is closed.
+
+    Raises:
+        SourceError: If it does not come as a whole.
+    """
+    suffix = PurePosixPath(urlsplit(address).path).suffix
+    file = tempfile.NamedTemporaryFile(prefix='mmvis_video_', suffix=suffix)
+    try:
+        with urllib.request.urlopen(address, timeout=TIMEOUT) as answer:
+            shutil.copyfileobj(answer, file)
+            wanted = answer.headers.get('Content-Length')
+        file.flush()
+        if wanted is None or file.tell() == int(wanted):
+            return file
+        reason = f'{file.tell()} of {wanted} bytes came'
+    except (OSError, ValueError, HTTPException) as error:
+        reason = str(error)
+    file.close()
+    raise SourceError(f'{shown(address)} cannot be fetched ({reason}): '
+                      'download it, and give the file.')
+
+
+def read_recorded(address: str, expected: int,
+                  name: str | None = None) -> Iterator[np.ndarray]:
     """Frames of a video file on a server.
 
     Where the connection breaks, what came is all there is, and a warning says
@@ -96,6 +128,7 @@ def read_recorded(address: str, expected: int) -> Iterator[np.ndarray]:
     Args:
         address (str): Of the file.
         expected (int): Number of its frames.
+        name (str, optional): What messages call it. Defaults to the address.
 
     Raises:
         SourceError: If it cannot be opened.
@@ -106,8 +139,8 @@ def read_recorded(address: str, expected: int) -> Iterator[np.ndarray]:
         yield frame
     if count < expected - UNCERTAIN_FRAMES:
         warnings.warn(
-            f'{shown(address)} stopped after {count} of {expected} frames: '
-            'the connection broke, or nothing came for '
+            f'{shown(name or address)} stopped after {count} of {expected} '
+            'frames: the connection broke, or nothing came for '
             f'{TIMEOUT:g} seconds; the result is that of these frames.',
             stacklevel=2)
 

@@ -137,6 +137,30 @@ def test_a_slow_server_is_waited_for(server):
             f'{server}/slow/my%20clip.avi'))) == FRAMES
 
 
+def test_a_server_that_sends_files_from_the_start_only(server, folder):
+    """A file with its index at the end is fetched first."""
+    noise = np.random.default_rng(0).integers(
+        0, 255, (30, 240, 320, 3), dtype=np.uint8)
+    write_video(folder / 'large.mp4', noise, 'mp4v', fps=12)
+    data = (folder / 'large.mp4').read_bytes()
+    assert data.rindex(b'moov') > 400000  # more than is read ahead
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        source = open_source(f'{server}/large.mp4')
+        assert (source.name, source.length, source.live) == (
+            'large', 30, False)
+        here = np.stack(list(open_source(folder / 'large.mp4')))
+        for _ in range(2):
+            np.testing.assert_array_equal(np.stack(list(source)), here)
+
+
+def test_a_file_that_is_not_fetched_whole(server):
+    for path, told in (('cut/my%20clip.avi', r'\d+ of \d+ bytes'),
+                       ('none.avi', '404')):
+        with pytest.raises(SourceError, match=f'cannot be fetched .*{told}'):
+            streams_module.fetch(f'{server}/{path}')
+
+
 @pytest.mark.parametrize('path', ['none.mp4', 'cut/b.mp4'])
 def test_what_cannot_be_read_at_all_gets_a_sentence(server, path):
     with pytest.raises(SourceError, match=f'{path} cannot be opened: check '
