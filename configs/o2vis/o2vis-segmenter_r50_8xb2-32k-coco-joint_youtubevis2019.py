@@ -1,6 +1,7 @@
 _base_ = [
     '../_base_/models/mask2former_r50.py',
-    '../_base_/models/o2vis_segmenter.py', '../_base_/datasets/youtube_vis_2019.py',
+    '../_base_/models/o2vis_segmenter.py',
+    '../_base_/datasets/youtube_vis_2019.py',
     '../_base_/datasets/ctvis_pipelines.py',
     '../_base_/schedules/mask2former_32k.py',
     '../_base_/default_runtime.py'

@@ -1,6 +1,7 @@
 # Table 6 of CTVIS: pairs of views of images of COCO alone.
 _base_ = [
-    '../idol_swin-l_8xb4-12k_youtubevis2021.py', '../../_base_/datasets/coco-classes.py'
+    '../idol_swin-l_8xb4-12k_youtubevis2021.py',
+    '../../_base_/datasets/coco-classes.py'
 ]
 
 train_dataloader = dict(

@@ -1,6 +1,7 @@
 # Table 6 of CTVIS: images of COCO alone.
 _base_ = [
-    '../minvis_swin-l_16xb2-10k_ovis.py', '../../_base_/datasets/coco-classes.py'
+    '../minvis_swin-l_16xb2-10k_ovis.py',
+    '../../_base_/datasets/coco-classes.py'
 ]
 
 train_dataloader = dict(
