@@ -279,7 +279,7 @@ def test_rows_are_bounded():
     # Masks of the others are read from the segmenter's features alone.
     followed = (rows.mask_embeds[..., :16] != 0).any(2)
     assert followed[0].tolist() == [True] * 3 + [False] * 4
-    with pytest.raises(ValueError, match='max_tracks must be at least 1'):
+    with pytest.raises(ValueError, match='max_tracks must be a whole'):
         tiny_offline(max_tracks=0)
 
 
