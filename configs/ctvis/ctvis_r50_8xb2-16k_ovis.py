@@ -15,13 +15,8 @@ model = dict(
     ranking=dict(_base_.ctvis.ranking, num_pairs=25))
 # Mask2Former on COCO, converted; its class layer starts anew.
 load_from = 'checkpoints/mask2former_r50_coco.pth'
-# Longer clips of slower videos.
 train_dataloader = dict(
-    batch_size=2,
-    dataset=dict(
-        pipeline=_base_.ctvis_clips.pipeline,
-        clip_sampler=dict(
-            _base_.ctvis_clips.clip_sampler, num_frames=10, frame_range=15)))
+    batch_size=2, dataset=_base_.ctvis_long_clips)
 val_dataloader = dict(dataset=dict(pipeline=_base_.test_pipeline_480))
 test_dataloader = val_dataloader
 default_hooks = dict(checkpoint=dict(by_epoch=False, interval=2000))

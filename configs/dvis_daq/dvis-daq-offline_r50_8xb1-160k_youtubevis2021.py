@@ -12,15 +12,7 @@ model = dict(
     tracker=_base_.dvis_daq.tracker)
 # Trained online.
 load_from = 'checkpoints/dvis-daq_r50_youtubevis2021.pth'
-train_dataloader = dict(
-    batch_size=1,
-    dataset=dict(
-        clip_sampler=dict(
-            _base_.dvis_daq_clips.clip_sampler,
-            num_frames=15,
-            frame_range=7,
-            reverse_prob=0.5),
-        pipeline=_base_.dvis_daq_clips.pipeline))
+train_dataloader = dict(batch_size=1, dataset=_base_.dvis_daq_offline_clips)
 val_dataloader = dict(dataset=dict(pipeline=_base_.test_pipeline_480))
 test_dataloader = val_dataloader
 default_hooks = dict(checkpoint=dict(by_epoch=False, interval=5000))

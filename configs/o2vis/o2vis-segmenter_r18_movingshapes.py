@@ -1,17 +1,13 @@
 # The small segmenter of O2VIS, trained by contrast (eq 13); its queries,
 # ordered by those of the frame before, are row (1) of Table 3 (a).
 _base_ = [
-    '../_base_/models/mask2former_r18_small.py', '../_base_/models/minvis.py',
-    '../_base_/models/ctvis.py', '../_base_/models/ctvis_official.py',
+    '../_base_/models/mask2former_r18_small.py',
+    '../_base_/models/o2vis_segmenter.py',
     '../_base_/datasets/moving_shapes.py',
     '../_base_/schedules/small_cpu.py', '../_base_/default_runtime.py'
 ]
 
-model = dict(
-    _base_.minvis,
-    segmenter=dict(embed_dims=96),
-    loss_embed=dict(
-        _base_.ctvis_contrast, **_base_.ctvis_official.loss_embed))
+model = dict(_base_.o2vis_contrast, segmenter=dict(embed_dims=96))
 # A transformer does not bear the learning rate of a dense head.
 optim_wrapper = dict(
     optimizer=dict(lr=4e-4), clip_grad=dict(max_norm=1.0))

@@ -14,7 +14,7 @@ from ..models.matching import Queries
 from ..models.memcnp.hosts.rows import RowBoxes
 from ..models.segmenters.deformable import DecodedQueries, sizes_wh
 from ..models.truth.ground_truth import GroundTruth
-from ..models.vis.dvis_daq import best_score
+from ..models.vis.anchor_online import best_score
 from ..visualization import LevelSelection, draw_query_uncertainty
 from .base import MemCNPProbe, Retrieval, check_bank
 

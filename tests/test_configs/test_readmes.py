@@ -25,9 +25,9 @@ BACKBONES = {
     ('ResNeXt', 101): 'X101-64x4d', ('SwinTransformer', 24, 96): 'Swin-S',
     ('SwinTransformer', 12, 96): 'Swin-T',
     ('SwinTransformer', 24, 128): 'Swin-B',
-    ('SwinTransformer', 24, 192): 'Swin-L', ('ViTAdapter', None): 'ViT-L',
-    ('DINOv2', 12, 384): 'ViT-S', ('DINOv2', 12, 768): 'ViT-B',
-    ('DINOv2', 24, 1024): 'ViT-L'
+    ('SwinTransformer', 24, 192): 'Swin-L', ('ViTAdapter', 1024): 'ViT-L',
+    ('ViTAdapter', 1280): 'ViT-H', ('DINOv2', 12, 384): 'ViT-S',
+    ('DINOv2', 12, 768): 'ViT-B', ('DINOv2', 24, 1024): 'ViT-L'
 }
 #: What a command gets beside what is printed: it ends soon.
 SOON = dict(train=(
@@ -69,7 +69,7 @@ def test_table_says_what_the_configs_say(system):
         part, loop = network_of(cfg.model)['backbone'], cfg.train_cfg
         size = (sum(part.depths), part.embed_dims) if 'depths' in part else (
             part.depth, part.embed_dims) if part.type == 'DINOv2' else (
-                part.get('depth'), )
+                part.get('depth', part.get('embed_dims')), )
         assert BACKBONES[part.type, *size] == backbone, name
         dataset = cfg.train_dataloader.dataset
         found = [d.type for d in dataset.get('datasets', [dataset])]

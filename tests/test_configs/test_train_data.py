@@ -38,7 +38,7 @@ def data_sets() -> dict[str, tuple[str, dict]]:
             text = re.sub(r"'num_frames': \d+", '', repr({
                 key: value for key, value in one.items()
                 if key not in ('data_root', 'ann_file', 'data_prefix',
-                               'class_map')}))
+                               'class_map', 'frame_share')}))
             found.setdefault(text, (name, one))
     return found
 

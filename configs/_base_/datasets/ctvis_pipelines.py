@@ -31,6 +31,11 @@ ctvis_clips = dict(
         empty_frames=True,
         replace=True),
     pipeline=ctvis_train_pipeline)
+# Longer clips of slower videos.
+ctvis_long_clips = dict(
+    ctvis_clips,
+    clip_sampler=dict(
+        ctvis_clips['clip_sampler'], num_frames=10, frame_range=15))
 # Pseudo clips: an image of COCO that is turned, and half of the time seen
 # through a window that moves or zooms. What a table leaves out is taken from
 # the list.

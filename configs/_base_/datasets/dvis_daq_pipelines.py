@@ -11,3 +11,11 @@ dvis_daq_clips = dict(
         empty_frames=True),
     pipeline=_base_.ctvis_train_pipeline)
 dvis_daq_coco = dict(_base_.ctvis_coco, num_frames=5)
+# What is trained offline sees 15 frames in a row, half of the time backwards.
+dvis_daq_offline_clips = dict(
+    clip_sampler=dict(
+        dvis_daq_clips['clip_sampler'],
+        num_frames=15,
+        frame_range=7,
+        reverse_prob=0.5),
+    pipeline=_base_.ctvis_train_pipeline)

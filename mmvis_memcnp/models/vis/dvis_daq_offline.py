@@ -16,8 +16,8 @@ from torch import Tensor
 from ...results.pixels import FrameMeta
 from ..segmenters.mask2former import FrameQueries
 from ..trackers import HungarianAssociation
+from .anchor_online import AnchorVIS, FollowOptions, best_score
 from .arguments import check_counts
-from .dvis_daq import DVISDAQ, best_score
 from .offline import OfflineVIS, VideoRows
 from .session import VideoMeta
 
@@ -45,15 +45,6 @@ class OnlineTracks(NamedTuple):
         """Class logits (I, K + 1), mean over the frames of each."""
         return self.logits.sum(0) / self.alive.sum(0)
 
-    def best(self, most: int, min_frames: int) -> Tensor:
-        """Instances (n,) int64 with the best class of their mean logits, best
-        first, n <= ``most``; without those that ended in fewer than
-        ``min_frames`` frames."""
-        alive = self.alive[..., 0] > 0
-        kept = ((alive.sum(0) >= min_frames) | alive[-1]).nonzero()[:, 0]
-        scores = best_score(self.mean_logits()[kept])
-        return kept[scores.topk(min(most, len(kept))).indices]
-
 
 @MODELS.register_module()
 class DVISDAQOffline(OfflineVIS):
@@ -64,61 +55,82 @@ class DVISDAQOffline(OfflineVIS):
     to frame.
 
     Args:
-        segmenter (dict): :class:`Mask2FormerSegmenter`, frozen.
-        tracker (dict): :class:`AnchorTracker`.
-        start_thr, score_thr, slot_thr, max_gap: See :class:`DVISDAQ`.
         num_tracks (int): Instances of the tracker at most; the linked
             queries have the others' rows. Defaults to 40.
         min_frames (int): Instances that ended after fewer frames are left
             out. Defaults to 5.
-        kwargs: See :class:`OfflineVIS`.
+        kwargs: See :class:`AnchorVIS`, of the online system, and
+            :class:`OfflineVIS`.
     """
-    online: DVISDAQ
+    online: AnchorVIS
 
     def __init__(self,
                  *,
-                 segmenter: dict,
-                 tracker: dict,
-                 start_thr: float = 0.01,
-                 score_thr: float = 0.01,
-                 slot_thr: float | None = None,
-                 max_gap: int = 8,
                  num_tracks: int = 40,
                  min_frames: int = 5,
                  **kwargs: Any) -> None:
         check_counts(num_tracks=num_tracks)
-        online = DVISDAQ(
-            segmenter=segmenter, tracker=tracker, start_thr=start_thr,
-            score_thr=score_thr, slot_thr=slot_thr, max_gap=max_gap)
-        super().__init__(online=online, **kwargs)
+        following = {name: kwargs.pop(name) for name in
+                     FollowOptions.__annotations__ if name in kwargs}
+        super().__init__(online=AnchorVIS(**following), **kwargs)
         self.num_tracks = num_tracks
         self.min_frames = min_frames
 
     def track(self, frames: Sequence[FrameQueries]) -> VideoRows:
         """See :meth:`OfflineVIS.track`."""
         state, tracker = self.online.begin(VideoMeta()), self.online.tracker
-        seen = []
+        seen: list[tuple[Tensor, Tensor]] = []
         height, width = frames[0].mask_features.shape[2:]
-        meta = FrameMeta(img_shape=(4 * height, 4 * width))
+        side = 4 * height, 4 * width
+        meta = FrameMeta(img_shape=side, ori_shape=side)
         for frame in frames:
-            self.online.advance(state, frame, meta)
-            assert state.tracks is not None and state.count is not None
-            rows, count = state.tracks.queries[0], state.count
-            parts = (rows, *tracker.predict(rows), tracker.memory.read(
-                state.tracks.anchors)[0], torch.ones_like(rows[:, :1]))
+            found, = self.online.advance(state, frame, meta)
+            assert state.tracks is not None and state.ids is not None
+            rows = state.tracks.queries[0]
+            # The classes are those of the online system, with its MemCNP.
+            assert found.logits is not None
+            parts = (rows, found.logits, tracker.predict(rows)[1],
+                     tracker.memory.read(state.tracks.anchors)[0],
+                     torch.ones_like(rows[:, :1]))
             seen.append((state.ids, torch.cat(parts, 1)))
-        table = torch.zeros(
-            len(seen), int(count), seen[0][1].shape[1],
-            device=rows.device)
-        for every, (ids, values) in zip(table, seen, strict=True):
-            every[ids] = values.to(table)
-        tracks = OnlineTracks(*table.split([x.shape[1] for x in parts], 2))
+        assert state.count is not None
+        count = int(state.count)
+        widths = [x.shape[1] for x in parts]
         queries, logits, embeds = (
             torch.cat([getattr(frame, name)[-1] for frame in frames])
             for name in ('queries', 'logits', 'mask_embeds'))
-        chosen = tracks.best(
-            min(self.num_tracks, queries.shape[1]), self.min_frames)
-        return collect(tracks, chosen, queries, logits, embeds)
+        chosen = self._best(seen, count, widths, queries.shape[1])
+        # Of the instances that have rows alone: there may be many others.
+        place = chosen.new_full((count, ), -1)
+        place[chosen] = torch.arange(len(chosen), device=place.device)
+        table = rows.new_zeros(len(seen), len(chosen), sum(widths))
+        for every, (ids, values) in zip(table, seen, strict=True):
+            at = place[ids]
+            every[at[at >= 0]] = values[at >= 0].to(table)
+        return collect(OnlineTracks(*table.split(widths, 2)), queries, logits,
+                       embeds)
+
+    def _best(self, seen: list[tuple[Tensor, Tensor]], count: int,
+              widths: list[int], queries: int) -> Tensor:
+        """Which of ``count`` instances have rows; see :func:`best_tracks`."""
+        ids, values = (torch.cat(x) for x in zip(*seen, strict=True))
+        sums = values.new_zeros(count, widths[1] + 1).index_add(
+            0, ids, values[:, [*range(widths[0], widths[0] + widths[1]), -1]])
+        lasting = torch.zeros(count, dtype=torch.bool, device=ids.device)
+        lasting[seen[-1][0]] = True
+        return best_tracks(
+            sums[:, :-1] / sums[:, -1:], (sums[:, -1] >= self.min_frames) |
+            lasting, min(self.num_tracks, queries))
+
+    def bytes_per_frame(self, input_hw: tuple[int, int]) -> int:
+        """See :meth:`OfflineVIS.bytes_per_frame`: also the rows that are
+        followed in a frame at most, and those of the best instances."""
+        tracker = self.online.tracker
+        dims = tracker.cls_embed.in_features
+        each = (2 * dims + tracker.cls_embed.out_features +
+                tracker.mask_embed.layers[-1].out_features + 1)
+        return super().bytes_per_frame(input_hw) + self.online.max_tracks * (
+            4 * each + 8) + self.num_tracks * 4 * each
 
     def online_features(self, mask_features: Tensor) -> Tensor:
         """See :meth:`OfflineVIS.online_features`: of the tracker, of the
@@ -126,6 +138,20 @@ class DVISDAQOffline(OfflineVIS):
         return torch.cat((
             self.online.tracker.mask_proj(mask_features), mask_features,
             torch.ones_like(mask_features[:, :1])), 1)
+
+
+def best_tracks(logits: Tensor, whole: Tensor, most: int) -> Tensor:
+    """Instances (n,) int64 with the best class, best first, n <= ``most``.
+
+    Args:
+        logits (Tensor): Shape (I, K + 1), the means of each.
+        whole (Tensor): Shape (I,) bool, those that did not end too soon; the
+            others are left out.
+        most (int): How many, 0 or more.
+    """
+    kept = whole.nonzero()[:, 0]
+    scores = best_score(logits[kept])
+    return kept[scores.topk(min(most, len(kept))).indices]
 
 
 def link(queries: Tensor) -> Tensor:
@@ -138,15 +164,14 @@ def link(queries: Tensor) -> Tensor:
     return torch.stack(order)
 
 
-def collect(tracks: OnlineTracks, chosen: Tensor, queries: Tensor,
-            logits: Tensor, mask_embeds: Tensor) -> VideoRows:
+def collect(tracks: OnlineTracks, queries: Tensor, logits: Tensor,
+            mask_embeds: Tensor) -> VideoRows:
     """What the refiner reads of a video.
 
     Where an instance is not followed, it has the anchor of its last frame.
 
     Args:
-        tracks (OnlineTracks): Of the tracker.
-        chosen (Tensor): Shape (n,) int64, instances that have rows.
+        tracks (OnlineTracks): The n instances that have rows, best first.
         queries (Tensor): Shape (T, N, C), of the segmenter.
         logits (Tensor): Shape (T, N, K + 1), of these.
         mask_embeds (Tensor): Shape (T, N, D), of these.
@@ -154,22 +179,23 @@ def collect(tracks: OnlineTracks, chosen: Tensor, queries: Tensor,
     Returns:
         VideoRows: The n instances, then linked queries, best first.
     """
-    alive = tracks.alive[:, chosen]
+    alive, count = tracks.alive, tracks.alive.shape[1]
     last = len(alive) - 1 - alive[..., 0].flip(0).argmax(0)
-    rows = tracks.rows[:, chosen].where(
-        alive > 0, tracks.anchors[last, chosen])
+    rows = tracks.rows.where(
+        alive > 0, tracks.anchors[last, torch.arange(
+            count, device=last.device)])
     order = link(queries)[..., None]
     means = logits.gather(1, order.expand_as(logits)).mean(0)
-    best = best_score(means).topk(len(means) - len(chosen)).indices
+    best = best_score(means).topk(len(means) - count).indices
     queries_of, embeds = (
         x.gather(1, order[:, best].expand(-1, -1, x.shape[2]))
         for x in (queries, mask_embeds))
-    own = tracks.mask_embeds[:, chosen]
     # Beside the tracker's features stand those of the segmenter and a one.
     own = torch.cat(
-        (F.pad(own, (0, embeds.shape[2])), (1 - alive) * NOWHERE), 2)
+        (F.pad(tracks.mask_embeds, (0, embeds.shape[2])),
+         (1 - alive) * NOWHERE), 2)
     embeds = F.pad(embeds, (tracks.mask_embeds.shape[2], 1))
     return VideoRows(
         torch.cat((rows, queries_of), 1), queries,
-        torch.cat((tracks.mean_logits()[chosen], means[best])),
+        torch.cat((tracks.mean_logits(), means[best])),
         torch.cat((own, embeds), 1))

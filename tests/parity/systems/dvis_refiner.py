@@ -16,6 +16,7 @@ from mmvis_memcnp.models.truth.clip_truth import ClipTruth
 from mmvis_memcnp.models.vis import VIS
 from mmvis_memcnp.models.vis.dvis_daq_offline import (
     OnlineTracks,
+    best_tracks,
     collect,
 )
 from mmvis_memcnp.models.vis.offline import OfflineVIS, VideoRows
@@ -150,10 +151,12 @@ def tracked_daq(fixture: Fixture, part: str, arrays: dict):
         alive[..., None].float())
     queries = arrays['segmenter_embeds']
     count = queries.shape[1]
-    chosen = tracks.best(min(test['offline_topk'], count),
-                         test['noise_frame_num'])
-    tracked = collect(tracks, chosen, queries, arrays['segmenter_logits'],
-                      of_masks(own))
+    # Those that ended early are left out.
+    whole = (alive.sum(0) >= test['noise_frame_num']) | alive[-1]
+    chosen = best_tracks(tracks.mean_logits(), whole,
+                         min(test['offline_topk'], count))
+    tracked = collect(OnlineTracks(*(x[:, chosen] for x in tracks)), queries,
+                      arrays['segmenter_logits'], of_masks(own))
     features = torch.cat((
         masks.transpose(0, 1), own.transpose(0, 1),
         torch.ones_like(own[:1]).transpose(0, 1)), 1)

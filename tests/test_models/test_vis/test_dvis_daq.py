@@ -8,7 +8,7 @@ from tests.fakes.tiny_sipmask import batch, clip, losses, video
 
 RAND = torch.rand
 ROWS = {'loss_cls', 'loss_mask', 'loss_dice'}
-DAQ = 'mmvis_memcnp.models.vis.dvis_daq'
+DAQ = 'mmvis_memcnp.models.vis.anchor_online'
 
 
 @pytest.fixture(scope='module')

@@ -6,12 +6,14 @@ import torch
 
 from mmvis_memcnp.models.vis.dvis_daq_offline import (
     OnlineTracks,
+    best_tracks,
     collect,
     link,
 )
 from tests.fakes.tiny_dvis_daq import (
     OBJECTS,
     long_clip,
+    tiny_memcnp,
     tiny_model,
     tiny_offline,
 )
@@ -59,7 +61,11 @@ def test_no_track_at_all_is_refused():
     (1, 3, [2]),
     (0, 1, [])])
 def test_best_instances(most, min_frames, expected):
-    assert stored_tracks().best(most, min_frames).tolist() == expected
+    tracks = stored_tracks()
+    alive = tracks.alive[..., 0] > 0
+    whole = (alive.sum(0) >= min_frames) | alive[-1]
+    assert best_tracks(
+        tracks.mean_logits(), whole, most).tolist() == expected
 
 
 def test_mean_logits_are_those_of_the_frames_of_an_instance():
@@ -85,8 +91,8 @@ def test_rows_before_and_after_the_life_of_an_instance():
     logits = torch.zeros(4, 4, 3)
     logits[:, 2, 1], logits[:, 0, 0] = 9., 5.
     embeds = torch.full((4, 4, 2), 7.)
-    found = collect(stored_tracks(), torch.tensor([2, 1]), queries, logits,
-                    embeds)
+    tracks = OnlineTracks(*(x[:, [2, 1]] for x in stored_tracks()))
+    found = collect(tracks, queries, logits, embeds)
     # instance 2 from frame 3 on, its anchor before; instance 1 the other way
     assert found.rows[:, 0, 0].tolist() == [211, 211, 211, 111]
     assert found.rows[:, 1, 0].tolist() == [101, 104, 204, 204]
@@ -101,13 +107,15 @@ def test_rows_before_and_after_the_life_of_an_instance():
     assert masks[:, 2:].tolist() == [[14, 14]] * 4
 
 
-def test_rows_are_those_of_the_online_system():
-    """Identities, logits and masks of a session of the plain model."""
-    offline, online = tiny_offline(num_tracks=QUERIES).eval(), \
-        tiny_model().eval()
-    online.load_state_dict({
-        k: v for k, v in offline.state_dict().items()
-        if not k.startswith('refiner.')})
+@pytest.mark.parametrize('memcnp', [None, dict(type='MemCNP', num_items=8)])
+def test_rows_are_those_of_the_online_system(memcnp):
+    """Identities, logits and masks of a session of the online model; with
+    MemCNP its classes."""
+    offline = tiny_offline(num_tracks=QUERIES, memcnp=memcnp).eval()
+    online = (tiny_memcnp() if memcnp else tiny_model()).eval()
+    missing, unexpected = offline.load_state_dict(
+        online.state_dict(), strict=False)
+    assert not unexpected and all(k.startswith('refiner.') for k in missing)
     items = encoded(offline)
     with torch.no_grad():
         rows = offline.track(items)
@@ -253,7 +261,26 @@ def test_bytes_a_frame_are_those_that_are_kept(size):
     height, width = item.mask_features.shape[-2:]
     # and in the end masks of the rows that become instances, here all
     masks = QUERIES * height * width
-    assert model.bytes_per_frame(size) == 4 * (kept + masks)
+    # rows, anchors, classes, masks, whether it is there; and an identity
+    each = 2 * 32 + 4 + 16 + 1
+    rows = 1000 * (4 * each + 8) + 40 * 4 * each
+    assert model.bytes_per_frame(size) == 4 * (kept + masks) + rows
+    fewer = tiny_offline(max_tracks=10, num_tracks=5)
+    assert model.bytes_per_frame(size) - fewer.bytes_per_frame(size) == (
+        990 * (4 * each + 8) + 35 * 4 * each)
+
+
+def test_rows_are_bounded():
+    """By the limit of the online system, which is passed on."""
+    model = tiny_offline(start_thr=0., score_thr=0., max_tracks=3,
+                         num_tracks=QUERIES).eval()
+    with torch.no_grad():
+        rows = model.track(encoded(model))
+    # Masks of the others are read from the segmenter's features alone.
+    followed = (rows.mask_embeds[..., :16] != 0).any(2)
+    assert followed[0].tolist() == [True] * 3 + [False] * 4
+    with pytest.raises(ValueError, match='max_tracks must be a whole'):
+        tiny_offline(max_tracks=0)
 
 
 def test_a_long_video_is_refused_or_taken_in_windows():
