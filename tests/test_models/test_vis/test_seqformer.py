@@ -225,6 +225,7 @@ def test_a_box_branch_is_called_once_a_layer_and_its_sigma_is_kept():
     # A memory that says nothing but what sigmas are measured in.
     model.memcnp = SimpleNamespace(
         read=lambda query: None,
+        certainty=lambda sigmas: torch.ones_like(sigmas[..., 0]),
         frame_sigmas=lambda sigmas, boxes: sigmas * half_sides(boxes))
     inputs, _ = batch(model, video(2), training=False)
     session = model.session()
