@@ -32,8 +32,8 @@ def test_every_system_and_fixture_is_listed(modules):
     for tiny in (False, True):
         found = check.systems(tiny)
         assert {x.split('/')[0] for x in found} == families
-        names = {checks.system_of(x) for x in found}
-        assert names >= {*checks.OPTIONS, *checks.THRESHOLD}
+        names = {checks.speed.system_of(x) for x in found}
+        assert names >= {*checks.speed.OPTIONS, *checks.speed.THRESHOLD}
         assert {x for x in names if x.endswith('-memcnp')} >= {
             'sipmask-memcnp', 'idol-memcnp', 'seqformer-memcnp'}
         assert not any('official' in x for x in found)
@@ -141,9 +141,10 @@ def test_every_row_is_in_the_file_at_once(modules, tmp_path, capsys):
 @pytest.mark.parametrize('name', ['sipmask-memcnp', 'idol'])
 def test_speed_of_a_model_that_finds_something(modules, name):
     check, checks = modules
-    config, = (x for x in check.systems(True) if checks.system_of(x) == name)
+    config, = (x for x in check.systems(True)
+               if checks.speed.system_of(x) == name)
     row = checks.run(f'speed:{config}:float32', torch.device('cpu'), True)
-    assert row['ok'] and 3 <= row['instances'] <= 2 * checks.INSTANCES
+    assert row['ok'] and 3 <= row['instances'] <= 2 * checks.speed.INSTANCES
     parts = [row['ms'][x] for x in ('read', 'network', 'association',
                                     'output')]
     assert all(ms > 0 for ms in parts)
@@ -154,18 +155,18 @@ def test_speed_of_a_model_that_finds_something(modules, name):
 def test_losses_that_are_not_finite_fail(modules, monkeypatch):
     check, checks = modules
     config, = (x for x in check.systems(True)
-               if checks.system_of(x) == 'sipmask')
+               if checks.speed.system_of(x) == 'sipmask')
     item = f'amp:{config}:bfloat16'
     row = checks.run(item, torch.device('cpu'), True)
     assert row['ok'] and row['gradients'] > 50 and row['not_finite'] == []
-    load = checks.load
+    load = checks.speed.load
 
     def broken(*args):
         inferencer = load(*args)
         inferencer.model.bbox_head.fcos_cls.bias.data[0] = float('nan')
         return inferencer
 
-    monkeypatch.setattr(checks, 'load', broken)
+    monkeypatch.setattr(checks.speed, 'load', broken)
     row = checks.run(item, torch.device('cpu'), True)
     assert not row['ok'] and 'loss_cls' in row['not_finite']
 

@@ -25,6 +25,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -52,10 +53,15 @@ class Contestant:
         inferencer (VISInferencer): The model with its pipeline.
         source: Video to loop over; see ``open_source``.
         amp (bool): Run the network under autocast.
+        chunk (int): Frames that the network gets at once.
+        clock (Callable): Seconds; on a busy CPU ``time.process_time``.
     """
 
-    def __init__(self, inferencer: VISInferencer, source, amp: bool) -> None:
+    def __init__(self, inferencer: VISInferencer, source, amp: bool,
+                 chunk: int = 1,
+                 clock: Callable[[], float] = time.perf_counter) -> None:
         self._inferencer, self._source = inferencer, source
+        self._chunk, self._clock = chunk, clock
         self._model, self._device = inferencer.model, inferencer.device
         self._autocast = torch.autocast(self._device.type, enabled=amp)
         self._frames: Iterator[np.ndarray] = iter(())
@@ -70,10 +76,11 @@ class Contestant:
 
     @torch.no_grad()
     def frame(self) -> None:
-        """Take and time the next frame; the video starts over at its end."""
+        """Take and time the next frame, or chunk of frames; the video starts
+        over at its end."""
         begin = self._now()
-        image = next(self._frames, None)
-        if image is None:
+        images = list(islice(self._frames, self._chunk))
+        if not images:
             self.end()
             source = open_source(self._source)
             self._frames = iter(source)
@@ -81,13 +88,15 @@ class Contestant:
             self._session = self._model.session(known, FileSink())
             self._length = 0
             begin = self._now()  # opening is no part of a frame
-            image = next(self._frames)
-        inputs, metas = self._inferencer.prepare([image])
-        metas[0]['frame_id'] = self._length
-        self._length += 1
+            images = list(islice(self._frames, self._chunk))
+        inputs, metas = self._inferencer.prepare(images)
+        for meta in metas:
+            meta['frame_id'] = self._length
+            self._length += 1
         self._spent['read'] = self._now() - begin
         results = self._timed(self._session.step, inputs, metas)
-        self.times.append(list(self._spent.values()))
+        self.times += [[seconds / len(images)
+                        for seconds in self._spent.values()] for _ in images]
         self.instances += [len(result) for result in results]
         self._spent = dict.fromkeys(PARTS, 0.)
 
@@ -139,6 +148,15 @@ class Contestant:
         self.times.clear()
         self.instances.clear()
 
+    def input_hw(self, image: np.ndarray) -> list[int]:
+        """Height and width of the network's input for a frame."""
+        return list(self._inferencer.prepare([image])[0].shape[-2:])
+
+    def weights(self) -> int:
+        """Bytes of the model's parameters and buffers."""
+        return sum(x.numel() * x.element_size() for x in (
+            *self._model.parameters(), *self._model.buffers()))
+
     def by_part(self) -> dict[str, np.ndarray]:
         """Milliseconds of each frame, a part each and in total."""
         times = np.array(self.times) * 1e3
@@ -153,7 +171,7 @@ class Contestant:
     def _now(self) -> float:
         if self._device.type == 'cuda':
             torch.cuda.synchronize(self._device)
-        return time.perf_counter()
+        return self._clock()
 
 
 def summary(values: np.ndarray) -> dict[str, float]:

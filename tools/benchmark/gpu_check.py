@@ -122,10 +122,11 @@ def amp_items(tiny: bool) -> Iterator[str]:
 
 
 def speed_items(tiny: bool) -> Iterator[str]:
-    """Every system in single and in mixed precision."""
-    for precision in ('float32', 'amp'):
+    """Every system in single and in mixed precision, then optimized; the
+    names of ``VARIANTS`` in speed.py."""
+    for variant in ('float32', 'amp', 'float32-optimized', 'amp-optimized'):
         for config in systems(tiny):
-            yield f'speed:{config}:{precision}'
+            yield f'speed:{config}:{variant}'
 
 
 KINDS = {

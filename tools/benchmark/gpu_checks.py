@@ -9,28 +9,24 @@ import argparse
 import contextlib
 import io
 import json
-import logging
 import os
 import platform
 import subprocess
 import sys
 import time
 import traceback
-import warnings
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / 'tools/analysis_tools')]
+sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
 
-import benchmark  # noqa: E402  before mmdet: the package's shims
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
+import speed  # noqa: E402  before mmdet: the package's shims
 import torch  # noqa: E402
 from mmdet.structures import TrackDataSample  # noqa: E402
-from mmengine.config import Config, ConfigDict  # noqa: E402
 
-from mmvis_memcnp.apis import VISInferencer  # noqa: E402
 from mmvis_memcnp.compat import mmcv_ext  # noqa: E402
 from mmvis_memcnp.ops import library  # noqa: E402
 from tests.fakes.tiny_sipmask import batch, frame, noise, total  # noqa: E402
@@ -38,25 +34,6 @@ from tests.parity import run_fixture  # noqa: E402
 
 #: On a GPU sums have another order than in the official code, on a CPU.
 SLACK = 10.
-#: About as many instances as a video of YouTube-VIS or OVIS shows.
-INSTANCES = 10
-#: What lets a model of random weights find that many, by the name of its
-#: config: no score is too low, no mask too much like another one.
-_DENSE = {'model.bbox_head.test_cfg.score_thr': 0.,
-          'model.bbox_head.test_cfg.max_per_img': INSTANCES}
-_QUERIES = {'model.mask_nms_iou': 1.}
-#: All queries of the first frame, and no more in the others.
-_ROWS = {'model.start_thr': 0., 'model.score_thr': 1.,
-         'model.max_gap': 1000}
-#: The best queries, which a frame's masks are made of.
-_SHOWN = {'model.num_shown': INSTANCES}
-OPTIONS: dict[str, dict[str, Any]] = {
-    'sipmask': _DENSE, 'sipmask-memcnp': _DENSE,
-    'idol': _QUERIES, 'idol-memcnp': _QUERIES,
-    'dvis-daq': _ROWS, 'dvis-daq-memcnp': _ROWS,
-    'videomt': _SHOWN, 'videomt-memcnp': _SHOWN}
-#: Systems whose detections are the queries above ``score_thr``.
-THRESHOLD = ('idol', 'idol-memcnp')
 
 
 def environment(device: torch.device) -> dict[str, Any]:
@@ -136,30 +113,6 @@ def run_parity(folder: str, device: torch.device) -> dict[str, Any]:
                 failed=wrong[:5] or lines[-1:] if failed else [])
 
 
-def load(config: str, device: torch.device, options: dict) -> VISInferencer:
-    """A model with the random weights that its training starts from."""
-    cfg = Config.fromfile(ROOT / 'configs' / config)
-    cfg.merge_from_dict(options)
-    _forget_pretrained(cfg.model)
-    torch.manual_seed(0)
-    logging.disable(logging.INFO)  # a line a parameter
-    with warnings.catch_warnings():
-        warnings.simplefilter('ignore')
-        inferencer = VISInferencer(cfg, None, str(device))
-    inferencer.model.init_weights()
-    logging.disable(logging.NOTSET)
-    return inferencer
-
-
-def _forget_pretrained(cfg: ConfigDict) -> None:
-    """Weights that would be fetched are not needed."""
-    for key, value in cfg.items():
-        if key == 'init_cfg' and (value or {}).get('type') == 'Pretrained':
-            cfg[key] = None
-        elif isinstance(value, dict):
-            _forget_pretrained(value)
-
-
 def training_clip(size: tuple[int, int], seed: int) -> tuple:
     """Two frames with three objects that move."""
     height, width = size
@@ -176,7 +129,7 @@ def training_clip(size: tuple[int, int], seed: int) -> tuple:
 def run_amp(config: str, dtype: str, device: torch.device,
             size: tuple[int, int]) -> dict[str, Any]:
     """Forward, losses and backward in mixed precision: all finite?"""
-    model = load(config, device, {}).model.train()
+    model = speed.load(config, device, {}).model.train()
     inputs, samples = batch(model, training_clip(size, 0),
                             training_clip(size, 1))
     with torch.autocast(device.type, getattr(torch, dtype)):
@@ -188,54 +141,6 @@ def run_amp(config: str, dtype: str, device: torch.device,
     wrong += [n for n, x in grads.items() if not x.isfinite().all()]
     return dict(ok=not wrong and len(grads) > 0, gradients=len(grads),
                 not_finite=wrong[:5], loss=round(total(losses).item(), 3))
-
-
-def run_speed(config: str, precision: str, device: torch.device,
-              size: tuple[int, int], frames: int) -> dict[str, Any]:
-    """Frames a second by part, at the size of the config's test pipeline."""
-    name = system_of(config)
-    inferencer = load(config, device, OPTIONS.get(name, {}))
-    if name in THRESHOLD:
-        _let_some_pass(inferencer.model)
-    images = benchmark.textured_frames(min(frames, 8), size)
-    contestant = benchmark.Contestant(
-        inferencer, [images[t % len(images)] for t in range(frames)],
-        precision == 'amp')
-    # A whole video warms up: systems of clips decode at its end.
-    for _ in range(frames):
-        contestant.frame()
-    contestant.forget()
-    for _ in range(frames):
-        contestant.frame()
-    contestant.end()
-    report = contestant.report()
-    inputs, _ = inferencer.prepare([images[0]])
-    return dict(ok=True, fps=round(report['fps'], 2),
-                instances=round(report['instances'], 1),
-                input_hw=list(inputs.shape[-2:]), frames=frames,
-                ms={part: round(ms['mean'], 3)
-                    for part, ms in report['ms'].items()})
-
-
-def _let_some_pass(model: Any) -> None:
-    """Spread the class scores: ``INSTANCES`` of the first frame pass 0.5."""
-    branch = model.segmenter.cls_branches[-1]
-
-    def spread(_: Any, __: Any, logits: torch.Tensor) -> torch.Tensor:
-        handle.remove()
-        best = logits[0].float().amax(-1).sort(descending=True).values
-        factor = 8 / best.std().clamp(min=1e-6)
-        limit = best[min(INSTANCES, len(best) - 1)]
-        branch.weight.data *= factor
-        branch.bias.data = (branch.bias.data - limit) * factor
-        return ((logits.float() - limit) * factor).to(logits.dtype)
-
-    handle = branch.register_forward_hook(spread)
-
-
-def system_of(config: str) -> str:
-    """``idol-memcnp`` of ``idol/idol-memcnp_r50_8xb4-...py``."""
-    return Path(config).name.split('_')[0]
 
 
 def run(item: str, device: torch.device, tiny: bool) -> dict[str, Any]:
@@ -250,8 +155,9 @@ def run(item: str, device: torch.device, tiny: bool) -> dict[str, Any]:
         return run_parity(what[0], device)
     if kind == 'amp':
         return run_amp(what[0], what[1], device, small if tiny else (360, 640))
-    return run_speed(what[0], what[1], device, small if tiny else (720, 1280),
-                     3 if tiny else 20)
+    return dict(ok=True, **speed.measure(
+        what[0], speed.VARIANTS[what[1]], device,
+        small if tiny else speed.SIZE, 3 if tiny else 20))
 
 
 def main() -> None:
