@@ -102,7 +102,7 @@ class OnlineVIS(VIS[OnlineState, InstanceData]):
         assert self.tracker is not None
         result, state.tracks = self.tracker.step(state.tracks, detections)
         rows = (result.ids >= 0).nonzero()[:, 0]
-        ids, device = result.ids[rows], result.scores.device
+        ids, device = result.ids[rows], detections.scores.device
         tracked = detections[rows.to(device, non_blocking=True)]
         tracked.instances_id = ids.to(device, non_blocking=True)
         return tracked
