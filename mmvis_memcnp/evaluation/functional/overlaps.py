@@ -217,8 +217,8 @@ def _add_common(common: np.ndarray, ours: tuple, theirs: tuple,
         if not len(some.tracks) or not len(other.tracks):
             continue
         shared = _by_bounds(some, other, gt_tracks, start, pixels)
-        # Masks rarely have less than a quarter of the frame in common reach;
-        # where this is has its own cost.
+        # To find the part of the frame that both sides reach takes time, too,
+        # so it is looked for where a quarter of the frame would be quick.
         if _bits_are_quicker(some, other, gt_tracks, pixels // 256 + 1):
             extents = some.extent(), other.extent()
             first = max(extent[0] for extent in extents)
