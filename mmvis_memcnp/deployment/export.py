@@ -2,8 +2,10 @@
 from __future__ import annotations
 
 import json
+import logging
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -85,8 +87,7 @@ def export_onnx(model: VIS,
                        sizes=None)
     network = FrameNetwork(model).eval()
     try:
-        with torch.no_grad(), warnings.catch_warnings():
-            warnings.simplefilter('ignore')
+        with torch.no_grad(), _quiet():
             program = torch.onnx.export(
                 network, example, dynamo=True, verbose=False,
                 opset_version=OPSET, dynamic_shapes=dynamic,
@@ -97,6 +98,19 @@ def export_onnx(model: VIS,
     program.model.metadata_props[KEY] = json.dumps(dict(
         meta=dict(meta or {}), frame_axes=axes, model=fingerprint(model)))
     program.save(str(path))
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the exporter's remarks on what it does not fold or lacks."""
+    level = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore')
+            yield
+    finally:
+        logging.disable(level)
 
 
 def can_export(model: VIS) -> bool:

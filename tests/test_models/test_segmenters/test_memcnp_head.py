@@ -136,7 +136,7 @@ def test_scores_rank_by_certainty():
         head.test_cfg.update(score_thr=0., max_per_img=1000, nms_iou_thr=1.)
         feats = model.extract_feat(torch.rand(
             1, 3, 64, 64, generator=torch.Generator().manual_seed(2)))
-        found[power] = head.predict(feats, [dict(
+        found[power] = head.predict(head(feats), [dict(
             img_shape=(64, 64), scale_factor=(1., 1.))])[0]
     plain, sure = found[0.], found[.5]
     assert len(plain) and torch.equal(
