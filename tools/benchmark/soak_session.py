@@ -21,6 +21,7 @@ import argparse
 import json
 import os
 import re
+import resource
 import subprocess
 import sys
 import time
@@ -139,7 +140,8 @@ def measure(args: argparse.Namespace, length: int) -> dict[str, Any]:
         ``peak_mib`` at most, open ``handles`` and ``threads`` at the end and,
         of more than ``SETTLED`` frames, the same after these as ``settled``;
         on CUDA ``cuda_peak_mib``, allocated at most; ``instances``, mean of a
-        frame; ``identities``; ``seconds``.
+        frame; ``identities``; ``seconds``; ``user_ms`` and ``system_ms`` of
+        the processor a frame.
 
     Raises:
         UserError: If nothing was found.
@@ -152,6 +154,7 @@ def measure(args: argparse.Namespace, length: int) -> dict[str, Any]:
     session = inferencer.session(FileSink())
     frames = shapes(tuple(args.size), args.level)
     start_mib, begin = resident()[0], time.perf_counter()
+    used = resource.getrusage(resource.RUSAGE_SELF)
     instances, seen, settled = 0, bytearray(), {}
     for number in range(length):
         if number == SETTLED:
@@ -162,7 +165,7 @@ def measure(args: argparse.Namespace, length: int) -> dict[str, Any]:
     for result in session.flush():
         instances += len(result)
         mark(seen, result.instances_id.tolist())
-    at_end = held()
+    at_end, now = held(), resource.getrusage(resource.RUSAGE_SELF)
     session.finish()
     if not instances:
         raise UserError(
@@ -172,7 +175,9 @@ def measure(args: argparse.Namespace, length: int) -> dict[str, Any]:
     found = dict(
         frames=length, start_mib=start_mib, **at_end, **settled,
         instances=instances / length, identities=sum(seen),
-        seconds=time.perf_counter() - begin)
+        seconds=time.perf_counter() - begin,
+        user_ms=1000 * (now.ru_utime - used.ru_utime) / length,
+        system_ms=1000 * (now.ru_stime - used.ru_stime) / length)
     if inferencer.device.type == 'cuda':
         found['cuda_peak_mib'] = torch.cuda.max_memory_allocated() / MIB
     return found
@@ -218,7 +223,8 @@ def show(found: dict[str, Any]) -> None:
         cuda = f', {found["cuda_peak_mib"]:.1f} MiB of CUDA memory'
     print('{frames} frames: peak {peak_mib:.1f} MiB resident ({start_mib:.1f} '
           'before the first){0}; {instances:.1f} instances a frame, '
-          '{identities} identities, {seconds:.0f} s'.format(cuda, **found),
+          '{identities} identities, {seconds:.0f} s, {user_ms:.0f} + '
+          '{system_ms:.0f} ms a frame of the processor'.format(cuda, **found),
           flush=True)
 
 
