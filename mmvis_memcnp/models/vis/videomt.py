@@ -34,12 +34,8 @@ from .session import VideoMeta
 @saveable
 @dataclass
 class VidEoMTState(RowScores):
-    """What a video needs beside its frames.
-
-    Attributes:
-        queries: (1, Q, C), as the last block left them; None before the first
-            frame.
-    """
+    """A video's queries (1, Q, C), as the last block left them; None before
+    its first frame."""
     queries: Tensor | None = None
 
 
