@@ -42,7 +42,7 @@ def parse_args(argv: Iterable[str] | None = None) -> argparse.Namespace:
         'pipeline of the config resizes; default: 640 360')
     parser.add_argument(
         '--fixed-size', action='store_true', help='for frames of --size '
-        'alone, where a network cannot be exported for any size (Swin)')
+        'alone, where a network cannot be exported for any size')
     add_config_options(parser)
     add_overwrite_option(parser)
     return parser.parse_args(argv)
