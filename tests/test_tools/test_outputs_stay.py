@@ -37,6 +37,7 @@ TOOLS = {
         'a.json', '--dev', 'd.json', '--num-dev', '1', '--train'),
     'tools/dataset_converters/subset_ytvis.py': (
         'a.json', '--class-map', 'ovis'),
+    'tools/deployment/export_onnx.py': ('config.py', 'model.pth'),
     'tools/model_converters/convert_checkpoint.py': (
         '--config', 'config.py', 'model.pth'),
     'tools/model_converters/publish_model.py': ('model.pth', ),
