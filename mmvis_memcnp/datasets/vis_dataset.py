@@ -120,7 +120,8 @@ class VISDataset(BaseDataset):
         ids = {label: category for category, label in labels.items()}
         #: Category id of each label in the json; -1 where it has none.
         self.cat_ids = [ids.get(label, -1) for label in range(len(classes))]
-        self._metainfo['cat_ids'] = self.cat_ids
+        if self.test_mode:  # for the scores; joined data sets have no one
+            self._metainfo['cat_ids'] = self.cat_ids
 
         videos = parse_videos(data['videos'], self.ann_file)
         chosen = self._chosen_videos

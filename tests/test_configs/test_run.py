@@ -38,6 +38,9 @@ def small(name: str) -> ConfigDict:
     """The model of a config with few channels; all else as it says."""
     cfg = config_of(name).model
     net = network_of(cfg)
+    if net.type == 'EoMTSegmenter':
+        shrink_eomt(cfg)
+        return cfg
     neck = net.get('neck') or net.pixel_decoder
     if net.backbone.type == 'MAEViT':
         net.backbone.update(VIT)
@@ -69,6 +72,19 @@ def shrink_dense(head: ConfigDict) -> None:
         head.update(basis_channels=8, track_channels=16)
     elif head.get('memcnp'):
         head.memcnp.update(feat_dims=WIDTH, hidden_dims=WIDTH)
+
+
+def shrink_eomt(cfg: ConfigDict) -> None:
+    """An encoder-only mask transformer of 24 queries, two of whose blocks
+    have them; few points of a mask."""
+    net = cfg.segmenter
+    net.backbone.update(
+        embed_dims=WIDTH, depth=3, num_heads=2, pos_grid=(4, 6),
+        layer_scale=1., init_cfg=None)
+    net.update(num_queries=24, num_blocks=2)
+    cfg.matcher.costs.mask.num_points = cfg.loss.num_points = 64
+    if cfg.get('memcnp'):
+        cfg.memcnp.num_items = 8
 
 
 def shrink_mask2former(cfg: ConfigDict) -> None:
@@ -158,8 +174,8 @@ def build(name: str) -> torch.nn.Module:
             torch.nn.init.constant_(model.bbox_head.fcos_reg.bias, 3.)
         return model
     parts = model.parts()
-    rows = getattr(parts.get('tracker'), 'memcnp', None)
-    if rows is not None:
+    rows = getattr(parts.get('tracker'), 'memcnp', parts.get('memcnp'))
+    if hasattr(rows, 'box_branch'):
         torch.nn.init.normal_(rows.box_branch.last.weight, std=.1)
     if 'cls_branches' not in parts:
         return model
@@ -235,7 +251,8 @@ def test_trains_and_predicts(name):
     # The first part that learns.
     frozen = cfg.get('segmenter', {}).get('frozen')
     reader = parts.get('refiner') or parts['tracker'] if frozen else (
-        parts.get('neck') or parts['pixel_decoder'])
+        parts.get('neck') or parts.get('pixel_decoder')
+        or parts['backbone'])
     first = next(p for p in reader.parameters()
                  if p.dim() >= (2 if frozen else 4))
     assert first.grad.abs().sum() > 0

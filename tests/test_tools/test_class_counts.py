@@ -58,7 +58,8 @@ def builders(tmp_path, monkeypatch):
             build(cfg.model)
 
     monkeypatch.setattr(MODELS, 'build', build)
-    monkeypatch.setattr('mmengine.runner.Runner', Runner)
+    for kind in ('Training', 'Test'):
+        monkeypatch.setattr(f'mmvis_memcnp.cli.runner.{kind}', Runner)
 
     def built(call, *args):
         with pytest.raises(Built) as stop:

@@ -109,7 +109,8 @@ def planned(tool, monkeypatch):
             from_cfg = staticmethod(lambda cfg: seen.append(cfg) or Stub())
             train = test = staticmethod(lambda: None)
 
-        monkeypatch.setattr('mmengine.runner.Runner', Stub)
+        for kind in ('Training', 'Test'):
+            monkeypatch.setattr(f'mmvis_memcnp.cli.runner.{kind}', Stub)
         assert tool(name, *args) == (0, '')
         return seen[0]
 
