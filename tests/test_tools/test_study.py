@@ -194,6 +194,8 @@ def test_rows_of_a_seed_come_together(place):
     (dict(seeds=[]), 'seeds must be a list'),
     (dict(name='a/b'), 'name must be letters'),
     (dict(data=dict(train='medium')), 'data.train and data.test are of easy'),
+    (dict(data=dict(train='easy-250')), 'data.train and data.test are of'),
+    (dict(data=dict(test='easy-0')), 'data.train and data.test are of'),
     (dict(data=dict(videos=3)), "data has no ['videos']"),
     (dict(runs={}), 'runs must map'),
     (dict(baseline='best'), "the baseline 'best' of plain is no row"),
@@ -219,6 +221,20 @@ def test_wrong_yaml(place, change, sentence):
     with pytest.raises(UserError) as error:
         place.plan(path)
     assert sentence in str(error.value)
+
+
+def test_a_level_with_its_own_number_of_videos(place, modules):
+    """Other data, the same training."""
+    path = place.write()
+    content = yaml.safe_load(path.read_text())
+    plain = {r.digest for r in place.plan(path)}
+    content['data'] = dict(train='easy', test=['easy', 'easy-250'])
+    path.write_text(yaml.safe_dump(content, sort_keys=False))
+    folders = list(modules['runner'].data_folders(
+        modules['plan'].read_study(path)))
+    assert [f[:3] for f in folders if f[1] == 'val'] == [
+        ('easy', 'val', 50), ('easy-250', 'val', 250)]
+    assert {r.digest for r in place.plan(path)} == plain
 
 
 @pytest.fixture(scope='module')

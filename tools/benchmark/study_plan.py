@@ -5,7 +5,10 @@ A yaml holds
 ``name``: names the files; letters, digits, ``_`` and ``-``.
 ``data``: ``train`` and ``test``, a level of MovingShapes or a list of them;
     ``train_videos``, ``train_frames``, ``val_videos``, ``val_frames``,
-    ``size`` (HEIGHTxWIDTH), where they differ from :data:`SIZES`.
+    ``size`` (HEIGHTxWIDTH), where they differ from :data:`SIZES`. A level to
+    test on may name its own number of videos: ``easy-250`` are 250 of easy.
+    More videos take the chance of the test set out of differences; the
+    trainings stay the same.
 ``max_iters`` or ``stop_at``: a number of iterations, or neither.
     ``max_iters: N`` is a complete training of N iterations: the learning rate
     schedule of the config is shortened to end at N. ``stop_at: N`` leaves the
@@ -147,6 +150,19 @@ def folder_name(config: str, trained_on: str, settings: str,
     return f'{Path(config).stem}_{trained_on}_{settings}_s{seed}'
 
 
+def split_level(name: str) -> tuple[str, int | None]:
+    """A level to test on: ``easy-250`` is easy with 250 videos.
+
+    Args:
+        name (str): From the yaml.
+
+    Returns:
+        tuple[str, int | None]: The level, and its videos if it names them.
+    """
+    found = re.fullmatch(r'(.+)-([1-9]\d*)', name)
+    return (found[1], int(found[2])) if found else (name, None)
+
+
 def _names(value: Any) -> tuple[str, ...]:
     return (value, ) if isinstance(value, str) else tuple(value or ())
 
@@ -194,9 +210,11 @@ def read_study(path: Path) -> Study:
     data = dict(found.get('data') or {})
     train, test = _names(data.pop('train', 'easy')), _names(
         data.pop('test', ['easy', 'hard']))
-    wrong = sorted({*train, *test} - set(LEVELS))
+    wrong = sorted({*train, *(split_level(level)[0] for level in test)
+                    } - set(LEVELS))
     _check(bool(train and test and not wrong), path,
-           f'data.train and data.test are of {", ".join(LEVELS)}.')
+           f'data.train and data.test are of {", ".join(LEVELS)}; a level of '
+           'data.test may end with a number of videos, as easy-250.')
     unknown = sorted(data.keys() - SIZES.keys())
     _check(not unknown, path, f'data has no {unknown}; sizes are '
            f'{", ".join(SIZES)}.')

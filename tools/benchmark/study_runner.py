@@ -13,7 +13,14 @@ from threading import Lock
 from typing import Any
 
 from plot_training import curve, read_log
-from study_plan import ROOT, Run, Study, first_difference, folder_name
+from study_plan import (
+    ROOT,
+    Run,
+    Study,
+    first_difference,
+    folder_name,
+    split_level,
+)
 from study_table import KEYS, SCORES, add_row, locked, read_rows
 
 from mmvis_memcnp.cli.preflight import apply_overrides
@@ -26,12 +33,13 @@ TOOLS = ROOT / 'tools'
 
 # -- data -------------------------------------------------------------------
 def data_folders(study: Study) -> Iterator[tuple[str, str, int, int, int]]:
-    """Level, split, videos, frames and seed of the data of a study."""
+    """Folder, split, videos, frames and seed of the data of a study."""
     sizes = study.sizes
     for level in study.train:
         yield level, 'train', sizes['train_videos'], sizes['train_frames'], 0
     for level in dict.fromkeys((*study.train, *study.test)):
-        yield level, 'val', sizes['val_videos'], sizes['val_frames'], 1000
+        videos = split_level(level)[1] or sizes['val_videos']
+        yield level, 'val', videos, sizes['val_frames'], 1000
 
 
 def make_data(study: Study, root: Path) -> None:
@@ -52,7 +60,8 @@ def make_data(study: Study, root: Path) -> None:
                 [sys.executable, TOOLS / 'dataset_converters/moving_shapes.py',
                  folder, '--videos', str(videos), '--frames', str(frames),
                  '--size', study.sizes['size'], '--seed', str(seed),
-                 '--level', level], check=True, env=environment())
+                 '--level', split_level(level)[0]], check=True,
+                env=environment())
         found = json.loads((folder / 'instances.json').read_text())['videos']
         if len(found) != videos or any(
                 (v['length'], v['height'], v['width']) != (
