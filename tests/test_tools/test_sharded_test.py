@@ -42,7 +42,7 @@ def folder(tmp_path_factory):
     return path
 
 
-def test_videos(folder, ann_file, run, *args):
+def run_test(folder, ann_file, run, *args):
     """Run the tool; its scores and results are in the folder ``run``."""
     options = [f'test_dataloader.{option}' for option in (
         'num_workers=0', 'persistent_workers=False', 'dataset.data_root=',
@@ -55,9 +55,6 @@ def test_videos(folder, ann_file, run, *args):
     assert done.returncode == 0, done.stderr
 
 
-test_videos.__test__ = False  # Runs the tool; no test.
-
-
 def _rank(rank, folder, ann_file, run):
     # What torchrun sets, but for a port, which may be taken.
     os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE='2')
@@ -66,7 +63,7 @@ def _rank(rank, folder, ann_file, run):
     torch.distributed.init_process_group = lambda backend, **_: init(
         backend, init_method=f'file://{folder}/{run}.store', rank=rank,
         world_size=2)
-    test_videos(folder, ann_file, run, '--launcher', 'pytorch')
+    run_test(folder, ann_file, run, '--launcher', 'pytorch')
     torch.distributed.destroy_process_group()
 
 
@@ -84,7 +81,7 @@ def found(folder, run):
     ('three.json', 3), ('one.json', 1)])
 def test_two_processes_are_one(folder, ann_file, videos):
     one, two = f'one_{videos}', f'two_{videos}'
-    test_videos(folder, ann_file, one)
+    run_test(folder, ann_file, one)
     torch.multiprocessing.start_processes(
         _rank, (folder, ann_file, two), nprocs=2, start_method=START)
     scores, results = found(folder, one)
