@@ -1,12 +1,13 @@
 """Builds the optional compiled operators, and puts configs and tools into an
 installation; everything else is in setup.cfg.
 
-MMVIS_BUILD_OPS=auto  (default) build them if PyTorch is visible and a
-                      compiler works, otherwise go on without
+MMVIS_BUILD_OPS=auto  (default) build what a compiler works for, otherwise go
+                      on without
 MMVIS_BUILD_OPS=1     build them or fail
 MMVIS_BUILD_OPS=0     do not try
 
-PyTorch is visible with ``pip install --no-build-isolation -e .``; an isolated
+Those for run-length codes are plain C++; the others need a visible PyTorch. It
+is visible with ``pip install --no-build-isolation -e .``; an isolated
 build, pip's default, goes on without. FORCE_CUDA=1 builds the CUDA operators
 on a machine without a GPU.
 """
@@ -16,7 +17,7 @@ import shutil
 import warnings
 from pathlib import Path
 
-from setuptools import setup
+from setuptools import Extension, setup
 from setuptools.command.build_py import build_py
 
 MODE = os.environ.get('MMVIS_BUILD_OPS', 'auto')
@@ -24,7 +25,6 @@ if MODE not in ('auto', '0', '1'):
     raise SystemExit(f'MMVIS_BUILD_OPS must be auto, 0 or 1, not {MODE!r}.')
 
 SOURCES = Path('mmvis_memcnp/ops/csrc')
-
 
 #: What of a checkout goes into the folder .mim of an installation, where
 #: `mmvis`, `VISInferencer.from_name` and OpenMMLab's mim look for it.
@@ -62,6 +62,17 @@ def mmcv_headers() -> list[str]:
     names = ('pytorch_cpp_helper.hpp', 'pytorch_device_registry.hpp')
     complete = all((common / name).exists() for name in names)
     return [str(common)] if complete else []
+
+
+def run_lengths() -> list[Extension]:
+    """A library that ctypes loads; it is no module of Python."""
+    if os.name != 'posix':
+        return []
+    return [Extension(
+        'mmvis_memcnp.results._run_lengths',
+        ['mmvis_memcnp/results/csrc/run_lengths.cpp'],
+        extra_compile_args=['-O2', '-g0', '-std=c++17', '-fvisibility=hidden'],
+        optional=MODE == 'auto')]
 
 
 def build_arguments() -> dict:
@@ -105,7 +116,7 @@ def build_arguments() -> dict:
         extra_compile_args=dict(cxx=['-O2', '-g0'], nvcc=['-O2']),
         py_limited_api=True)
     extension.optional = MODE == 'auto'
-    return dict(ext_modules=[extension], cmdclass=dict(
+    return dict(ext_modules=[extension, *run_lengths()], cmdclass=dict(
         build_py=BuildWithConfigs, build_ext=BuildOps))
 
 
@@ -118,7 +129,7 @@ def arguments() -> dict:
             raise SystemExit(
                 'MMVIS_BUILD_OPS=1 needs PyTorch at build time: install it '
                 'first and pass --no-build-isolation to pip.')
-        return without
+        return dict(without, ext_modules=run_lengths())
     return build_arguments()
 
 

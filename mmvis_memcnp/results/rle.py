@@ -12,6 +12,8 @@ from typing import TypedDict
 import numpy as np
 from pycocotools import mask as mask_utils
 
+from . import compiled
+
 # Below this number of pixels every run, and every difference of two, fits
 # into six 5-bit groups: as far as the integers of pycocotools go.
 MAX_PIXELS = 1 << 29
@@ -271,10 +273,15 @@ def _check_strings(codes: list[RLE], frames: list[int]) -> list[RLE]:
     Raises:
         MaskError: For the first bad code.
     """
-    lengths = np.asarray([len(c['counts']) for c in codes])
-    pixels = np.asarray([c['size'][0] * c['size'][1] for c in codes])
+    lengths = np.asarray([len(c['counts']) for c in codes], np.int64)
+    pixels = np.asarray([c['size'][0] * c['size'][1] for c in codes],
+                        np.int64)
     ends = lengths.cumsum()
-    text = np.frombuffer(b''.join(c['counts'] for c in codes), np.uint8)
+    joined = b''.join(c['counts'] for c in codes)
+    if not compiled.missing() and compiled.decode(joined, ends,
+                                                  pixels) is not None:
+        return codes
+    text = np.frombuffer(joined, np.uint8)
     digits = text - np.uint8(48)  # what is below 48 wraps to above 63
     alien = digits > 63
     if alien.any():

@@ -11,6 +11,7 @@ from itertools import chain
 
 import numpy as np
 
+from . import compiled
 from .rle import MAX_PIXELS, MaskError, to_rles
 
 # As many as the integers of pycocotools can hold.
@@ -227,6 +228,9 @@ def _runs_of_strings(counts: list, ends: np.ndarray, pixels: int) -> _Part:
                 if type(counts[0]) is str else b''.join(counts))
     except UnicodeEncodeError:
         return None
+    if not compiled.missing():
+        return compiled.decode(text, ends, np.full(len(ends), pixels,
+                                                  np.int64))
     digits = np.frombuffer(text, np.uint8) - np.uint8(48)
     if digits.max() > 63:  # what is below 48 wraps
         return None

@@ -6,12 +6,14 @@ from pycocotools import mask as mask_utils
 from mmvis_memcnp.evaluation.functional import (
     GTTrack,
     Overlaps,
+    intersections,
     measure_video,
     overlap_video,
     overlaps,
     reduce_video,
     stack_boxes,
 )
+from mmvis_memcnp.results import compiled
 from mmvis_memcnp.results.spans import TrackMaskError
 
 from ..toy import result, rle, rows
@@ -74,9 +76,14 @@ def coded(masks, form):
 
 @pytest.mark.parametrize('form', ['bytes', 'str', 'runs'])
 @pytest.mark.parametrize('text', [1, 400, 1 << 18])
-@pytest.mark.parametrize('look_up', [0, 1e9])  # by bounds, by bits
-def test_equal_to_decoded_masks(form, text, look_up, monkeypatch):
-    monkeypatch.setattr(overlaps, '_LOOK_UP', look_up)
+@pytest.mark.parametrize('way', ['bounds', 'bits', 'compiled'])
+def test_equal_to_decoded_masks(form, text, way, monkeypatch):
+    if way != 'compiled':
+        monkeypatch.setattr(compiled, 'missing', lambda: 'left out')
+        monkeypatch.setattr(intersections, '_LOOK_UP',
+                            dict(bounds=0, bits=1e9)[way])
+    elif compiled.missing():
+        pytest.skip('the compiled functions are not built')
     # 400 characters: blocks of some frames, which do not divide the video
     monkeypatch.setattr(overlaps, '_BLOCK_TEXT', text)
     rng = np.random.default_rng(text)
