@@ -1,24 +1,17 @@
 _base_ = [
     '../_base_/models/mask2former_r18_small.py', '../_base_/models/ctvis.py',
-    '../_base_/datasets/moving_shapes.py',
-    '../_base_/schedules/small_cpu.py', '../_base_/default_runtime.py'
+    '../_base_/schedules/small_mask2former.py'
 ]
 
 model = dict(
     _base_.ctvis,
     segmenter=dict(embed_dims=96),
     ranking=dict(_base_.ctvis.ranking, num_pairs=10))
-# A transformer does not bear the learning rate of a dense head.
-optim_wrapper = dict(
-    optimizer=dict(lr=4e-4), clip_grad=dict(max_norm=1.0))
 train_dataloader = dict(
     batch_size=2,
     dataset=dict(
         clip_sampler=dict(
             _delete_=True, type='ClipSampler', num_frames=4, frame_range=10)))
-default_hooks = dict(
-    checkpoint=dict(by_epoch=False, interval=500, max_keep_ckpts=2))
-log_processor = dict(by_epoch=False)
 # Trained on single frames by configs/minvis/minvis_r18_movingshapes.py.
 load_from = ('{{ fileDirname }}/../../demo/weights/'
              'mask2former_r18_movingshapes.pth')

@@ -1,8 +1,7 @@
 _base_ = [
     '../_base_/models/mask2former_r18_small.py',
     '../_base_/models/dvis_daq.py', '../_base_/models/dvis_daq_offline.py',
-    '../_base_/datasets/moving_shapes.py',
-    '../_base_/schedules/small_cpu.py', '../_base_/default_runtime.py'
+    '../_base_/schedules/small_offline.py'
 ]
 
 _sizes = dict(
@@ -19,24 +18,5 @@ model = dict(
     refiner=dict(_base_.dvis_daq_offline.refiner, **_sizes),
     num_tracks=15,
     ranking=dict(_base_.dvis_daq_offline.ranking, num_pairs=10))
-optim_wrapper = dict(
-    optimizer=dict(lr=4e-4), clip_grad=dict(max_norm=1.0))
-train_cfg = dict(max_iters=1500, val_interval=500)
-param_scheduler = [
-    _base_.param_scheduler[0],
-    dict(_base_.param_scheduler[1], end=1500)
-]
-train_dataloader = dict(
-    batch_size=2,
-    dataset=dict(
-        clip_sampler=dict(
-            _delete_=True,
-            type='ClipSampler',
-            num_frames=8,
-            frame_range=7,
-            reverse_prob=0.5)))
-default_hooks = dict(
-    checkpoint=dict(by_epoch=False, interval=500, max_keep_ckpts=2))
-log_processor = dict(by_epoch=False)
 # Trained online by dvis-daq_r18_movingshapes.py.
 load_from = 'checkpoints/dvis-daq_r18_movingshapes.pth'

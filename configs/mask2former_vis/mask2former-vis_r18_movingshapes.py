@@ -1,16 +1,12 @@
 _base_ = [
     '../_base_/models/mask2former_r18_small.py',
     '../_base_/models/mask2former_vis.py',
-    '../_base_/datasets/moving_shapes.py',
-    '../_base_/schedules/small_cpu.py', '../_base_/default_runtime.py'
+    '../_base_/schedules/small_mask2former.py'
 ]
 
 model = dict(
     _base_.mask2former_vis,
     segmenter=dict(decoder=dict(type='Mask2FormerVideoDecoder')))
-# A transformer does not bear the learning rate of a dense head.
-optim_wrapper = dict(
-    optimizer=dict(lr=4e-4), clip_grad=dict(max_norm=1.0))
 train_dataloader = dict(
     batch_size=2,
     dataset=dict(
@@ -20,9 +16,6 @@ train_dataloader = dict(
             num_frames=4,
             frame_range=8,
             empty_frames=True)))
-default_hooks = dict(
-    checkpoint=dict(by_epoch=False, interval=500, max_keep_ckpts=2))
-log_processor = dict(by_epoch=False)
 # Trained on single frames by configs/minvis/minvis_r18_movingshapes.py.
 load_from = ('{{ fileDirname }}/../../demo/weights/'
              'mask2former_r18_movingshapes.pth')

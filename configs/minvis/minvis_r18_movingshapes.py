@@ -1,16 +1,9 @@
 _base_ = [
     '../_base_/models/mask2former_r18_small.py', '../_base_/models/minvis.py',
-    '../_base_/datasets/moving_shapes.py',
-    '../_base_/schedules/small_cpu.py', '../_base_/default_runtime.py'
+    '../_base_/schedules/small_mask2former.py'
 ]
 
 model = _base_.minvis
-# A transformer does not bear the learning rate of a dense head.
-optim_wrapper = dict(
-    optimizer=dict(lr=4e-4), clip_grad=dict(max_norm=1.0))
 train_dataloader = dict(
     dataset=dict(
         clip_sampler=dict(_delete_=True, type='ClipSampler', num_frames=1)))
-default_hooks = dict(
-    checkpoint=dict(by_epoch=False, interval=500, max_keep_ckpts=2))
-log_processor = dict(by_epoch=False)

@@ -8,14 +8,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ..errors import SourceError
     from .devices import choose_device
-    from .inferencer import InferenceSession, VISInferencer, load_config
+    from .inference_session import InferenceSession
+    from .inferencer import VISInferencer
+    from .loading import load_config
     from .scenes import CutDetector
     from .sources import FrameSource, open_source, read_frames
 
 _HOMES = {
     '..errors': ('SourceError', ),
     '.devices': ('choose_device', ),
-    '.inferencer': ('InferenceSession', 'VISInferencer', 'load_config'),
+    '.inference_session': ('InferenceSession', ),
+    '.inferencer': ('VISInferencer', ),
+    '.loading': ('load_config', ),
     '.scenes': ('CutDetector', ),
     '.sources': ('FrameSource', 'open_source', 'read_frames'),
 }

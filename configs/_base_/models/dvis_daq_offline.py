@@ -1,18 +1,10 @@
 # What DVIS-DAQ offline has in place of the training of the tracker, which is
 # frozen as the segmenter is.
+_base_ = './temporal_refiner.py'
+
 dvis_daq_offline = dict(
     type='DVISDAQOffline',
-    refiner=dict(
-        type='TemporalRefiner',
-        num_classes=40,
-        num_layers=6,
-        embed_dims=256,
-        num_heads=8,
-        feedforward_channels=2048,
-        mask_dims=256,
-        local_conv=False),
-    # The masks of an object in all frames are one mask.
-    loss=dict(whole_clips=True),
+    **_base_.temporal_refiner,
     start_thr=0.01,
     score_thr=0.01,
     slot_thr=None,

@@ -1,5 +1,4 @@
 # Table 3 (b): the matched query asks in T_A.
 _base_ = '../o2vis_r50_8xb1-160k-coco-joint_youtubevis2019.py'
 
-model = dict(
-    tracker=dict(anchor=dict(_delete_=True, type='MatchedAnchor')))
+model = dict(tracker=dict(anchor=dict(order='query')))

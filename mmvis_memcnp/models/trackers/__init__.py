@@ -24,17 +24,17 @@ from .occupancy import OccupancyTracker
 from .proposals import ProposalState, QueryProposals
 from .referring import ReferringState, ReferringTracker
 from .refiner import TemporalRefiner
-from .row_anchors import AdaptiveAnchor, MatchedAnchor, MemoryAnchor
+from .row_anchors import AdaptiveAnchor
 from .rows import Rows, RowState, RowTracker, TrackedFrame, reorder
 
 __all__ = [
     'AdaptiveAnchor', 'AnchorRows', 'AnchorTracker', 'AnchorTracks',
     'BiSoftmaxAssociation', 'ClipMatching', 'ClipState', 'CueAssociation',
     'CueState', 'CueTracker', 'DetectionTracker', 'GreedyTracker',
-    'HungarianAssociation', 'LatestMemory', 'MatchedAnchor', 'Memory',
-    'MemoryAnchor', 'MemoryState', 'MomentumMemory', 'OccupancyMemory',
-    'OccupancyTracker', 'ProposalState', 'QueryProposals', 'ReferringState',
-    'ReferringTracker', 'RowState', 'RowTracker', 'Rows', 'SimilarityMemory',
-    'SimilarityState', 'TemporalRefiner', 'TrackResult', 'TrackState',
-    'TrackedFrame', 'WindowMemory', 'WindowState', 'reorder'
+    'HungarianAssociation', 'LatestMemory', 'Memory', 'MemoryState',
+    'MomentumMemory', 'OccupancyMemory', 'OccupancyTracker', 'ProposalState',
+    'QueryProposals', 'ReferringState', 'ReferringTracker', 'RowState',
+    'RowTracker', 'Rows', 'SimilarityMemory', 'SimilarityState',
+    'TemporalRefiner', 'TrackResult', 'TrackState', 'TrackedFrame',
+    'WindowMemory', 'WindowState', 'reorder'
 ]

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from mmdet.models.layers.transformer.utils import MLP
@@ -30,73 +31,37 @@ class ReferringState:
     hidden: Tensor | None = None
 
 
-def read_frame(layers: Iterable[nn.Module], project: nn.Module,
-               frame: Tensor, rows: Tensor | None = None,
-               start: Tensor | None = None) -> Tensor:
-    """Rows after each layer that refers to a frame.
-
-    A row only asks: what it reads is added to what the layers before have
-    read, so that its content is that of the frame.
-
-    Args:
-        layers (Iterable[nn.Module]): L of :class:`AnchorLayer`.
-        project (nn.Module): Makes references of rows.
-        frame (Tensor): Shape (B, N, C), queries of the frame.
-        rows (Tensor, optional): Shape (B, N, C), objects that ask, the same
-            in all layers. By default the queries of the frame ask for
-            themselves, and what each layer read asks in the next.
-        start (Tensor, optional): Shape (B, N, C), what the first layer adds
-            to; by default nothing.
-
-    Returns:
-        Tensor: Shape (L, B, N, C).
-    """
-    read = torch.zeros_like(frame) if start is None else start
-    asked = None if rows is None else project(rows)
-    states: list[Tensor] = []
-    for layer in layers:
-        reference = project(states[-1] if states else frame) \
-            if asked is None else asked
-        read = layer(reference, None, frame, None, None, read)
-        states.append(read)
-    return torch.stack(states)
-
-
-@MODELS.register_module()
-class ReferringTracker(RowHeads):
-    """Tracker of DVIS++: what an object was asks what it is.
-
-    The queries of a frame are put in the order of the objects, then layers
-    add to them what the objects of the last frame read in the frame. Pure and
-    differentiable; the state is a value. Source: Zhang et al., DVIS++, 2023;
-    without the noise that its training adds to the order.
+class ReferringRows(RowHeads):
+    """Base of trackers whose rows refer to the queries of a frame.
 
     Args:
         num_classes (int): K.
         association (dict): See :class:`RowTracker`.
         memory (dict): See there.
-        num_layers (int): L. Defaults to 6.
+        stacks (dict[str, int]): Numbers of layers by the name of their stack.
         embed_dims (int): C, of the frames' queries. Defaults to 256.
         num_heads (int): Defaults to 8.
         feedforward_channels (int): Defaults to 2048.
         mask_dims (int): D, channels of the mask features. Defaults to 256.
+        heads (bool): See :class:`RowHeads`.
     """
 
     def __init__(self,
                  num_classes: int,
                  association: ConfigType,
                  memory: ConfigType,
-                 num_layers: int = 6,
+                 stacks: dict[str, int],
                  embed_dims: int = 256,
                  num_heads: int = 8,
                  feedforward_channels: int = 2048,
-                 mask_dims: int = 256) -> None:
-        super().__init__(num_classes, embed_dims, mask_dims, mask_proj=True,
-                         by_reference=True)
-        self.rows = RowTracker(association, memory)
-        self.layers = nn.ModuleList(
-            AnchorLayer(embed_dims, num_heads, feedforward_channels)
-            for _ in range(num_layers))
+                 mask_dims: int = 256,
+                 **heads: bool) -> None:
+        super().__init__(num_classes, embed_dims, mask_dims, **heads)
+        self.objects = RowTracker(association, memory)
+        for name, count in stacks.items():
+            self.add_module(name, nn.ModuleList(
+                AnchorLayer(embed_dims, num_heads, feedforward_channels)
+                for _ in range(count)))
         self.ref_proj = MLP(embed_dims, embed_dims, embed_dims, 3)
 
     def init_weights(self) -> None:
@@ -108,11 +73,60 @@ class ReferringTracker(RowHeads):
     @property
     def needs_presence(self) -> bool:
         """See :class:`RowTracker`."""
-        return self.rows.needs_presence
+        return self.objects.needs_presence
+
+    def read(self, layers: Iterable[nn.Module], frame: Tensor,
+             rows: Tensor | None = None,
+             start: Tensor | None = None) -> Tensor:
+        """Rows after each layer that refers to a frame.
+
+        A row only asks: what it reads is added to what the layers before have
+        read, so that its content is that of the frame.
+
+        Args:
+            layers (Iterable[nn.Module]): A stack of L.
+            frame (Tensor): Shape (B, N, C), queries of the frame.
+            rows (Tensor, optional): Shape (B, N, C), objects that ask, the
+                same in all layers. By default the queries of the frame ask
+                for themselves, and what each layer read asks in the next.
+            start (Tensor, optional): Shape (B, N, C), what the first layer
+                adds to; by default nothing.
+
+        Returns:
+            Tensor: Shape (L, B, N, C).
+        """
+        read = torch.zeros_like(frame) if start is None else start
+        asked = None if rows is None else self.ref_proj(rows)
+        states: list[Tensor] = []
+        for layer in layers:
+            reference = self.ref_proj(states[-1] if states else frame) \
+                if asked is None else asked
+            read = layer(reference, None, frame, None, None, read)
+            states.append(read)
+        return torch.stack(states)
+
+
+@MODELS.register_module()
+class ReferringTracker(ReferringRows):
+    """Tracker of DVIS++: what an object was asks what it is.
+
+    The queries of a frame are put in the order of the objects, then layers
+    add to them what the objects of the last frame read in the frame. Pure and
+    differentiable; the state is a value. Source: Zhang et al., DVIS++, 2023;
+    without the noise that its training adds to the order.
+
+    Args:
+        num_layers (int): L. Defaults to 6.
+        kwargs: See :class:`ReferringRows`.
+    """
+
+    def __init__(self, *, num_layers: int = 6, **kwargs: Any) -> None:
+        super().__init__(stacks=dict(layers=num_layers), mask_proj=True,
+                         by_reference=True, **kwargs)
 
     def start(self) -> ReferringState:
         """The state before the first frame."""
-        return ReferringState(self.rows.start())
+        return ReferringState(self.objects.start())
 
     def step(self,
              state: ReferringState,
@@ -135,11 +149,11 @@ class ReferringTracker(RowHeads):
         Returns:
             tuple[TrackedFrame, ReferringState]: And the state after it.
         """
-        ordered, rows = self.rows.step(
+        ordered, rows = self.objects.step(
             state.rows, queries, hidden, weight, present, order)
         order = ordered.order
-        states = read_frame(self.layers, self.ref_proj, hidden, state.hidden,
-                            reorder(hidden, order))
+        states = self.read(self.get_submodule('layers'), hidden, state.hidden,
+                           reorder(hidden, order))
         reference = self.ref_proj(
             hidden if state.hidden is None else state.hidden)
         found = self.predict(states, reference.expand_as(states))

@@ -1,27 +1,34 @@
 """What an object asks a frame with, of its memory and its matched query."""
 from __future__ import annotations
 
+import torch
 from mmdet.registry import TASK_UTILS
 from torch import Tensor
 
-_ORDERS = ('memory_first', 'query_first')
+#: Share of the memory by how alike the two are.
+_SHARES = dict(
+    memory_first=lambda similarity: similarity,
+    query_first=lambda similarity: 1 - similarity,
+    memory=torch.ones_like,
+    query=torch.zeros_like)
 
 
 @TASK_UTILS.register_module()
 class AdaptiveAnchor:
-    """A mixture by how alike the two are (O2VIS, eq 7).
+    """A mixture by how alike the two are (O2VIS, eq 7), or one of them.
 
     Args:
         order (str): 'memory_first' takes more of the memory the more alike
             they are, as released: an object goes on as it was, a new one
             comes as it is. 'query_first' is the letter of eq 7, which takes
-            more of the query. Defaults to 'memory_first'.
+            more of the query. 'memory' and 'query' take that one alone
+            (Table 3 (b)). Defaults to 'memory_first'.
     """
 
     def __init__(self, order: str = 'memory_first') -> None:
-        if order not in _ORDERS:
+        if order not in _SHARES:
             raise ValueError(
-                f'order of the anchor must be one of {_ORDERS}, got '
+                f'order of the anchor must be one of {tuple(_SHARES)}, got '
                 f'{order!r}.')
         self.order = order
 
@@ -34,27 +41,5 @@ class AdaptiveAnchor:
             memory (Tensor): Shape (B, N, C), what is remembered of it.
             similarity (Tensor): Shape (B, N) in [-1, 1].
         """
-        first, second = (memory, matched) \
-            if self.order == 'memory_first' else (matched, memory)
-        share = similarity[..., None]
-        return share * first + (1 - share) * second
-
-
-@TASK_UTILS.register_module()
-class MatchedAnchor:
-    """The matched query (O2VIS, Table 3 (b))."""
-
-    def __call__(self, matched: Tensor, memory: Tensor,
-                 similarity: Tensor) -> Tensor:
-        """See :class:`AdaptiveAnchor`."""
-        return matched
-
-
-@TASK_UTILS.register_module()
-class MemoryAnchor:
-    """What is remembered (O2VIS, Table 3 (b))."""
-
-    def __call__(self, matched: Tensor, memory: Tensor,
-                 similarity: Tensor) -> Tensor:
-        """See :class:`AdaptiveAnchor`."""
-        return memory
+        share = _SHARES[self.order](similarity)[..., None]
+        return share * memory + (1 - share) * matched

@@ -183,10 +183,10 @@ def reorder(values: Tensor, order: Tensor) -> Tensor:
 
     Args:
         values (Tensor): Shape (B, N, ...), by query.
-        order (Tensor): Shape (B, N) int64, the query of each object.
+        order (Tensor): Shape (B, n) int64, the query of each object.
 
     Returns:
-        Tensor: Shape (B, N, ...), by object.
+        Tensor: Shape (B, n, ...), by object.
     """
     index = order.view(*order.shape, *[1] * (values.dim() - 2))
-    return values.gather(1, index.expand_as(values))
+    return values.gather(1, index.expand(*order.shape, *values.shape[2:]))

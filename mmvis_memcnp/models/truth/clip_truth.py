@@ -45,24 +45,27 @@ class ClipTruth(NamedTuple):
         objects are seen."""
         return self.xyxy.transpose(1, 2), self.present.transpose(1, 2)
 
-    def frames(self, absent: bool = False) -> GroundTruth:
+    def frames(self, absent: bool = False,
+               by_time: bool = False) -> GroundTruth:
         """Of all B * T frames; an object has the same row in all frames of
         its clip.
 
         Args:
             absent: whether it is valid, with an empty mask, where it is
                 absent.
+            by_time: whether the frames of one time stand together, those of
+                the first time first; else those of a clip.
         """
-        frames = self.sizes.shape[1]
+        place, frames = 0 if by_time else 1, self.sizes.shape[1]
         objects = torch.arange(self.valid.numel(), device=self.valid.device)
         ids = objects.view_as(self.valid).where(self.valid, -1)
-        xyxy, cxcywh, present, masks = (
-            x.transpose(1, 2).flatten(0, 1) for x in (
-                self.xyxy, self.cxcywh, self.present, self.masks))
-        labels, ids, valid = (
-            x[:, None].expand(-1, frames, -1).flatten(0, 1)
-            for x in (self.labels, ids, self.valid))
-        sides = self.sizes.flatten(0, 1).repeat(1, 2)[:, None]
+        xyxy, cxcywh, present, masks, labels, ids, valid = (
+            x.movedim(2, place).flatten(0, 1) for x in (
+                self.xyxy, self.cxcywh, self.present, self.masks, *(
+                    x[..., None].expand(-1, -1, frames)
+                    for x in (self.labels, ids, self.valid))))
+        sides = self.sizes.movedim(1, place).flatten(0, 1).repeat(
+            1, 2)[:, None]
         return GroundTruth(xyxy * sides, cxcywh, xyxy, labels, ids,
                            valid if absent else present, masks)
 

@@ -179,8 +179,7 @@ class AnchorVIS(VIS[AnchorState, FrameQueries]):
     def encode(self, frames: Tensor, metas: Sequence[FrameMeta]
                ) -> list[FrameQueries]:
         """See :meth:`VIS.encode`."""
-        found = self.segmenter(frames)
-        return [found.frames(slice(t, t + 1)) for t in range(len(frames))]
+        return self.segmenter(frames).split()
 
     def advance(self, state: AnchorState, item: FrameQueries,
                 meta: FrameMeta) -> list[FrameInstances]:

@@ -1,5 +1,9 @@
-"""What the numbers of a config must be."""
+"""What the numbers of a config must be, and which parts it must have."""
 from __future__ import annotations
+
+from typing import TypeVar
+
+Part = TypeVar('Part')
 
 
 def check_counts(**counts: object) -> None:
@@ -15,3 +19,19 @@ def check_counts(**counts: object) -> None:
         if type(value) is not int or value < 1:
             raise ValueError(f'{name} must be a whole number of at least 1, '
                              f'got {value!r}.')
+
+
+def needed(part: Part | None, name: str) -> Part:
+    """A part that only training needs.
+
+    Args:
+        part: What was built of the config, or None.
+        name (str): Of the key in the config.
+
+    Raises:
+        ValueError: If the config has none.
+    """
+    if part is None:
+        raise ValueError(
+            f'Training needs a {name}: set {name} in the config.')
+    return part

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, Unpack
 
+import torch
 from mmdet.registry import MODELS
 from mmengine.structures import InstanceData
+from torch import Tensor
 
 from ...results.frame import FrameInstances
 from ...results.pixels import FrameMeta, MaskSource
@@ -91,6 +93,7 @@ class ClipVIS(VIS[WindowState[Item], Item]):
         check_counts(max_bytes=max_bytes)
         self.window = MODELS.build(window) if window else None
         self.max_bytes = max_bytes
+        self._bytes: dict[tuple[int, int], int] = {}
 
     def decode(self, encoded: list[Item],
                metas: list[FrameMeta]) -> InstanceData:
@@ -109,13 +112,22 @@ class ClipVIS(VIS[WindowState[Item], Item]):
         """
         raise NotImplementedError
 
+    @torch.no_grad()
     def bytes_per_frame(self, input_hw: tuple[int, int]) -> int:
         """Bytes that a whole video keeps of each frame until it ends.
+
+        They are those of an empty frame, which is encoded once a size.
+        Decoding takes more on top; docs/long_videos.md has figures.
 
         Args:
             input_hw (tuple[int, int]): Height and width of the padded input.
         """
-        raise NotImplementedError
+        if input_hw not in self._bytes:
+            frame = next(self.parameters()).new_zeros(1, 3, *input_hw)
+            self._bytes[input_hw] = _bytes_of(self.encode(frame, [FrameMeta(
+                img_shape=input_hw, ori_shape=input_hw,
+                batch_input_shape=input_hw, frame_id=0)]))
+        return self._bytes[input_hw]
 
     def begin(self, video_meta: VideoMeta) -> WindowState[Item]:
         """See :meth:`VIS.begin`."""
@@ -219,3 +231,11 @@ class ClipVIS(VIS[WindowState[Item], Item]):
             boxes=tracked.get('bboxes'),
             sigmas=tracked.get('box_sigmas'),
             uncertainties=tracked.get('uncertainties'))
+
+
+def _bytes_of(value: object) -> int:
+    """Of the tensors in sequences of sequences."""
+    if isinstance(value, Tensor):
+        return value.numel() * value.element_size()
+    return sum(map(_bytes_of, value)) \
+        if isinstance(value, (list, tuple)) else 0

@@ -87,9 +87,8 @@ class CTVIS(OnlineVIS):
     def encode(self, frames: Tensor, metas: Sequence[FrameMeta]
                ) -> list[InstanceData]:
         """See :meth:`OnlineVIS.encode`."""
-        found = self.look(frames, metas)
-        return [self.detections(found.frames(slice(t, t + 1)))
-                for t in range(len(frames))]
+        return [self.detections(frame)
+                for frame in self.look(frames, metas).split()]
 
     def network(self, frames: Tensor,
                 sizes: Sequence[tuple[int, ...]] | Tensor) -> FrameQueries:

@@ -24,6 +24,7 @@ from ..trackers.memories.base import row_sources
 from ..truth import GroundTruth, Matches
 from ..truth.clip_truth import collect_clips
 from .anchor_online import AnchorOptions, AnchorVIS, best_score
+from .arguments import needed
 
 
 @MODELS.register_module()
@@ -93,9 +94,7 @@ class DVISDAQ(AnchorVIS):
         Raises:
             ValueError: If a clip has a single frame.
         """
-        if self.matcher is None:
-            raise ValueError(
-                'Training needs a matcher: set matcher in the config.')
+        needed(self.matcher, 'matcher')
         clips, frames = inputs.shape[:2]
         if frames < 2:
             raise ValueError('The slots learn from the second frame of a clip '
@@ -103,13 +102,11 @@ class DVISDAQ(AnchorVIS):
         used = min(self.num_frames[self.stage], frames)
         start = int(torch.randint(frames - used + 1, ()))
         objects = collect_clips(data_samples, inputs.device, 1)
-        # Frame by frame, and the clips next to each other.
-        order = torch.arange(clips * frames, device=inputs.device)
-        order = order.view(clips, frames)[:, start:start + used].T.flatten()
-        found = self.segmenter(inputs.flatten(0, 1)[order])
-        return self.clip_losses(
-            found, objects.frames().take(order), clips,
-            objects.sizes.flatten(0, 1)[order])
+        inputs, sizes = (x[:, start:start + used].transpose(0, 1).flatten(0, 1)
+                         for x in (inputs, objects.sizes))
+        truth = objects.frames(by_time=True).take(
+            slice(start * clips, (start + used) * clips))
+        return self.clip_losses(self.segmenter(inputs), truth, clips, sizes)
 
     def clip_losses(self, found: FrameQueries, truth: GroundTruth, clips: int,
                     sizes: Tensor | None = None) -> dict[str, Tensor]:

@@ -9,41 +9,37 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
-import torch.nn.functional as F
 from mmdet.registry import MODELS
 from torch import Tensor
 
 from ...results.pixels import FrameMeta
 from ..segmenters.mask2former import FrameQueries
-from ..trackers import HungarianAssociation
+from ..trackers import RowTracker, reorder
 from .anchor_online import AnchorVIS, FollowOptions, best_score
 from .arguments import check_counts
 from .offline import OfflineVIS, VideoRows
-from .session import VideoMeta
 
 #: Mask logits of an instance before it begins and after it has ended.
 NOWHERE = -1e4
 
 
-class OnlineTracks(NamedTuple):
-    """I instances of T frames; zeros where one is not followed.
+class Followed(NamedTuple):
+    """S rows of instances, frame after frame of a video.
 
     Attributes:
-        rows: (T, I, C).
-        logits: (T, I, K + 1).
-        mask_embeds: (T, I, D).
-        anchors: (T, I, C), of their masks so far.
-        alive: (T, I, 1), 1 where each is followed.
+        times: (S,) int64, the frame of each.
+        ids: (S,) int64, the instance.
+        rows: (S, C).
+        anchors: (S, C), of the masks of the instance so far.
+        logits: (S, K + 1).
+        masks: (S, h, w), logits; h is 0 at inference.
     """
+    times: Tensor
+    ids: Tensor
     rows: Tensor
-    logits: Tensor
-    mask_embeds: Tensor
     anchors: Tensor
-    alive: Tensor
-
-    def mean_logits(self) -> Tensor:
-        """Class logits (I, K + 1), mean over the frames of each."""
-        return self.logits.sum(0) / self.alive.sum(0)
+    logits: Tensor
+    masks: Tensor
 
 
 @MODELS.register_module()
@@ -78,124 +74,101 @@ class DVISDAQOffline(OfflineVIS):
 
     def track(self, frames: Sequence[FrameQueries]) -> VideoRows:
         """See :meth:`OfflineVIS.track`."""
-        state, tracker = self.online.begin(VideoMeta()), self.online.tracker
-        seen: list[tuple[Tensor, Tensor]] = []
-        height, width = frames[0].mask_features.shape[2:]
-        side = 4 * height, 4 * width
-        meta = FrameMeta(img_shape=side, ori_shape=side)
-        for frame in frames:
+        state, memory = self.online.begin({}), self.online.tracker.memory
+        size = tuple(4 * side for side in frames[0].mask_features.shape[2:])
+        meta, seen = FrameMeta(img_shape=size, ori_shape=size), []
+        for t, frame in enumerate(frames):
             found, = self.online.advance(state, frame, meta)
-            assert state.tracks is not None and state.ids is not None
-            rows = state.tracks.queries[0]
+            masks = found.masks.values
+            assert state.tracks is not None and isinstance(masks, Tensor)
             # The classes are those of the online system, with its MemCNP.
-            assert found.logits is not None
-            parts = (rows, found.logits, tracker.predict(rows)[1],
-                     tracker.memory.read(state.tracks.anchors)[0],
-                     torch.ones_like(rows[:, :1]))
-            seen.append((state.ids, torch.cat(parts, 1)))
-        assert state.count is not None
-        count = int(state.count)
-        widths = [x.shape[1] for x in parts]
-        queries, logits, embeds = (
-            torch.cat([getattr(frame, name)[-1] for frame in frames])
-            for name in ('queries', 'logits', 'mask_embeds'))
-        chosen = self._best(seen, count, widths, queries.shape[1])
-        # Of the instances that have rows alone: there may be many others.
-        place = chosen.new_full((count, ), -1)
-        place[chosen] = torch.arange(len(chosen), device=place.device)
-        table = rows.new_zeros(len(seen), len(chosen), sum(widths))
-        for every, (ids, values) in zip(table, seen, strict=True):
-            at = place[ids]
-            every[at[at >= 0]] = values[at >= 0].to(table)
-        return collect(OnlineTracks(*table.split(widths, 2)), queries, logits,
-                       embeds)
-
-    def _best(self, seen: list[tuple[Tensor, Tensor]], count: int,
-              widths: list[int], queries: int) -> Tensor:
-        """Which of ``count`` instances have rows; see :func:`best_tracks`."""
-        ids, values = (torch.cat(x) for x in zip(*seen, strict=True))
-        sums = values.new_zeros(count, widths[1] + 1).index_add(
-            0, ids, values[:, [*range(widths[0], widths[0] + widths[1]), -1]])
-        lasting = torch.zeros(count, dtype=torch.bool, device=ids.device)
-        lasting[seen[-1][0]] = True
-        return best_tracks(
-            sums[:, :-1] / sums[:, -1:], (sums[:, -1] >= self.min_frames) |
-            lasting, min(self.num_tracks, queries))
+            seen.append((
+                torch.full_like(found.ids, t), found.ids,
+                state.tracks.queries[0], memory.read(state.tracks.anchors)[0],
+                found.logits, masks[:, self.kept]))
+        followed = Followed._make(map(torch.cat, zip(*seen, strict=True)))
+        queries = FrameQueries.join([frame._replace(
+            mask_features=frame.mask_features[:, :, self.kept])
+            for frame in frames])
+        return collect(followed, queries, *best_tracks(
+            followed, len(frames), self.min_frames,
+            min(self.num_tracks, queries.queries.shape[2])))
 
     def bytes_per_frame(self, input_hw: tuple[int, int]) -> int:
-        """See :meth:`OfflineVIS.bytes_per_frame`: also the rows that are
-        followed in a frame at most, and those of the best instances."""
-        tracker = self.online.tracker
-        dims = tracker.cls_embed.in_features
-        each = (2 * dims + tracker.cls_embed.out_features +
-                tracker.mask_embed.layers[-1].out_features + 1)
-        return super().bytes_per_frame(input_hw) + self.online.max_tracks * (
-            4 * each + 8) + self.num_tracks * 4 * each
-
-    def online_features(self, mask_features: Tensor) -> Tensor:
-        """See :meth:`OfflineVIS.online_features`: of the tracker, of the
-        segmenter, and a constant."""
-        return torch.cat((
-            self.online.tracker.mask_proj(mask_features), mask_features,
-            torch.ones_like(mask_features[:, :1])), 1)
+        """See :meth:`ClipVIS.bytes_per_frame`: also the rows that are
+        followed in a frame at most."""
+        heads = self.online.tracker.cls_embed
+        each = 4 * (2 * heads.in_features + heads.out_features) + 16
+        return (super().bytes_per_frame(input_hw) +
+                self.online.max_tracks * each)
 
 
-def best_tracks(logits: Tensor, whole: Tensor, most: int) -> Tensor:
-    """Instances (n,) int64 with the best class, best first, n <= ``most``.
+def best_tracks(followed: Followed, num_frames: int, min_frames: int,
+                most: int) -> tuple[Tensor, Tensor]:
+    """The instances with the best class, best first.
 
     Args:
-        logits (Tensor): Shape (I, K + 1), the means of each.
-        whole (Tensor): Shape (I,) bool, those that did not end too soon; the
-            others are left out.
+        followed (Followed): Of a video of ``num_frames`` frames.
+        min_frames (int): Those that ended after fewer frames are left out.
         most (int): How many, 0 or more.
+
+    Returns:
+        tuple[Tensor, Tensor]: Shape (n,) int64, and their class logits (n,
+        K + 1), mean over the frames of each.
     """
-    kept = whole.nonzero()[:, 0]
-    scores = best_score(logits[kept])
-    return kept[scores.topk(min(most, len(kept))).indices]
+    ids, row, lived = followed.ids.unique(
+        return_inverse=True, return_counts=True)
+    last = torch.zeros_like(ids).scatter_reduce(
+        0, row, followed.times, 'amax')
+    logits = followed.logits.new_zeros(
+        len(ids), followed.logits.shape[1]).index_add(
+            0, row, followed.logits) / lived[:, None]
+    kept = ((lived >= min_frames) | (last == num_frames - 1)).nonzero()[:, 0]
+    best = kept[best_score(logits[kept]).topk(min(most, len(kept))).indices]
+    return ids[best], logits[best]
 
 
 def link(queries: Tensor) -> Tensor:
     """Which query (T, N) int64 of each frame continues each of the first, as
     in MinVIS; of queries (T, N, C)."""
-    associate = HungarianAssociation()
-    order = [torch.arange(queries.shape[1], device=queries.device)]
-    for before, now in zip(queries[:-1], queries[1:], strict=True):
-        order.append(associate(before[order[-1]][None], now[None])[0])
-    return torch.stack(order)
+    tracker = RowTracker(dict(type='HungarianAssociation'),
+                         dict(type='LatestMemory'))
+    state, orders = tracker.start(), []
+    for frame in queries.split(1):
+        tracked, state = tracker.step(state, frame)
+        orders.append(tracked.order)
+    return torch.cat(orders)
 
 
-def collect(tracks: OnlineTracks, queries: Tensor, logits: Tensor,
-            mask_embeds: Tensor) -> VideoRows:
+def collect(followed: Followed, frames: FrameQueries, chosen: Tensor,
+            logits: Tensor) -> VideoRows:
     """What the refiner reads of a video.
 
     Where an instance is not followed, it has the anchor of its last frame.
 
     Args:
-        tracks (OnlineTracks): The n instances that have rows, best first.
-        queries (Tensor): Shape (T, N, C), of the segmenter.
-        logits (Tensor): Shape (T, N, K + 1), of these.
-        mask_embeds (Tensor): Shape (T, N, D), of these.
+        followed (Followed): Of all instances.
+        frames (FrameQueries): Of the T frames, N queries each.
+        chosen (Tensor): Shape (n,) int64, the instances that have rows.
+        logits (Tensor): Shape (n, K + 1), of these.
 
     Returns:
         VideoRows: The n instances, then linked queries, best first.
     """
-    alive, count = tracks.alive, tracks.alive.shape[1]
-    last = len(alive) - 1 - alive[..., 0].flip(0).argmax(0)
-    rows = tracks.rows.where(
-        alive > 0, tracks.anchors[last, torch.arange(
-            count, device=last.device)])
-    order = link(queries)[..., None]
-    means = logits.gather(1, order.expand_as(logits)).mean(0)
-    best = best_score(means).topk(len(means) - count).indices
-    queries_of, embeds = (
-        x.gather(1, order[:, best].expand(-1, -1, x.shape[2]))
-        for x in (queries, mask_embeds))
-    # Beside the tracker's features stand those of the segmenter and a one.
-    own = torch.cat(
-        (F.pad(tracks.mask_embeds, (0, embeds.shape[2])),
-         (1 - alive) * NOWHERE), 2)
-    embeds = F.pad(embeds, (tracks.mask_embeds.shape[2], 1))
+    queries = frames.queries[-1]
+    at, to = (followed.ids[:, None] == chosen).nonzero(as_tuple=True)
+    place = followed.times[at], to
+    last = torch.zeros_like(chosen).scatter_reduce(0, to, at, 'amax')
+    rows = followed.anchors[last].repeat(len(queries), 1, 1)
+    rows[place] = followed.rows[at]
+    order = link(queries)
+    means = reorder(frames.logits[-1], order).mean(0)
+    best = best_score(means).topk(len(means) - len(chosen)).indices
+    order = order[:, best]
+    masks = followed.masks.new_full(
+        (*rows.shape[:2], *followed.masks.shape[1:]), NOWHERE)
+    masks[place] = followed.masks[at]
     return VideoRows(
-        torch.cat((rows, queries_of), 1), queries,
-        torch.cat((tracks.mean_logits(), means[best])),
-        torch.cat((own, embeds), 1))
+        torch.cat((rows, reorder(queries, order)), 1), queries,
+        torch.cat((logits, means[best])),
+        torch.cat((masks, reorder(frames.masks(), order)), 1))

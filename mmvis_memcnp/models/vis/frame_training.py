@@ -11,6 +11,7 @@ from ..matching import OneToOneMatcher, Queries
 from ..segmenters.mask2former import FrameQueries
 from ..truth import GroundTruth, Matches
 from ..truth.clip_truth import collect_clips
+from .arguments import needed
 
 
 class FrameSegmenter(Protocol):
@@ -45,9 +46,7 @@ def frame_losses(inputs: Tensor,
     Raises:
         ValueError: If there is no matcher.
     """
-    if matcher is None:
-        raise ValueError(
-            'Training needs a matcher: set matcher in the config.')
+    matcher = needed(matcher, 'matcher')
     # Before the network: what it reads back would wait for that.
     truth = collect_clips(data_samples, inputs.device, 1).frames()
     layers = segmenter.layers(inputs.flatten(0, 1))

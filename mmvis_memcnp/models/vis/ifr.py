@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ...results.pixels import FrameMeta
 from ..matching import bce_cost, dice_cost, hungarian
-from ..segmenters.mask2former import ClipQueries, PixelMaps
+from ..segmenters.mask2former import ClipQueries
 from .mask2former_vis import Mask2FormerVIS
 
 #: Weights of class, cross-entropy and dice in eq. 4, as in training.
@@ -28,7 +28,7 @@ DIVISOR = 32
 
 
 @MODELS.register_module()
-class IFR(Mask2FormerVIS):
+class IFR(Mask2FormerVIS[tuple]):
     """Mask2Former with a :class:`RecurrentDecoder`, trained by
     :class:`CrossFrameLoss`.
 
@@ -62,22 +62,17 @@ class IFR(Mask2FormerVIS):
         self.scales = tuple(map(float, scales))
         self.pivot = pivot
 
-    @property
-    def augmented(self) -> bool:
-        """Whether frames are taken in other than their own resolution."""
-        return self.scales != (1., )
-
     def encode(self, frames: Tensor, metas: Sequence[FrameMeta]
-               ) -> list[tuple[PixelMaps, ...]]:
+               ) -> list[tuple]:
         """See :meth:`VIS.encode`: maps at every resolution."""
-        if not self.augmented:
-            return super().encode(frames, metas)
+        if self.scales == (1., ):  # No augmentation.
+            return list(super().encode(frames, metas))
         frames = _pad(frames, self.mask_stride)
         return list(zip(*(
-            self.frame_maps(_pad(F.interpolate(
+            self.segmenter.encode(_pad(F.interpolate(
                 frames, size=self._size(frames.shape[-2:], scale),
                 mode='bilinear', align_corners=False, antialias=True),
-                DIVISOR)) for scale in self.scales), strict=True))
+                DIVISOR)).split() for scale in self.scales), strict=True))
 
     def _size(self, input_hw: Sequence[int], scale: float) -> tuple[int, int]:
         """Height and width at a resolution, whole cells of the canvas."""
@@ -86,17 +81,17 @@ class IFR(Mask2FormerVIS):
             for side in input_hw)
         return height, width
 
-    def decode(self, encoded: list[tuple[PixelMaps, ...]],
+    def decode(self, encoded: list[tuple],
                metas: list[FrameMeta]) -> InstanceData:
         """See :meth:`ClipVIS.decode`; the best first."""
-        if not self.augmented:
+        if self.scales == (1., ):
             return super().decode(encoded, metas)
         height, width = (-(-side // self.mask_stride) * self.mask_stride
                          for side in metas[0]['batch_input_shape'])
         found, scores = [], []
         for scale, frames in zip(
                 self.scales, zip(*encoded, strict=True), strict=True):
-            queries, own = self.clip_queries(frames)
+            queries, own = self.segmenter.decode_clip(frames)
             h, w = (side // self.mask_stride
                     for side in self._size((height, width), scale))
             # All that is left covers the same part of the scene.
@@ -143,20 +138,6 @@ class IFR(Mask2FormerVIS):
         # The pivot is itself.
         best[self.pivot] = torch.arange(len(labels))
         return list(best.to(labels.device))
-
-    def bytes_per_frame(self, input_hw: tuple[int, int]) -> int:
-        """See :meth:`Mask2FormerVIS.bytes_per_frame`: of every
-        resolution."""
-        if not self.augmented:
-            return super().bytes_per_frame(input_hw)
-        total = 0
-        for scale in self.scales:
-            height, width = (
-                -(-side // DIVISOR) * DIVISOR for side in self._size([
-                    -(-side // self.mask_stride) * self.mask_stride
-                    for side in input_hw], scale))
-            total += super().bytes_per_frame((height, width))
-        return total
 
 
 def _pad(frames: Tensor, divisor: int) -> Tensor:

@@ -98,8 +98,7 @@ class MinVIS(VIS[MinVISState, FrameQueries]):
     def encode(self, frames: Tensor, metas: Sequence[FrameMeta]
                ) -> list[FrameQueries]:
         """See :meth:`VIS.encode`."""
-        found = self.look(frames, metas)
-        return [found.frames(slice(t, t + 1)) for t in range(len(frames))]
+        return self.look(frames, metas).split()
 
     def network(self, frames: Tensor,
                 sizes: Sequence[tuple[int, ...]] | Tensor) -> FrameQueries:

@@ -17,6 +17,7 @@ from ..trackers import TrackedFrame, reorder
 from ..trackers.row_heads import RowHeads
 from ..truth import ClipTruth, GroundTruth, Matches
 from ..truth.clip_truth import collect_clips
+from .arguments import needed
 from .base import VISOptions
 from .minvis import MinVIS
 
@@ -97,9 +98,6 @@ class O2VIS(MinVIS):
             what was there before (T_E) have the prefix ``existing_``; and
             ``loss_similarity``.
         """
-        if self.matcher is None:
-            raise ValueError(
-                'Training needs a matcher: set matcher in the config.')
         truth = collect_clips(data_samples, inputs.device, 1)
         # Frame by frame, and the clips next to each other.
         found = self.segmenter(inputs.transpose(0, 1).flatten(0, 1))
@@ -113,6 +111,14 @@ class O2VIS(MinVIS):
             found (FrameQueries): Of T * N frames, those of one time together.
             truth (ClipTruth): Of the N clips.
         """
+        matcher = needed(self.matcher, 'matcher')
+
+        def match(logits: Tensor, embeds: Tensor, features: Tensor,
+                  own: GroundTruth) -> Tensor:
+            return matcher.match_clips(
+                Queries(logits, mask_embeds=embeds, mask_features=features),
+                truth, own)
+
         frames = self.follow(found, len(truth.valid))
         gt, (seen, counted) = self.frame_truth(truth), existence(truth)
         features = self.tracker.mask_proj(found.mask_features)
@@ -120,10 +126,9 @@ class O2VIS(MinVIS):
         by_queries = self.is_early or frames[0].rows is None
         if by_queries:
             order = torch.cat([frame.order for frame in frames])
-            best = self.match(
-                reorder(found.logits[-1], order)[None],
-                reorder(found.mask_embeds[-1], order)[None],
-                found.mask_features, truth, gt)
+            logits, embeds = (reorder(x[-1], order)[None]
+                              for x in (found.logits, found.mask_embeds))
+            best = match(logits, embeds, found.mask_features, gt)
         losses: dict[str, Tensor] = {}
         for prefix, parts, own in (
                 ('', [frame.rows for frame in frames], gt),
@@ -134,13 +139,13 @@ class O2VIS(MinVIS):
             _, logits, embeds = (
                 torch.cat(x, 1) for x in zip(*parts, strict=True))
             if best is None:
-                chosen = self.match(logits, embeds, features, truth, own)
+                chosen = match(logits, embeds, features, own)
                 best = chosen[-1:]
             elif by_queries:
                 chosen = best.expand(len(logits), -1, -1)
             else:  # the result names the rows of the last layer
-                chosen = torch.cat((self.match(
-                    logits[:-1], embeds[:-1], features, truth, own), best))
+                chosen = torch.cat((
+                    match(logits[:-1], embeds[:-1], features, own), best))
             matches = Matches.of_objects(
                 chosen.repeat(1, len(frames), 1), logits.shape[2])
             losses.update({
@@ -164,8 +169,8 @@ class O2VIS(MinVIS):
         """Follow clips; see :meth:`clip_losses`."""
         frames, state = [], self.tracker.start()
         early = self.early.start() if self.early is not None else None
-        for start in range(0, len(found.mask_features), clips):
-            frame, order = found.frames(slice(start, start + clips)), None
+        for frame in found.split(clips):
+            order = None
             if self.is_early:
                 assert self.early is not None
                 matched, early = self.early.step(
@@ -179,32 +184,11 @@ class O2VIS(MinVIS):
     def frame_truth(self, truth: ClipTruth) -> GroundTruth:
         """Objects (N, G) of each of the T * N frames; those that are absent
         have an empty mask."""
-        clips, frames = truth.sizes.shape[:2]
-        order = torch.arange(clips * frames, device=truth.sizes.device)
-        gt = truth.frames().take(order.view(clips, frames).T.flatten())
-        labels = gt.labels
-        if self.absent_as_no_object:
-            labels = labels.where(gt.valid, self.no_object)
-        return gt._replace(labels=labels, valid=truth.valid.repeat(frames, 1))
-
-    def match(self, logits: Tensor, embeds: Tensor, features: Tensor,
-              truth: ClipTruth, gt: GroundTruth) -> Tensor:
-        """The row of each object, matched in the frame of its appearance.
-
-        Args:
-            logits (Tensor): Shape (L, T * N, R, K + 1).
-            embeds (Tensor): Shape (L, T * N, R, D).
-            features (Tensor): Shape (T * N, D, h, w).
-            truth (ClipTruth): Of the N clips.
-            gt (GroundTruth): Of the T * N frames.
-
-        Returns:
-            Tensor: Shape (L, N, G) int64, -1 for none.
-        """
-        assert self.matcher is not None
-        return self.matcher.match_clips(
-            Queries(logits, mask_embeds=embeds, mask_features=features),
-            truth, gt)
+        gt = truth.frames(absent=True, by_time=True)
+        if not self.absent_as_no_object:
+            return gt
+        present = truth.present.permute(2, 0, 1).flatten(0, 1)
+        return gt._replace(labels=gt.labels.where(present, self.no_object))
 
 
 def existence(truth: ClipTruth) -> tuple[Tensor, Tensor]:

@@ -6,7 +6,6 @@ from typing import Any
 
 import torch
 from mmdet.registry import MODELS
-from torch import Tensor
 
 from ..segmenters.mask2former import FrameQueries
 from .minvis import MinVIS
@@ -45,10 +44,10 @@ class O2VISOffline(OfflineVIS):
         rows, logits, embeds = (
             torch.cat([x[-1] for x in values])
             for values in zip(*tracked, strict=True))
+        features = torch.cat([
+            tracker.mask_proj(f.mask_features)[:, :, self.kept]
+            for f in frames])
         return VideoRows(
             tracker.norm(rows), torch.cat([f.hidden[-1] for f in frames]),
-            logits.float().mean(0), embeds)
-
-    def online_features(self, mask_features: Tensor) -> Tensor:
-        """See :meth:`OfflineVIS.online_features`."""
-        return self.online.tracker.mask_proj(mask_features)
+            logits.float().mean(0),
+            torch.einsum('tnd,tdhw->tnhw', embeds, features))

@@ -4,7 +4,6 @@ Wu et al., ECCV 2022.
 """
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Unpack
 
@@ -28,7 +27,7 @@ from ..segmenters.deformable import (
 )
 from ..truth.clip_truth import collect_clips
 from ..truth.matches import Matches
-from .arguments import check_counts
+from .arguments import check_counts, needed
 from .clip import ClipOptions, ClipVIS
 
 
@@ -101,9 +100,7 @@ class SeqFormer(ClipVIS[tuple[EncodedFrames, Tensor]]):
             dict[str, Tensor]: See :meth:`SeqFormerLoss.forward` and, with
             MemCNP, ``ClipRules``.
         """
-        if self.matcher is None:
-            raise ValueError('Training needs a matcher: set matcher in the '
-                             'config.')
+        matcher = needed(self.matcher, 'matcher')
         # Before the network: what it reads back would wait for that.
         truth = collect_clips(data_samples, inputs.device,
                               self.segmenter.mask_stride)
@@ -113,7 +110,7 @@ class SeqFormer(ClipVIS[tuple[EncodedFrames, Tensor]]):
         features = self.segmenter.mask_features(encoded)
         decoded = self.decode_clips(encoded, len(inputs))
         queries = self.queries(decoded)
-        matches = self.matcher.match(queries, truth)
+        matches = matcher.match(queries, truth)
         logits, boxes = queries.logits, queries.boxes
         masks = self._matched_masks(decoded, features, truth.sizes, matches)
         count = truth.valid.sum().float()
@@ -207,20 +204,6 @@ class SeqFormer(ClipVIS[tuple[EncodedFrames, Tensor]]):
                 sigmas[0, :, best], corners).transpose(0, 1)
             found.uncertainties = sigmas[0, :, best].mean(-1).T
         return found
-
-    def bytes_per_frame(self, input_hw: tuple[int, int]) -> int:
-        """See :meth:`ClipVIS.bytes_per_frame`: encoder memory and its
-        padding in single precision, and mask features. Decoding takes
-        several times as much on top; docs/long_videos.md has figures."""
-        levels, channels = self.segmenter.encoder.level_embed.shape
-        areas = [
-            math.prod(-(-side // 2**(3 + level)) for side in input_hw)
-            for level in range(levels)
-        ]
-        mask_channels = (
-            self.segmenter.mask_branch.reduce[-1].out_channels)
-        return (sum(areas) * (4 * channels + 1) + 8 * levels +
-                areas[0] * 4 * mask_channels)
 
     def _forward(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
         """Class logits (N, Q, K) and boxes (N, T, Q, 4) of clips."""

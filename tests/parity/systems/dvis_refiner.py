@@ -9,13 +9,14 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from pycocotools import mask as coco_mask
-from torch import Tensor
+from torch import Tensor, nn
 
 from mmvis_memcnp.converters import REFINER, check_against
+from mmvis_memcnp.models.segmenters.mask2former import FrameQueries
 from mmvis_memcnp.models.truth.clip_truth import ClipTruth
 from mmvis_memcnp.models.vis import VIS
 from mmvis_memcnp.models.vis.dvis_daq_offline import (
-    OnlineTracks,
+    Followed,
     best_tracks,
     collect,
 )
@@ -58,25 +59,25 @@ FIXED = dict(
 class Online(VIS):
     """An online system without parts: what it says is stored."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.segmenter = nn.Identity()
+
 
 class Replayed(OfflineVIS):
     """An offline system whose rows were followed already.
 
     Args:
         tracked (VideoRows): Of one video.
-        features (Tensor): Shape (T, E, h, w), its online masks are read from.
         kwargs: See :class:`OfflineVIS`.
     """
 
-    def __init__(self, tracked: VideoRows, features: Tensor, **kwargs):
+    def __init__(self, tracked: VideoRows, **kwargs):
         super().__init__(online=Online(), **kwargs)
-        self.tracked, self.features = tracked, features
+        self.tracked = tracked
 
     def track(self, frames) -> VideoRows:
         return self.tracked
-
-    def online_features(self, mask_features: Tensor) -> Tensor:
-        return self.features
 
 
 class StoredFrame:
@@ -113,8 +114,8 @@ def compute(fixture: Fixture) -> Results:
                                 f'{sorted(collected)}')
         arrays = {name: torch.from_numpy(np.asarray(value))
                   for name, value in fixture.arrays(part).items()}
-        named, tracked, features = collected[part](fixture, part, arrays)
-        model = build(fixture, part, tracked, features)
+        named, tracked = collected[part](fixture, part, arrays)
+        model = build(fixture, part, tracked)
         named.update(layers(model, arrays, part))
         named.update(results(model, arrays, fixture.inputs(part)))
         outputs = {
@@ -129,13 +130,6 @@ def compute(fixture: Fixture) -> Results:
 
 
 # -- the rows -----------------------------------------------------------------
-def of_masks(masks: Tensor) -> Tensor:
-    """Weights (T, N, N) that read the stored masks (N, T, h, w) where these
-    are the features (T, N, h, w)."""
-    count, frames = masks.shape[:2]
-    return torch.eye(count).expand(frames, -1, -1)
-
-
 def tracked_daq(fixture: Fixture, part: str, arrays: dict):
     """Rows of the instances that the tracker left, and the rest."""
     test = fixture.run['test']['parts'][part]
@@ -143,23 +137,22 @@ def tracked_daq(fixture: Fixture, part: str, arrays: dict):
     logits = arrays['hub_logits'].transpose(0, 1)
     time = torch.arange(len(logits))[:, None]
     alive = (time >= start) & (time < start + length)
-    masks, own = arrays['hub_masks'], arrays['segmenter_masks']
-    tracks = OnlineTracks(
-        arrays['hub_embeds'].transpose(0, 1), logits,
-        of_masks(masks) * alive[..., None],
-        arrays['hub_pos_embeds'].expand(len(logits), -1, -1),
-        alive[..., None].float())
+    times, ids = alive.nonzero(as_tuple=True)
+    followed = Followed(
+        times, ids, arrays['hub_embeds'][ids, times],
+        arrays['hub_pos_embeds'][ids], logits[times, ids],
+        arrays['hub_masks'][ids, times])
     queries = arrays['segmenter_embeds']
     count = queries.shape[1]
-    # Those that ended early are left out.
-    whole = (alive.sum(0) >= test['noise_frame_num']) | alive[-1]
-    chosen = best_tracks(tracks.mean_logits(), whole,
-                         min(test['offline_topk'], count))
-    tracked = collect(OnlineTracks(*(x[:, chosen] for x in tracks)), queries,
-                      arrays['segmenter_logits'], of_masks(own))
-    features = torch.cat((
-        masks.transpose(0, 1), own.transpose(0, 1),
-        torch.ones_like(own[:1]).transpose(0, 1)), 1)
+    # Each of the stored masks is a feature that its query alone reads.
+    own = torch.eye(count).expand(len(queries), -1, -1)
+    found = FrameQueries(
+        queries[None], queries[None], arrays['segmenter_logits'][None],
+        own[None], None, arrays['segmenter_masks'].transpose(0, 1))
+    chosen, means = best_tracks(
+        followed, len(queries), test['noise_frame_num'],
+        min(test['offline_topk'], count))
+    tracked = collect(followed, found, chosen, means)
     # Which query of the first frame each of the others continues.
     first = {tuple(v): i for i, v in enumerate(queries[0].tolist())}
     filled = [first[tuple(v)]
@@ -173,23 +166,20 @@ def tracked_daq(fixture: Fixture, part: str, arrays: dict):
         'collect/instance_embeds': tracked.rows,
         'collect/padding_mask': padding,
         'collect/online_logits': tracked.logits,
-        'collect/online_masks': torch.einsum(
-            'tne,tehw->nthw', tracked.mask_embeds, features)}
-    return named, tracked, features
+        'collect/online_masks': tracked.masks.transpose(0, 1)}
+    return named, tracked
 
 
 def tracked_dvispp(fixture: Fixture, part: str, arrays: dict):
     """As many rows as there are queries, in all frames."""
-    masks = arrays['online_masks']
-    tracked = VideoRows(
+    return {}, VideoRows(
         arrays['instance_embeds'], arrays['frame_embeds_no_norm'],
-        arrays['online_logits'].mean(0), of_masks(masks))
-    return {}, tracked, masks.transpose(0, 1)
+        arrays['online_logits'].mean(0),
+        arrays['online_masks'].transpose(0, 1))
 
 
 # -- the model ----------------------------------------------------------------
-def build(fixture: Fixture, part: str, tracked: VideoRows,
-          features: Tensor) -> Replayed:
+def build(fixture: Fixture, part: str, tracked: VideoRows) -> Replayed:
     """The shipped model with the fixture's numbers and weights."""
     cfg = Config.fromfile(NETWORK)
     cfg.merge_from_dict(
@@ -213,7 +203,7 @@ def build(fixture: Fixture, part: str, tracked: VideoRows,
     for name, key in LOSSES.items():
         model.loss[f'{name[5:]}_weight'] = train['loss_weights'][key]
     built = Replayed(
-        tracked, features, refiner=model.refiner, matcher=model.matcher,
+        tracked, refiner=model.refiner, matcher=model.matcher,
         loss=model.loss,
         with_online_scores=SCORES[test['score']],
         ranking=dict(model.ranking, num_pairs=test['top_k']))

@@ -95,6 +95,7 @@ def forward(fixture: Fixture, part: str) -> dict[str, Tensor]:
     recorder.watch('backbone', model.segmenter.backbone)
     recorder.watch('pixels', model.segmenter.pixel_decoder)
     recorder.watch('position', model.segmenter.decoder.position)
+    recorder.watch('norm', model.segmenter.decoder.norm)
     (clip, ) = fixture.frames(part)
     found = model.segment(torch.from_numpy(clip)[None])
     named = named_maps(recorder)
@@ -103,8 +104,8 @@ def forward(fixture: Fixture, part: str) -> dict[str, Tensor]:
         for stem in ([f'aux{i}'] if i < layers - 1 else ['last']):
             named[f'{stem}_logits'] = found.logits[i, 0]
             named[f'{stem}_masks'] = found.masks(layer=i)[0]
-    named.update(queries=found.queries[-1, 0], pred_logits=found.logits[-1],
-                 pred_masks=found.masks()[0])
+    named.update(queries=recorder.take('norm')[-1][0],
+                 pred_logits=found.logits[-1], pred_masks=found.masks()[0])
     return {stem + suffix: value for stem, value in named.items()
             for suffix in ('', '_stats', '_sub', '_ch', '_pos_frac')}
 

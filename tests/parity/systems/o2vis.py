@@ -6,6 +6,7 @@ from unittest import mock
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from mmdet.registry import MODELS
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
@@ -13,8 +14,6 @@ from torch import Tensor, nn
 
 from mmvis_memcnp.models.segmenters.mask2former import FrameQueries
 from mmvis_memcnp.models.trackers import Rows, reorder
-from mmvis_memcnp.models.trackers.occupancy import cosine
-from mmvis_memcnp.models.trackers.referring import read_frame
 from mmvis_memcnp.models.truth import ClipTruth
 from tests.parity.entries import ManifestError
 from tests.parity.fixture import Fixture
@@ -237,7 +236,8 @@ def whole(fixture: Fixture, part: str, given: dict[str, Tensor]) -> Named:
     before, masks_before = of_rows(
         tracker, [f.existing for f, _ in frames], features)
     # The first frame's, which no loss takes, is of T_E and the queries.
-    similar = [cosine(frames[0][0].existing.hidden[-1], hidden[:1])]
+    similar = [F.cosine_similarity(
+        frames[0][0].existing.hidden[-1], hidden[:1], -1)]
     named = dict(
         pred_logits=logits[-1], pred_masks=masks[-1],
         pred_logits_E=before[-1], pred_masks_E_strided=masks_before[-1],
@@ -248,8 +248,7 @@ def whole(fixture: Fixture, part: str, given: dict[str, Tensor]) -> Named:
         indices=torch.cat([f.order for f, _ in frames]),
         memory_after=torch.cat([s.memory.embeds for _, s in frames]),
         occupancy_after=torch.cat([s.occupied for _, s in frames]),
-        projected_current=read_frame(
-            tracker.aligning, tracker.ref_proj, hidden)[-1])
+        projected_current=tracker.read(tracker.aligning, hidden)[-1])
     for i in range(len(logits) - 1):
         named[f'aux{i}_logits_strided'] = logits[i]
         named[f'aux{i}_logits_E_strided'] = before[i]
@@ -270,7 +269,8 @@ def losses(fixture: Fixture, model: nn.Module,
 
     ids = torch.from_numpy(np.asarray(fixture.targets()['ids']))
     with pinned(grid), mock.patch.object(
-            model, 'match', kept(model.match, rows)), mock.patch(
+            model.matcher, 'match_clips',
+            kept(model.matcher.match_clips, rows)), mock.patch(
                 'mmvis_memcnp.models.vis.o2vis.existence',
                 lambda truth: official_existence(ids)):
         values = model.clip_losses(model.segmenter.found, truth)

@@ -42,8 +42,8 @@ def follow(tracker, queries, hidden, **given):
     (dict(type='AdaptiveAnchor'), [1., 1.75, 2.5, 4.]),
     # The letter of eq 7: what is alike asks as the query.
     (dict(type='AdaptiveAnchor', order='query_first'), [3., 2.25, 1.5, 0.]),
-    (dict(type='MatchedAnchor'), [3., 3., 3., 3.]),
-    (dict(type='MemoryAnchor'), [1., 1., 1., 1.])])
+    (dict(type='AdaptiveAnchor', order='query'), [3., 3., 3., 3.]),
+    (dict(type='AdaptiveAnchor', order='memory'), [1., 1., 1., 1.])])
 def test_anchors(anchor, expected):
     """Memory 1, query 3; the same, 5/8 and 1/4 alike, and opposed."""
     one = torch.ones(1, 4, 1)

@@ -4,8 +4,9 @@ import copy
 import pytest
 import torch
 
+from mmvis_memcnp.models.segmenters.mask2former import FrameQueries
 from mmvis_memcnp.models.vis.dvis_daq_offline import (
-    OnlineTracks,
+    Followed,
     best_tracks,
     collect,
     link,
@@ -40,12 +41,14 @@ def stored_tracks():
     """Three instances of four frames: the first two dead after frame 1, the
     last one from frame 3 on."""
     alive = torch.tensor([[1, 1, 0], [1, 1, 0], [1, 0, 0], [1, 0, 1]])
-    alive = alive[..., None].float()
-    number = torch.arange(12.).view(4, 3, 1)
-    logits = torch.tensor([[0., 2., 0.], [9., 0., 0.], [0., 6., 0.]])
-    return OnlineTracks(
-        (number + 100) * alive, logits * alive, (number + 1) * alive,
-        (number + 200) * alive, alive)
+    times, ids = alive.nonzero(as_tuple=True)
+    number = (3 * times + ids)[:, None].float()
+    logits = torch.tensor([[0., 2., 0.], [9., 0., 0.], [0., 6., 0.]])[ids]
+    # Two values in turn.
+    logits[(ids == 1) & (times == 0)] += 1.
+    logits[(ids == 1) & (times == 1)] -= 1.
+    return Followed(times, ids, number + 100, number + 200, logits,
+                    (number + 1)[:, :, None])
 
 
 def test_no_track_at_all_is_refused():
@@ -61,16 +64,11 @@ def test_no_track_at_all_is_refused():
     (1, 3, [2]),
     (0, 1, [])])
 def test_best_instances(most, min_frames, expected):
-    tracks = stored_tracks()
-    alive = tracks.alive[..., 0] > 0
-    whole = (alive.sum(0) >= min_frames) | alive[-1]
-    assert best_tracks(
-        tracks.mean_logits(), whole, most).tolist() == expected
-
-
-def test_mean_logits_are_those_of_the_frames_of_an_instance():
-    assert stored_tracks().mean_logits().tolist() == [
-        [0, 2, 0], [9, 0, 0], [0, 6, 0]]
+    ids, logits = best_tracks(stored_tracks(), 4, min_frames, most)
+    assert ids.tolist() == expected
+    # The means over the frames of each.
+    means = {0: [0, 2, 0], 1: [9, 0, 0], 2: [0, 6, 0]}
+    assert logits.tolist() == [means[i] for i in expected]
 
 
 def test_queries_are_linked_to_what_they_resemble():
@@ -90,20 +88,21 @@ def test_rows_before_and_after_the_life_of_an_instance():
     queries = torch.tensor([1., -1, 1, -1]).view(1, 4, 1).repeat(4, 1, 1)
     logits = torch.zeros(4, 4, 3)
     logits[:, 2, 1], logits[:, 0, 0] = 9., 5.
-    embeds = torch.full((4, 4, 2), 7.)
-    tracks = OnlineTracks(*(x[:, [2, 1]] for x in stored_tracks()))
-    found = collect(tracks, queries, logits, embeds)
+    queries, embeds = queries[None], torch.full((1, 4, 4, 2), 7.)
+    frames = FrameQueries(queries, queries, logits[None], embeds, None,
+                          torch.ones(4, 2, 1, 1))
+    chosen = torch.tensor([2, 1])
+    found = collect(stored_tracks(), frames, chosen, torch.tensor(
+        [[0., 6., 0.], [9., 0., 0.]]))
     # instance 2 from frame 3 on, its anchor before; instance 1 the other way
     assert found.rows[:, 0, 0].tolist() == [211, 211, 211, 111]
     assert found.rows[:, 1, 0].tolist() == [101, 104, 204, 204]
     assert found.rows[:, 2:, 0].tolist() == [[1, 1]] * 4
     assert found.logits.tolist() == [
         [0, 6, 0], [9, 0, 0], [0, 9, 0], [5, 0, 0]]
-    # features of the tracker, of the segmenter, and a one
-    features = torch.tensor([10., 1., 1., 1.])
-    masks = (found.mask_embeds * features).sum(-1)
-    assert masks[:, 0].tolist() == [-1e4, -1e4, -1e4, 120]
-    assert masks[:, 1].tolist() == [20, 50, -1e4, -1e4]
+    masks = found.masks[..., 0, 0]
+    assert masks[:, 0].tolist() == [-1e4, -1e4, -1e4, 12]
+    assert masks[:, 1].tolist() == [2, 5, -1e4, -1e4]
     assert masks[:, 2:].tolist() == [[14, 14]] * 4
 
 
@@ -118,10 +117,9 @@ def test_rows_are_those_of_the_online_system(memcnp):
     assert not unexpected and all(k.startswith('refiner.') for k in missing)
     items = encoded(offline)
     with torch.no_grad():
-        rows = offline.track(items)
-        features = offline.online_features(
-            torch.cat([item.mask_features for item in items]))
-        masks = torch.einsum('tne,tehw->tnhw', rows.mask_embeds, features)
+        assert not offline.track(items).masks.numel()
+        rows = offline.train().track(items)
+        masks = rows.masks
         state, sums, seen = online.begin({}), {}, {}
         for t, item in enumerate(items):
             frame, = online.advance(state, item, metas(1)[0])
@@ -227,8 +225,8 @@ def test_a_copy_has_parts_of_its_own():
     assert other.online.tracker is other.tracker is not model.tracker
     assert set(other.state_dict()) == set(model.state_dict())
     assert list(model.parts()) == [
-        'backbone', 'pixel_decoder', 'decoder', 'embed_head', 'tracker',
-        'refiner', 'clip_loss']
+        'backbone', 'pixel_decoder', 'decoder', 'embed_head', 'clip_loss',
+        'tracker', 'refiner']
 
 
 @pytest.mark.parametrize('stage', [0, 1])
@@ -259,15 +257,12 @@ def test_bytes_a_frame_are_those_that_are_kept(size):
     item = model.encode(frames(2, size), metas(2, size))[1]
     kept = sum(x.numel() for x in item if x is not None)
     height, width = item.mask_features.shape[-2:]
-    # and in the end masks of the rows that become instances, here all
-    masks = QUERIES * height * width
-    # rows, anchors, classes, masks, whether it is there; and an identity
-    each = 2 * 32 + 4 + 16 + 1
-    rows = 1000 * (4 * each + 8) + 40 * 4 * each
-    assert model.bytes_per_frame(size) == 4 * (kept + masks) + rows
-    fewer = tiny_offline(max_tracks=10, num_tracks=5)
-    assert model.bytes_per_frame(size) - fewer.bytes_per_frame(size) == (
-        990 * (4 * each + 8) + 35 * 4 * each)
+    # rows, anchors, classes; a frame and an identity
+    each = 4 * (2 * 32 + 4) + 2 * 8
+    assert model.bytes_per_frame(size) == 4 * kept + 1000 * each
+    fewer = tiny_offline(max_tracks=10).eval()
+    assert model.bytes_per_frame(size) - fewer.bytes_per_frame(
+        size) == 990 * each
 
 
 def test_rows_are_bounded():
@@ -275,10 +270,12 @@ def test_rows_are_bounded():
     model = tiny_offline(start_thr=0., score_thr=0., max_tracks=3,
                          num_tracks=QUERIES).eval()
     with torch.no_grad():
-        rows = model.track(encoded(model))
-    # Masks of the others are read from the segmenter's features alone.
-    followed = (rows.mask_embeds[..., :16] != 0).any(2)
-    assert followed[0].tolist() == [True] * 3 + [False] * 4
+        items = encoded(model)
+        rows = model.track(items)
+    # The others are queries of the segmenter.
+    queries = items[0].queries[-1, 0]
+    linked = (rows.rows[0, :, None] == queries).all(-1).any(-1)
+    assert linked.tolist() == [False] * 3 + [True] * 4
     with pytest.raises(ValueError, match='max_tracks must be a whole'):
         tiny_offline(max_tracks=0)
 

@@ -1,4 +1,7 @@
-"""IFR: the recurrence, losses across frames, augmentation, sessions."""
+"""IFR: the recurrence, losses across frames, augmentation.
+
+test_mask2former_clips.py has what it shares with Mask2Former-VIS.
+"""
 import copy
 import math
 
@@ -10,16 +13,9 @@ from mmvis_memcnp.models.segmenters.mask2former import ClipQueries
 from mmvis_memcnp.models.truth import Matches
 from tests.fakes.gradients import parts_reached
 from tests.fakes.tiny_ifr import tiny_model
-from tests.fakes.tiny_seqformer import clip, kept_bytes
-from tests.fakes.tiny_sipmask import batch, losses
-from tests.test_models.test_vis.test_mask2former_vis import (
-    ALL,
-    as_text,
-    frames_of,
-    truth_of,
-)
-
-WINDOW = dict(type='ClipMatching', length=2, stride=1, match_thr=0.05)
+from tests.fakes.tiny_mask2former_vis import clips_of, frames_of, truth_of
+from tests.fakes.tiny_seqformer import clip
+from tests.fakes.tiny_sipmask import losses
 
 
 @pytest.fixture(scope='module')
@@ -27,25 +23,7 @@ def model():
     return tiny_model().eval()
 
 
-def clips_of(batch_size, frames, size=(64, 64), seed=0):
-    g = torch.Generator().manual_seed(seed)
-    return torch.randn(batch_size, frames, 3, *size, generator=g)
-
-
 # -- the decoder ------------------------------------------------------------
-def test_clips_of_a_batch_do_not_meet(model):
-    """Two clips at once and one by one; sides that the strides do not
-    divide."""
-    clips = clips_of(2, 3, (41, 90))
-    with torch.no_grad():
-        both = model.segment(clips)
-        for b in range(2):
-            alone = model.segment(clips[b:b + 1])
-            torch.testing.assert_close(alone.logits[:, 0], both.logits[:, b])
-            torch.testing.assert_close(alone.masks()[0], both.masks()[b])
-    assert both.masks().shape == (2, 7, 3, 11, 23)
-
-
 def test_who_knows_whom_in_the_first_layer(model):
     """Frame queries know the frames up to their own; clip queries all."""
     one = copy.deepcopy(model)
@@ -97,19 +75,6 @@ def test_weights_of_other_numbers_of_queries(stored, kept):
 
 
 # -- losses -----------------------------------------------------------------
-def test_losses_of_clips(model):
-    trained = copy.deepcopy(model).train()
-    torch.manual_seed(0)
-    out = losses(trained, clip(), clip(size=(41, 90), seed=3))
-    assert out.keys() == ALL
-    assert all(v.isfinite() and v > 0 for v in out.values())
-    sum(out.values()).backward()
-    for name, parameter in trained.named_parameters():
-        assert not parameter.requires_grad or (
-            parameter.grad is not None and
-            parameter.grad.isfinite().all()), name
-
-
 def test_what_every_loss_teaches(model):
     """Masks come from frame queries: the clip layers of the last layer learn
     from classes alone."""
@@ -223,8 +188,7 @@ def given(order, seed=0):
     logits[torch.arange(5), torch.tensor([0, 1, 2, 0, 1])] = 4.
     masks = 4 * torch.randn(1, 2, 5, 16, 16, generator=g)
     own = torch.eye(5).expand(1, 1, 2, -1, -1)
-    return ClipQueries(torch.zeros(1, 1, 5, 1), logits[None, None, order],
-                       own, masks[:, :, order])
+    return ClipQueries(logits[None, None, order], own, masks[:, :, order])
 
 
 @pytest.mark.parametrize('pivot', [0, 1])
@@ -265,8 +229,8 @@ def test_masks_of_resolutions_lie_over_each_other():
     sums = []
     for made in (plain, double):
         with torch.no_grad():
-            features = torch.cat([m[0].mask_features
-                                  for m in made.encode(frames, metas)])
+            item, = made.encode(frames, metas)
+        features = (item if made is plain else item[0]).mask_features
         edges = (features[..., 1:] - features[..., :-1]).abs().sum((0, 1, 2))
         sums.append(edges.argmax().item() / features.shape[-1])
     assert sums[0] == pytest.approx(sums[1], abs=.08)
@@ -279,61 +243,3 @@ def test_masks_of_resolutions_lie_over_each_other():
 def test_bad_augmentation_is_refused(settings):
     with pytest.raises(ValueError, match='scales'):
         tiny_model(**settings)
-
-
-# -- sessions ---------------------------------------------------------------
-def test_a_video_has_the_best_pairs(model):
-    frames, metas = frames_of(model, 3)
-    session = model.session()
-    session.step(frames, metas)
-    tracks = session.finish().tracks
-    with torch.no_grad():
-        scores = model.segment(frames[None]).logits[-1, 0].sigmoid()
-    best = scores.flatten().topk(10)
-    assert [t.score for t in tracks] == pytest.approx(best.values.tolist())
-    assert [t.label for t in tracks] == (best.indices % 3).tolist()
-
-
-def test_a_window_as_long_as_the_video_is_the_video(model):
-    frames, metas = frames_of(model, 3)
-    windows = tiny_model(window=dict(WINDOW, length=3)).eval()
-    results = []
-    for each in (model, windows):
-        session = each.session()
-        session.step(frames, metas)
-        results.append(as_text(session.finish()))
-    assert results[0] == results[1]
-
-
-@pytest.mark.parametrize('scales', [(1., ), (1., .5)])
-def test_bytes_of_a_frame(scales):
-    made = tiny_model(scales=scales).eval()
-    frames, metas = frames_of(made, 8, size=(41, 90))
-    session = made.session()
-    session.step(frames, metas)
-    assert kept_bytes(session) == 8 * made.bytes_per_frame(
-        tuple(frames.shape[-2:]))
-
-
-def test_windows_keep_no_more_of_a_longer_video():
-    """Bytes after 40 and after 160 frames."""
-    made = tiny_model(window=WINDOW).eval()
-    frames, metas = frames_of(made, 3)
-    session, kept = made.session(), []
-    for t in range(160):
-        session.step(frames[t % 3:t % 3 + 1], [dict(metas[0], frame_id=t)])
-        if t in (39, 159):
-            kept.append(kept_bytes(session.state))
-    assert kept[0] == kept[1] > 0
-
-
-def test_bfloat16(model):
-    trained = copy.deepcopy(model).train()
-    with torch.autocast('cpu', torch.bfloat16):
-        half = losses(trained, clip())
-        out = tiny_model(scales=(1., .5)).eval()(
-            *batch(model, clip(), training=False),
-            mode='predict')[0].pred_tracks
-    assert all(v.dtype == torch.float32 and v.isfinite()
-               for v in half.values())
-    assert len(out.tracks) == 10

@@ -140,8 +140,8 @@ def test_an_object_has_one_row_that_is_matched_where_it_is_first_seen(
     monkeypatch.setattr(model.matcher, 'cost', lambda queries, gt: (
         seen.append(gt.labels.shape) or match(queries, gt)))
     matches = []
-    hold = model.match
-    monkeypatch.setattr(model, 'match', lambda *a: (
+    hold = model.matcher.match_clips
+    monkeypatch.setattr(model.matcher, 'match_clips', lambda *a: (
         matches.append(hold(*a)) or matches[-1]))
     model.clip_losses(found, truth)
     # Only the first frame and that in which three appear are matched.
@@ -286,16 +286,15 @@ def test_offline_reads_what_the_tracker_followed():
              for f in sample.video_data_samples]
     with torch.no_grad():
         items = whole.encode(inputs[0], metas)
-        rows = whole.track(items)
+        assert not whole.track(items).masks.numel()
+        rows = whole.train().track(items)
         session = online.session()
         frames = [online.advance(session.state, item, meta)[0]
                   for item, meta in zip(items, metas, strict=True)]
     torch.testing.assert_close(
         rows.logits, torch.stack([f.logits for f in frames]).mean(0))
-    features = whole.online_features(items[2].mask_features)
     torch.testing.assert_close(
-        torch.einsum('nd,dhw->nhw', rows.mask_embeds[2], features[0]),
-        frames[2].masks.values(torch.arange(7)))
+        rows.masks[2], frames[2].masks.values(torch.arange(7)))
     assert torch.equal(rows.frames[1], items[1].hidden[-1, 0])
     # After the norm that the heads of the tracker share.
     torch.testing.assert_close(

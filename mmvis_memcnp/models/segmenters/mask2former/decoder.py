@@ -117,6 +117,6 @@ class Mask2FormerVideoDecoder(_PixelReader):
             [small.unflatten(0, clips).transpose(1, 2).flatten(2)
              for small in self._small_features(maps)], all_layers)
         return ClipQueries(
-            queries, self.cls_embed(queries),
+            self.cls_embed(queries),
             embeds[:, :, None].expand(-1, -1, num_frames, -1, -1),
             maps.mask_features.unflatten(0, clips))

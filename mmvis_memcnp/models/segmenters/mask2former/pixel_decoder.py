@@ -6,6 +6,7 @@ Segmentation, CVPR 2022.
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import torch
 import torch.nn.functional as F
 from mmcv.cnn import ConvModule
 from mmdet.registry import MODELS
@@ -30,6 +31,19 @@ class PixelMaps(NamedTuple):
     """
     memories: tuple[Tensor, ...]
     mask_features: Tensor
+
+    def split(self) -> 'list[PixelMaps]':
+        """The frames in order, one at a time."""
+        return list(map(PixelMaps, zip(*(
+            x.split(1) for x in self.memories), strict=True),
+            self.mask_features.split(1)))
+
+    @classmethod
+    def join(cls, parts: 'Sequence[PixelMaps]') -> 'PixelMaps':
+        """Frames of one input size, one after the other."""
+        memories, features = zip(*parts, strict=True)
+        return cls(tuple(map(torch.cat, zip(*memories, strict=True))),
+                   torch.cat(features))
 
 
 @MODELS.register_module()

@@ -67,6 +67,11 @@ class FrameQueries(NamedTuple):
             *(None if x is None else x[:, index] for x in self[:-1]),
             self.mask_features[index]))
 
+    def split(self, count: int = 1) -> 'list[FrameQueries]':
+        """The frames in order, ``count`` at a time."""
+        return [self.frames(slice(at, at + count))
+                for at in range(0, len(self.mask_features), count)]
+
     @classmethod
     def join(cls, parts: 'Sequence[FrameQueries]') -> 'FrameQueries':
         """Frames of one input size, one after the other."""
@@ -80,14 +85,11 @@ class ClipQueries(NamedTuple):
     """Queries of B clips of T frames after L decoder layers.
 
     Attributes:
-        queries: (L, B, Q, C), one a clip and object, after the norm that the
-            heads share.
         logits: (L, B, Q, K or K + 1), of the classes and, if the decoder has
             one, of no object.
         mask_embeds: (L, B, T, Q, D), weights of the mask features of a frame.
         mask_features: (B, T, D, h, w) at a quarter of the input's size.
     """
-    queries: Tensor
     logits: Tensor
     mask_embeds: Tensor
     mask_features: Tensor

@@ -99,5 +99,5 @@ class RecurrentDecoder(MaskedDecoder):
         _, queries, embeds = self._decode(
             hidden, hidden[:, None].expand(-1, num_frames, -1, -1), step,
             all_layers)
-        return ClipQueries(queries, self.cls_embed(queries), embeds,
+        return ClipQueries(self.cls_embed(queries), embeds,
                            maps.mask_features.unflatten(0, clips))

@@ -1,6 +1,8 @@
 """Mask2Former as the frame network of a video system."""
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from mmdet.models.layers.transformer.utils import MLP
 from mmdet.registry import MODELS
@@ -8,7 +10,7 @@ from mmengine.model import BaseModule, caffe2_xavier_init
 from torch import Tensor
 
 from .pixel_decoder import PixelMaps
-from .queries import FrameQueries
+from .queries import ClipQueries, FrameQueries
 
 
 @MODELS.register_module()
@@ -83,6 +85,14 @@ class Mask2FormerSegmenter(BaseModule):
         with torch.no_grad():
             return FrameQueries.join(
                 [self._segment(part) for part in frames.split(self.chunk)])
+
+    def decode_clip(self, frames: Sequence[PixelMaps]
+                    ) -> tuple[ClipQueries, Tensor]:
+        """Queries of a clip of encoded frames, those of the last layer, and
+        their class scores (Q, K); with a decoder of clips."""
+        found = self.decoder(
+            PixelMaps.join(frames), len(frames), all_layers=False)
+        return found, self.decoder.class_scores(found.logits[-1, 0].float())
 
     def layers(self, frames: Tensor) -> list[FrameQueries]:
         """Predictions of frames (B, 3, H, W) for training, by the mask
