@@ -11,6 +11,7 @@ from . import (
     mmcv_ext,
     package_utils,
     random_choice,
+    recomputation,
     score_file,
     track_samples,
 )
@@ -29,6 +30,7 @@ def apply() -> None:
     package_utils.install()
     box_types.install()
     random_choice.install()
+    recomputation.install()
     meshgrid.install()
     score_file.install()
     track_samples.install()
@@ -36,5 +38,6 @@ def apply() -> None:
 
 __all__ = [
     'apply', 'box_types', 'checkpoint', 'distributed', 'meshgrid', 'mmcv_ext',
-    'package_utils', 'random_choice', 'score_file', 'track_samples'
+    'package_utils', 'random_choice', 'recomputation', 'score_file',
+    'track_samples'
 ]

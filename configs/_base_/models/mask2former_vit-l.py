@@ -13,6 +13,7 @@ mask2former_vit_l = dict(
         deform_heads=16,
         deform_points=4,
         ffn_ratio=0.25,
-        extra_extractors=2),
+        extra_extractors=2,
+        with_cp=True),
     pixel_decoder=dict(in_channels=[1024, 1024, 1024, 1024]),
     decoder=dict(num_queries=200))

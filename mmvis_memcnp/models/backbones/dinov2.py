@@ -11,14 +11,14 @@ from mmdet.registry import MODELS
 from mmengine.model import BaseModule, ModuleList, trunc_normal_init
 from torch import Tensor, nn
 
-from .vit_block import PatchEmbed, ViTBlock, resample_positions
+from .vit_block import PatchEmbed, ViTBlock, resample_positions, run_layer
 
 
 @MODELS.register_module()
 class DINOv2(BaseModule):
     """Tokens of frames: a class token, registers, then the patches.
 
-    Whoever uses it runs the blocks.
+    Whoever uses it runs the blocks, with :meth:`run`.
 
     Args:
         embed_dims (int): C, token size. Defaults to 384, ViT-S.
@@ -34,6 +34,8 @@ class DINOv2(BaseModule):
         layer_scale (float): First value of the factors of each branch; see
             :class:`ViTBlock`. Defaults to 1e-5.
         norm_eps (float): Epsilon of the layer norms. Defaults to 1e-6.
+        with_cp (bool): Recompute the blocks in the backward pass, which takes
+            time and saves memory. Defaults to False.
         init_cfg (dict, optional): ``dict(type='Pretrained',
             checkpoint=path)`` loads a file of DINOv2 with registers, with
             patches and positions of any size.
@@ -49,10 +51,12 @@ class DINOv2(BaseModule):
                  num_registers: int = 4,
                  layer_scale: float = 1e-5,
                  norm_eps: float = 1e-6,
+                 with_cp: bool = False,
                  init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg)
         self.embed_dims = embed_dims
         self.patch_size = patch_size
+        self.with_cp = with_cp
         self.pos_grid = (pos_grid[0], pos_grid[1])
         self.patch_embed = PatchEmbed(embed_dims, patch_size)
         self.cls_token = nn.Parameter(torch.zeros(1, 1, embed_dims))
@@ -101,6 +105,11 @@ class DINOv2(BaseModule):
             prefix.to(patches).expand(len(frames), -1, -1),
             patches.flatten(2).transpose(1, 2) + self.positions(*grid)
         ), 1), grid
+
+    def run(self, block: nn.Module, tokens: Tensor,
+            seen: Tensor | None = None) -> Tensor:
+        """Tokens behind one of ``blocks``; see :class:`ViTBlock`."""
+        return run_layer(block, tokens, seen, with_cp=self.with_cp)
 
     def positions(self, rows: int, cols: int) -> Tensor:
         """Position embedding (1, rows * cols, C) of the patches."""

@@ -5,9 +5,8 @@ import torch.nn.functional as F
 from mmdet.registry import MODELS
 from mmengine.model import BaseModule, xavier_init
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
-from .vit_block import PatchEmbed, ViTBlock, resample_positions
+from .vit_block import PatchEmbed, ViTBlock, resample_positions, run_layer
 
 
 def sincos_position(dim: int, grid: tuple[int, int]) -> Tensor:
@@ -131,8 +130,7 @@ class MAEViT(BaseModule):
         x = torch.cat([cls, x], 1)
         outs = []
         for i, block in enumerate(self.blocks):
-            x = checkpoint(block, x, use_reentrant=False) \
-                if self.with_cp and self.training else block(x)
+            x = run_layer(block, x, with_cp=self.with_cp)
             if i in self.out_scales:
                 fmap = x[:, 1:].transpose(1, 2).unflatten(2, (rows, cols))
                 scale = self.out_scales[i]

@@ -17,10 +17,9 @@ from mmengine.model import (
     trunc_normal_init,
 )
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from ..layers.deformable_attention import DeformableAttention
-from .vit_block import PatchEmbed, ViTBlock, resample_positions
+from .vit_block import PatchEmbed, ViTBlock, resample_positions, run_layer
 
 # The maps of the adapter have the strides 4 to 32; patches are cells of the
 # third.
@@ -329,10 +328,8 @@ class ViTAdapter(BaseModule):
             seen = patches[:, 1:]  # without the class token
             for layer in self.extractors[
                     stage:stage + 1 if stage < 3 else None]:
-                tokens = checkpoint(
-                    layer, tokens, seen, shapes, use_reentrant=False
-                ) if self.with_cp and self.training else layer(
-                    tokens, seen, shapes)
+                tokens = run_layer(layer, tokens, seen, shapes,
+                                   with_cp=self.with_cp)
             reads.append(seen.transpose(1, 2).unflatten(2, shapes[1]))
         maps = [x.transpose(1, 2).unflatten(2, shape) for x, shape in zip(
             tokens.split([h * w for h, w in shapes], 1), shapes, strict=True)]

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 
 class PatchEmbed(nn.Module):
@@ -104,6 +105,20 @@ class ViTBlock(nn.Module):
         """
         x = x + self.ls1(self.attn(self.norm1(x), seen))
         return x + self.ls2(self.mlp(self.norm2(x)))
+
+
+def run_layer(layer: nn.Module, *inputs: Any, with_cp: bool) -> Tensor:
+    """Output of a layer for these inputs.
+
+    Args:
+        layer (nn.Module): It is training or not.
+        inputs (Any): Of its ``forward``.
+        with_cp (bool): In training, keep nothing inside of the layer for the
+            backward pass, which runs it once more: less memory, more time.
+    """
+    if with_cp and layer.training:
+        return checkpoint(layer, *inputs, use_reentrant=False)
+    return layer(*inputs)
 
 
 def resample_positions(positions: Tensor, grid: tuple[int, int],

@@ -162,7 +162,7 @@ class EoMTSegmenter(BaseModule):
         """The blocks without queries, of frames (B, 3, H, W) of any size."""
         tokens, grid = self.backbone.embed(frames)
         for block in self.blocks[0]:
-            tokens = block(tokens)
+            tokens = self.backbone.run(block, tokens)
         return FrameTokens(tokens, grid, (
             -(-frames.shape[2] // STRIDE), -(-frames.shape[3] // STRIDE)))
 
@@ -190,7 +190,7 @@ class EoMTSegmenter(BaseModule):
                 found.append(self.predict(tokens, frames, self.norm_early))
                 if self.masked and share > 0:
                     seen = self._seen(found[-1], frames, share)
-            tokens = block(tokens, seen)
+            tokens = self.backbone.run(block, tokens, seen)
         found.append(self.predict(tokens, frames))
         return found
 
