@@ -104,6 +104,8 @@ def test_tools_take_the_commands(line, monkeypatch):
     for key in getattr(options, 'cfg_options', None) or {}:
         if key.endswith('.metainfo.classes'):
             key = key.removesuffix('.metainfo.classes')  # not of the form
+        # mmengine's PretrainedInit has it, whether a config sets it or not.
+        key = key.removesuffix('.prefix')
         place = cfg
         for step in key.split('.'):
             if place is None:  # the option switches a part on
