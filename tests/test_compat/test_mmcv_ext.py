@@ -357,7 +357,10 @@ def test_deformable_attention_trains_as_with_mmcv():
 
     given = (draw(2, 71, 4, 5), draw(*shape, 2) * .4 + .5, draw(*shape))
     found = []
-    for read in (ms_deform_attn.read_out_for_training,
+    for read in (lambda value, shapes, locations, weights:
+                 ms_deform_attn.read_out_for_training(
+                     value, shapes, locations.permute(0, 2, 3, 4, 5, 1),
+                     weights.permute(0, 2, 3, 4, 1)),
                  lambda value, shapes, *rest:
                  multi_scale_deformable_attn_pytorch(
                      value, torch.tensor(shapes), *rest)):

@@ -82,44 +82,53 @@ def read_out_for_training(value: Tensor, shapes: Sequence[Sequence[int]],
 
     As mmcv's function, but what lies next to each other in memory are
     queries, and nothing as large as what was read is made besides.
+
+    Args:
+        value (Tensor): (N, keys, heads, channels).
+        shapes (Sequence): (h, w) of each level.
+        locations (Tensor): (N, heads, levels, points, 2, queries), and
+        weights (Tensor): (N, heads, levels, points, queries): queries last,
+            quickest where this is also their order in memory.
+
+    Returns:
+        Tensor: (N, queries, heads * channels).
     """
     batch, _, heads, channels = value.shape
-    queries, _, levels, points = locations.shape[1:5]
     maps = value.permute(0, 2, 3, 1).reshape(batch * heads, channels, -1)
-    grids = (2 * locations - 1).permute(0, 2, 3, 4, 1, 5).reshape(
-        batch * heads, levels, points, queries, 2)
-    weights = weights.permute(0, 2, 3, 4, 1).reshape(
-        batch * heads, levels, points, queries)
+    grids = (2 * locations - 1).flatten(0, 1).transpose(-1, -2)
     parts = maps.split([h * w for h, w in shapes], 2)
     read = [
-        _WeightedSum.apply(
-            F.grid_sample(part.unflatten(2, (h, w)), grids[:, level],
-                          align_corners=False), weights[:, level])
+        F.grid_sample(part.unflatten(2, (h, w)), grids[:, level],
+                      align_corners=False)
         for level, (part, (h, w)) in enumerate(
             zip(parts, shapes, strict=True))]
-    return torch.stack(read).sum(0).view(
-        batch, heads * channels, queries).transpose(1, 2)
+    return _WeightedSum.apply(weights.flatten(0, 1), *read).view(
+        batch, heads * channels, -1).transpose(1, 2)
 
 
 class _WeightedSum(torch.autograd.Function):
-    """Sum over p of values (b, c, p, q) times weights (b, p, q)."""
+    """Sum over l and p of weights (b, l, p, q) times values (b, c, p, q), a
+    tensor for each l."""
 
     @staticmethod
-    def forward(ctx: Any, values: Tensor, weights: Tensor) -> Tensor:
-        ctx.save_for_backward(values, weights)
-        total = values[:, :, 0] * weights[:, None, 0]
-        for p in range(1, values.shape[2]):
-            total.addcmul_(values[:, :, p], weights[:, None, p])
+    def forward(ctx: Any, weights: Tensor, *values: Tensor) -> Tensor:
+        ctx.save_for_backward(weights, *values)
+        total = values[0].new_zeros(values[0][:, :, 0].shape)
+        for level, rows in enumerate(values):
+            for p in range(rows.shape[2]):
+                total.addcmul_(rows[:, :, p], weights[:, None, level, p])
         return total
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor]:
-        values, weights = ctx.saved_tensors
-        of_weights = [(grad * values[:, :, p]).sum(1)
-                      for p in range(values.shape[2])]
-        return (grad[:, :, None] * weights[:, None],
-                torch.stack(of_weights, 1))
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, ...]:
+        weights, *values = ctx.saved_tensors
+        of_weights = torch.empty_like(weights)
+        for level, rows in enumerate(values):
+            for p in range(rows.shape[2]):
+                torch.sum(grad * rows[:, :, p], 1, out=of_weights[:, level, p])
+        return (of_weights, *(grad[:, :, None] * weights[:, None, level]
+                              for level in range(len(values))))
 
 
 @lru_cache(maxsize=4)
@@ -164,7 +173,9 @@ def ms_deform_attn_backward(value: Tensor, value_spatial_shapes: Tensor,
     ]
     with torch.enable_grad():
         output = read_out_for_training(
-            inputs[0], _numbers(value_spatial_shapes), *inputs[1:])
+            inputs[0], _numbers(value_spatial_shapes),
+            inputs[1].permute(0, 2, 3, 4, 5, 1).contiguous(),
+            inputs[2].permute(0, 2, 3, 4, 1).contiguous())
     grads = torch.autograd.grad(output, inputs, grad_output)
     for target, grad in zip((grad_value, grad_sampling_loc, grad_attn_weight),
                             grads, strict=True):

@@ -6,6 +6,8 @@ from mmcv.cnn.bricks.transformer import FFN
 from mmdet.models.layers import Mask2FormerTransformerDecoderLayer
 from torch import Tensor, nn
 
+from ..layers.activations import RELU
+
 
 class AnchorLayer(Mask2FormerTransformerDecoderLayer):
     """Cross-attention by content and anchor, self-attention, FFN.
@@ -28,7 +30,8 @@ class AnchorLayer(Mask2FormerTransformerDecoderLayer):
             cross_attn_cfg=dict(attention),
             ffn_cfg=dict(
                 embed_dims=embed_dims,
-                feedforward_channels=feedforward_channels))
+                feedforward_channels=feedforward_channels,
+                act_cfg=RELU))
 
     def forward(self, rows: Tensor, anchors: Tensor | None, frame: Tensor,
                 positions: Tensor | None, padded: Tensor | None,
@@ -75,7 +78,7 @@ class SlotLayer(nn.Module):
             nn.Linear(embed_dims, embed_dims, bias=False))
         self.norms = nn.ModuleList(
             [nn.LayerNorm(embed_dims), nn.LayerNorm(embed_dims)])
-        self.ffn = FFN(embed_dims, feedforward_channels)
+        self.ffn = FFN(embed_dims, feedforward_channels, act_cfg=RELU)
 
     def forward(self, rows: Tensor, positions: Tensor, slots: Tensor,
                 frame: Tensor, padded: Tensor | None,

@@ -7,6 +7,7 @@ from mmdet.registry import MODELS
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from ...layers.activations import RELU
 from ...layers.deformable_attention import DeformableAttention
 from ...memcnp import refine_boxes
 from .box_branch import BoxRegressor
@@ -105,7 +106,8 @@ class DeformableDecoder(BaseModule):
                 ffn_cfg=dict(
                     embed_dims=embed_dims,
                     feedforward_channels=feedforward_channels,
-                    ffn_drop=dropout)) for _ in range(num_layers)
+                    ffn_drop=dropout,
+                    act_cfg=RELU)) for _ in range(num_layers)
         ])
 
     def init_weights(self) -> None:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from ....results.pixels import FrameMeta
 from ....results.saved_values import saveable
+from ...layers.activations import RELU
 from ...layers.deformable_attention import DeformableAttention
 from ...layers.sizes import size_tensor
 
@@ -183,7 +184,8 @@ class DeformableEncoder(DeformableDetrTransformerEncoder):
                 ffn_cfg=dict(
                     embed_dims=embed_dims,
                     feedforward_channels=feedforward_channels,
-                    ffn_drop=dropout)))
+                    ffn_drop=dropout,
+                    act_cfg=RELU)))
         self.extra_level_mask = extra_level_mask
         self.position = SinePositionalEncoding(
             num_feats=embed_dims // 2, normalize=True,

@@ -7,6 +7,7 @@ from mmdet.registry import MODELS
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from ...layers.activations import RELU
 from ...layers.deformable_attention import DeformableAttention
 from ...memcnp import refine_boxes
 from .box_branch import BoxRegressor
@@ -80,7 +81,8 @@ class InstanceFormerDecoderLayer(BaseModule):
         self.cross_norm = nn.LayerNorm(embed_dims)
         self.memory_attn = attention() if with_memory else None
         self.memory_norm = nn.LayerNorm(embed_dims) if with_memory else None
-        self.ffn = FFN(embed_dims, feedforward_channels, ffn_drop=dropout)
+        self.ffn = FFN(embed_dims, feedforward_channels, act_cfg=RELU,
+                       ffn_drop=dropout)
         self.ffn_norm = nn.LayerNorm(embed_dims)
         self.dropout = nn.Dropout(dropout)
 

@@ -8,6 +8,7 @@ from mmdet.registry import MODELS
 from mmengine.model import BaseModule, xavier_init
 from torch import Tensor, nn
 
+from ...layers.activations import RELU
 from ...layers.deformable_attention import DeformableAttention
 from ...memcnp import refine_boxes
 from .box_branch import BoxRegressor
@@ -60,6 +61,7 @@ class QueryStream(nn.Module):
         self.ffn = FFN(
             embed_dims=embed_dims,
             feedforward_channels=feedforward_channels,
+            act_cfg=RELU,
             ffn_drop=dropout)
         # After self-attention, what was read from the frames, feed-forward.
         self.norms = nn.ModuleList(

@@ -15,6 +15,7 @@ from mmdet.models.layers.transformer.utils import MLP
 from mmengine.model import BaseModule, ModuleList
 from torch import Tensor, nn
 
+from ...layers.activations import RELU
 from .pixel_decoder import PixelMaps
 
 
@@ -60,7 +61,8 @@ class MaskedDecoder(BaseModule):
                     cross_attn_cfg=dict(attention),
                     ffn_cfg=dict(
                         embed_dims=embed_dims,
-                        feedforward_channels=feedforward_channels))
+                        feedforward_channels=feedforward_channels,
+                        act_cfg=RELU))
                 for _ in range(num_layers)
             ]))
         self.norm = nn.LayerNorm(embed_dims)

@@ -1,0 +1,180 @@
+"""Compare the processor time of trainings with another checkout's.
+
+Both checkouts train the same config, each in a process of its own that takes
+turns with the other, one thread each: reading, network, losses, optimiser and
+the loop with its hooks. The samples are the same, and each starts from its
+own initial weights. Data are read in the training's process, so that their
+time counts. What differs between the configs of the two is levelled by
+options, such as the depth of a head that was changed since.
+
+Examples:
+
+    git worktree add /tmp/other bf8f459
+    python tools/benchmark/training_speed.py /tmp/other \
+        --configs idol/idol_r18_movingshapes.py
+    python tools/benchmark/training_speed.py /tmp/other \
+        --configs sipmask/sipmask-memcnp_r18_movingshapes.py \
+        --other-options model.bbox_head.stacked_convs=3
+"""
+import argparse
+import json
+import os
+import statistics
+import sys
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from turns import Checkout
+
+from mmvis_memcnp.cli.run import run_tool
+
+ROOT = Path(__file__).resolve().parents[2]
+CONFIGS = ('sipmask/sipmask-memcnp_r18_movingshapes.py',
+           'idol/idol_r18_movingshapes.py')
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('other', type=Path, help='checkout to compare with')
+    parser.add_argument('--configs', nargs='+', default=CONFIGS,
+                        help='below configs/, of both (default: %(default)s)')
+    parser.add_argument('--data-root', type=Path,
+                        default=ROOT / 'data/moving_shapes/easy',
+                        help='of the training data (default: %(default)s)')
+    parser.add_argument('--options', nargs='+', default=[],
+                        metavar='KEY=VALUE', help='for the configs of both')
+    parser.add_argument('--own-options', nargs='+', default=[],
+                        metavar='KEY=VALUE', help='for those of this one')
+    parser.add_argument('--other-options', nargs='+', default=[],
+                        metavar='KEY=VALUE', help='for those of the other')
+    parser.add_argument('--turns', type=int, default=10,
+                        help='measured turns, after one to warm up (default: '
+                        '%(default)s)')
+    parser.add_argument('--iterations', type=int, default=4,
+                        help='of a turn (default: %(default)s)')
+    parser.add_argument('--json', type=Path, help='also write the numbers')
+    return parser.parse_args()
+
+
+# -- the worker, which runs in either checkout ------------------------------
+def work(config: str, data_root: str, iterations: int,
+         options: list[str]) -> None:
+    """Take turns: a line in, seconds and losses of a turn out."""
+    import time
+    import warnings
+
+    import torch
+    from mmdet.registry import HOOKS
+    from mmengine.config import Config, DictAction
+    from mmengine.hooks import Hook
+    from mmengine.runner import Runner
+
+    import mmvis_memcnp  # noqa: F401, registers the hooks
+    warnings.simplefilter('ignore')
+    torch.set_num_threads(1)
+    parser = argparse.ArgumentParser()
+    parser.add_argument('--options', nargs='*', action=DictAction, default={})
+    changes = parser.parse_args(['--options', *options]).options
+    cfg = Config.fromfile(f'configs/{config}')
+    cfg.train_dataloader.dataset.data_root = data_root
+    cfg.merge_from_dict(dict(changes))
+    for part in ('val', 'test'):
+        for key in ('dataloader', 'evaluator', 'cfg'):
+            cfg.pop(f'{part}_{key}', None)
+    cfg.train_cfg.pop('val_interval', None)
+    cfg.train_dataloader.update(num_workers=0, persistent_workers=False)
+    cfg.default_hooks.pop('checkpoint')
+    # Those that tools/train.py adds, where the checkout has them.
+    cfg.custom_hooks = [dict(type=kind) for kind in
+                        ('NaNStopHook', 'ProgressHook') if HOOKS.get(kind)]
+    cfg.launcher = 'none'
+
+    class Turns(Hook):
+        """Waits for a word before a turn."""
+        begin = reading = 0.
+        seen = 0
+
+        def before_train_iter(self, *_: Any, **__: Any) -> None:
+            now = time.process_time()
+            if self.seen:
+                self.reading += now - self.read
+            if self.seen % iterations == 0:
+                if self.seen:
+                    print(json.dumps(dict(
+                        seconds=now - self.begin, reading=self.reading,
+                        losses=[x.item() for x in self.losses])), flush=True)
+                if sys.stdin.readline().strip() != 'turn':
+                    os._exit(0)
+                self.losses: list[torch.Tensor] = []
+                self.reading, self.begin = 0., time.process_time()
+            self.seen += 1
+
+        def after_train_iter(self, *_: Any, **given: Any) -> None:
+            self.losses.append(given['outputs']['loss'].detach())
+            self.read = time.process_time()
+
+    with tempfile.TemporaryDirectory() as folder:
+        cfg.work_dir = folder
+        runner = Runner.from_cfg(cfg)
+        runner.register_hook(Turns(), 'VERY_LOW')
+        runner.train()
+
+
+# -- the two processes ------------------------------------------------------
+def compare(config: str, args: argparse.Namespace) -> dict[str, Any]:
+    """Medians of this checkout against the other one."""
+    shared = (config, str(args.data_root.resolve()), str(args.iterations),
+              *args.options)
+    losses: dict[str, list[float]] = {}
+    reading: dict[str, list[float]] = {}
+    with ExitStack() as stack:
+        runners = dict(
+            other=Checkout(stack, args.other.resolve(), __file__, *shared,
+                           *args.other_options),
+            own=Checkout(stack, ROOT, __file__, *shared, *args.own_options))
+        for turn in range(args.turns + 1):
+            for name in list(runners)[::-1 if turn % 2 else 1]:
+                answer = runners[name].ask('turn')
+                losses.setdefault(name, []).extend(answer['losses'])
+                if turn:  # the first one warms up
+                    runners[name].seconds.append(answer['seconds'])
+                    reading.setdefault(name, []).append(answer['reading'])
+    row: dict[str, Any] = dict(config=config)
+    for name, runner in runners.items():
+        ratios = [a / b for a, b in zip(runners['other'].seconds,
+                                        runner.seconds, strict=True)]
+        row[name] = dict(
+            milliseconds=round(
+                1e3 * statistics.median(runner.seconds) / args.iterations, 1),
+            reading=round(
+                1e3 * statistics.median(reading[name]) / args.iterations, 1),
+            rate=round(args.iterations / statistics.median(runner.seconds),
+                       2),
+            gain=round(statistics.median(ratios), 3),
+            least=round(min(ratios), 3), most=round(max(ratios), 3),
+            losses=[round(x, 5) for x in losses[name]])
+        first = ' '.join(f'{x:.4f}' for x in losses[name][:3])
+        print('{:44} {:5} {rate:6.2f} iterations a second ({milliseconds} ms, '
+              '{reading} of them reading), {gain:.3f} times the other '
+              '({least:.3f} to {most:.3f}); first losses {}'.format(
+                  config, name, first, **row[name]), flush=True)
+    return row
+
+
+def main() -> None:
+    args = parse_args()
+    rows = [compare(config, args) for config in args.configs]
+    print(f'load {os.getloadavg()[0]:.1f}')
+    if args.json:
+        args.json.write_text(json.dumps(rows, indent=1))
+
+
+if __name__ == '__main__':
+    if sys.argv[1:2] == ['--work']:
+        work(sys.argv[2], sys.argv[3], int(sys.argv[4]), sys.argv[5:])
+    else:
+        run_tool(main)

@@ -1,0 +1,59 @@
+"""Two checkouts that take turns, each in a process of its own."""
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+
+from mmvis_memcnp.errors import UserError
+
+
+class Checkout:
+    """A checkout at work on a script, on one thread.
+
+    The script is called with ``--work`` and reads a word a line; it answers
+    each with a line of json. What else it writes is not looked at.
+
+    Args:
+        stack (ExitStack): Ends the process.
+        folder (Path): The checkout, whose package the script imports.
+        script (str): File of this checkout.
+        arguments (str): Of the script, behind ``--work``.
+    """
+
+    def __init__(self, stack: ExitStack, folder: Path, script: str,
+                 *arguments: str) -> None:
+        environment = dict(os.environ, PYTHONPATH=str(folder),
+                           OMP_NUM_THREADS='1')
+        self._command = [sys.executable, script, '--work', *arguments]
+        self._process = stack.enter_context(subprocess.Popen(
+            self._command, cwd=folder, env=environment, text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL))
+        stack.callback(self._process.kill)
+        self.folder = folder
+        self.seconds: list[float] = []
+
+    def ask(self, word: str) -> dict:
+        """Say a word, and wait for the answer.
+
+        Raises:
+            UserError: If the process has ended.
+        """
+        process = self._process
+        assert process.stdin is not None and process.stdout is not None
+        try:
+            process.stdin.write(f'{word}\n')
+            process.stdin.flush()
+        except BrokenPipeError:
+            pass  # it has ended, as the missing answer says
+        for line in process.stdout:
+            if line.startswith('{'):
+                return json.loads(line)
+        raise UserError(
+            'A checkout failed: run its part alone, in the folder '
+            f'{self.folder}: PYTHONPATH=. python '
+            f'{" ".join(map(repr, self._command[1:]))} < /dev/null')
