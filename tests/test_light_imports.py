@@ -31,6 +31,7 @@ def test_tools_without_a_model_load_no_torch():
     assert len(tools) == 5
     tools += [str(ROOT / f'tools/{name}.py') for name in (
         'dataset_converters/validate_ytvis', 'dataset_converters/split_ytvis',
+        'dataset_converters/subset_ytvis', 'dataset_converters/moving_shapes',
         'analysis_tools/eval_json', 'analysis_tools/report',
         'analysis_tools/visualize_results', 'analysis_tools/plot_training',
         'analysis_tools/colour_baseline')]
