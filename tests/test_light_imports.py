@@ -31,7 +31,10 @@ def test_tools_without_a_model_load_no_torch():
     assert len(tools) == 5
     tools += [str(ROOT / f'tools/{name}.py') for name in (
         'dataset_converters/validate_ytvis', 'dataset_converters/split_ytvis',
-        'analysis_tools/eval_json', 'analysis_tools/report')]
+        'dataset_converters/subset_ytvis', 'dataset_converters/moving_shapes',
+        'analysis_tools/eval_json', 'analysis_tools/report',
+        'analysis_tools/visualize_results', 'analysis_tools/plot_training',
+        'analysis_tools/colour_baseline')]
     assert run_python(
         f'import runpy, sys\nfor tool in {tools}:\n'
         '    runpy.run_path(tool)\n'

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..errors import OutputError
 from ..results.ownership import check_file, new_file
+from ..visualization.files import save_image
 
 
 def add_overwrite_option(parser: argparse.ArgumentParser) -> None:
@@ -61,8 +62,6 @@ def save_picture(args: argparse.Namespace, picture: np.ndarray) -> None:
         args: With what :func:`add_picture_options` adds.
         picture: (H, W, 3), uint8, BGR.
     """
-    # Here, because pictures are drawn with what needs torch.
-    from ..visualization.files import save_image
     with new_file(args.out, args.overwrite, '--out') as path:
         save_image(path, picture)
     print(args.out)

@@ -1,8 +1,6 @@
 """Class lists of the public VIS data sets."""
 from collections.abc import Sequence
 
-from mmdet.registry import DATASETS
-
 # The order is the order of the ids in the released json: id = position + 1.
 YOUTUBE_VIS_2019 = (
     'person', 'giant_panda', 'lizard', 'parrot', 'skateboard', 'sedan', 'ape',
@@ -100,6 +98,8 @@ def dataset_classes(dataset: dict) -> tuple[str, ...] | None:
                 'class lists; give all of them the same '
                 'metainfo=dict(classes=...).')
         return found[0] if found else None
+    # Here, because class lists are read without mmdet, too.
+    from mmdet.registry import DATASETS
     cls = dataset['type']
     cls = DATASETS.get(cls) if isinstance(cls, str) else cls
     if hasattr(cls, 'classes_of'):

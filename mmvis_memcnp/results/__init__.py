@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .codes import decode_masks, rle_to_json
     from .detections import to_detections
     from .filters import ShortTracks, TrackFilter
     from .frame import (
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
         frame_result,
         mask_boxes,
     )
-    from .masks import decode_masks, encode_masks, rle_to_json
+    from .frame_arrays import FrameArrays
+    from .masks import encode_masks
     from .pixels import WAYS_BACK, MaskSource
     from .ranking import (
         LatestClass,
@@ -33,11 +35,13 @@ if TYPE_CHECKING:
     from .store import Track, TrackStore, VideoResult
 
 _HOMES = {
+    'codes': ('decode_masks', 'rle_to_json'),
     'detections': ('to_detections', ),
     'filters': ('ShortTracks', 'TrackFilter'),
     'frame': ('FrameInstances', 'empty_frame_result', 'frame_result',
               'mask_boxes'),
-    'masks': ('decode_masks', 'encode_masks', 'rle_to_json'),
+    'frame_arrays': ('FrameArrays', ),
+    'masks': ('encode_masks', ),
     'pixels': ('WAYS_BACK', 'MaskSource'),
     'ranking': ('LatestClass', 'MajorityLabel', 'MeanClass', 'MeanQuery',
                 'Ranked', 'Ranking', 'TopPairs', 'TopQuarterQuery'),
@@ -56,11 +60,11 @@ def __getattr__(name: str) -> Any:
 
 
 __all__ = [
-    'RLE', 'WAYS_BACK', 'FileSink', 'FrameInstances', 'LatestClass',
-    'MajorityLabel', 'MaskSource', 'MeanClass', 'MeanQuery', 'MemorySink',
-    'NoSink', 'Ranked', 'Ranking', 'Record', 'ShortTracks', 'SigmaMap', 'Sink',
-    'TopPairs', 'TopQuarterQuery', 'Track', 'TrackFilter', 'TrackStore',
-    'VideoResult', 'decode_masks', 'empty_frame_result', 'encode_masks',
-    'frame_result', 'mask_boxes', 'rle_to_json',
+    'RLE', 'WAYS_BACK', 'FileSink', 'FrameArrays', 'FrameInstances',
+    'LatestClass', 'MajorityLabel', 'MaskSource', 'MeanClass', 'MeanQuery',
+    'MemorySink', 'NoSink', 'Ranked', 'Ranking', 'Record', 'ShortTracks',
+    'SigmaMap', 'Sink', 'TopPairs', 'TopQuarterQuery', 'Track', 'TrackFilter',
+    'TrackStore', 'VideoResult', 'decode_masks', 'empty_frame_result',
+    'encode_masks', 'frame_result', 'mask_boxes', 'rle_to_json',
     'to_detections', 'to_rle'
 ]

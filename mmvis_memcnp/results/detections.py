@@ -8,7 +8,7 @@ import numpy as np
 from mmengine.structures import InstanceData
 
 from ..errors import UserError
-from .masks import decode_masks
+from .codes import decode_masks
 
 if TYPE_CHECKING:
     from supervision import Detections

@@ -2,7 +2,8 @@
 from collections.abc import Iterable, Sequence
 from typing import BinaryIO, Protocol
 
-from .masks import RLE, rle_to_json
+from .codes import rle_to_json
+from .rle import RLE
 from .sinks import Record
 
 #: Between two entries of the file.

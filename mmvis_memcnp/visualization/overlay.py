@@ -1,15 +1,23 @@
 """Results drawn on frames."""
+from __future__ import annotations
+
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
-from mmengine.structures import InstanceData
 
-from ..results import VideoResult, decode_masks
+from ..results.codes import decode_masks
+from ..results.frame_arrays import FrameArrays
 from .colors import color_of, text_color_on
 from .files import write_image
 from .text import chip_shape, put_chip, text_size
+
+if TYPE_CHECKING:  # pictures of files are drawn without torch
+    from mmengine.structures import InstanceData
+
+    from ..results import VideoResult
 
 # Standard deviations are a tenth of the frame and more; drawn at a tenth of
 # their length, ellipses can be told apart and still be compared.
@@ -19,7 +27,7 @@ Rect = tuple[int, int, int, int]
 
 
 def draw_frame(image: np.ndarray,
-               result: InstanceData,
+               result: InstanceData | FrameArrays,
                classes: Sequence[str] = (),
                score_thr: float = 0.,
                alpha: float = 0.45,
@@ -36,7 +44,8 @@ def draw_frame(image: np.ndarray,
 
     Args:
         image (np.ndarray): (H, W, 3), uint8, BGR; not changed.
-        result (InstanceData): FrameResult of the image.
+        result (InstanceData | FrameArrays): FrameResult of the image, or its
+            arrays.
         classes (Sequence[str]): Names of the labels; numbers without.
         score_thr (float): Leave out what scores less. Defaults to 0.
         alpha (float): Opacity of masks in [0, 1]. Defaults to 0.45.
@@ -49,43 +58,43 @@ def draw_frame(image: np.ndarray,
     Returns:
         np.ndarray: The picture, of the same shape.
     """
+    shown = result if isinstance(result, FrameArrays) else \
+        FrameArrays.of(result)
     if ellipse_scale is None:
-        mapped = result.metainfo.get('sigmas_mapped', False)
-        ellipse_scale = 1. if mapped else ELLIPSE_SCALE
+        ellipse_scale = 1. if shown.sigmas_mapped else ELLIPSE_SCALE
     out = image.copy()
     # Best last, so that it lies on top where instances overlap.
-    kept = [i for i in result.scores.argsort().tolist()
-            if result.scores[i] >= score_thr]
-    if not kept:
+    kept = shown.scores.argsort(kind='stable')
+    kept = kept[shown.scores[kept] >= np.float32(score_thr)]
+    if not len(kept):
         return out
     masks = None
-    if 'masks' in result:
-        masks = decode_masks([result.masks[i] for i in kept],
-                             image.shape[:2])
+    if shown.masks is not None:
+        masks = decode_masks([shown.masks[i] for i in kept], image.shape[:2])
         # Clip systems list an object in frames where it is absent, too.
-        shown = np.flatnonzero(masks.any((1, 2)))
-        masks, kept = masks[shown], [kept[i] for i in shown]
-    ids = [int(result.instances_id[i]) for i in kept]
+        seen = np.flatnonzero(masks.any((1, 2)))
+        masks, kept = masks[seen], kept[seen]
+    ids = shown.ids[kept].tolist()
     colors = [color_of(identity) for identity in ids]
     if masks is not None:
         _paint_masks(out, masks, colors, alpha)
     line = max(1, round(min(image.shape[:2]) / 360))
-    corners = result.bboxes[kept].numpy()
+    corners = shown.boxes[kept]
     for box, color in zip(corners, colors, strict=True):
         if boxes:
             _draw_box(out, box, color, line)
-    if ellipses and 'box_sigmas' in result:
-        for box, sigmas, color in zip(
-                corners, result.box_sigmas[kept].numpy(), colors,
-                strict=True):
+    if ellipses and shown.sigmas is not None:
+        for box, sigmas, color in zip(corners, shown.sigmas[kept], colors,
+                                      strict=True):
             for centre, axes in corner_ellipses(box, sigmas, image.shape[:2],
                                                 ellipse_scale):
                 _draw_ellipse(out, centre, axes, color, line)
     if labels:
         texts = [
-            _chip_text(identity, int(result.labels[i]),
-                       float(result.scores[i]), classes)
-            for identity, i in zip(ids, kept, strict=True)
+            _chip_text(identity, label, score, classes)
+            for identity, label, score in zip(
+                ids, shown.labels[kept].tolist(), shown.scores[kept].tolist(),
+                strict=True)
         ]
         _draw_chips(out, corners, texts, colors)
     return out

@@ -1,8 +1,8 @@
 """Smooth text in any script on images, without a font of our own."""
 from functools import lru_cache
+from importlib.util import find_spec
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
@@ -12,8 +12,15 @@ Color = tuple[int, int, int]
 @lru_cache(maxsize=16)
 def _font(size: int) -> ImageFont.FreeTypeFont:
     # The one font that is certain to be installed: matplotlib brings it.
-    folder = Path(matplotlib.get_data_path()) / 'fonts' / 'ttf'
-    return ImageFont.truetype(str(folder / 'DejaVuSans.ttf'), size)
+    # Loading matplotlib for its name takes as long as drawing a picture.
+    spec = find_spec('matplotlib')
+    assert spec is not None and spec.origin is not None
+    data = Path(spec.origin).parent / 'mpl-data'
+    if not data.is_dir():
+        import matplotlib
+        data = Path(matplotlib.get_data_path())
+    return ImageFont.truetype(str(data / 'fonts' / 'ttf' / 'DejaVuSans.ttf'),
+                              size)
 
 
 @lru_cache(maxsize=512)

@@ -18,7 +18,7 @@ import pytest
 import torch
 
 from mmvis_memcnp.results import encode_masks
-from mmvis_memcnp.results.masks import rle_to_json
+from mmvis_memcnp.results.codes import rle_to_json
 from tests.fakes.programs import forget_runs
 
 ROOT = Path(__file__).resolve().parents[2]

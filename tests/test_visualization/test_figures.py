@@ -7,8 +7,9 @@ import pytest
 import torch
 from matplotlib.axes import Axes
 
-from mmvis_memcnp.datasets.annotated_video import AnnotatedVideo
+from mmvis_memcnp.evaluation.annotated_video import AnnotatedVideo
 from mmvis_memcnp.results import (
+    FrameArrays,
     Ranked,
     SigmaMap,
     TrackStore,
@@ -49,6 +50,11 @@ def result(rows, frame_id=0, sigma=None):
         ori_shape=SHAPE, frame_id=frame_id,
         box_sigmas=None if sigma is None else torch.full((len(rows), 4),
                                                          sigma))
+
+
+def arrays(rows, frame_id=0):
+    """The same without torch."""
+    return FrameArrays.of(result(rows, frame_id))
 
 
 def ground(value=100):
@@ -159,16 +165,16 @@ def test_selection_figure():
 
 
 def test_identities_take_the_names_of_what_they_cover():
-    truth = [result([(5, 0), (8, 40)]), result([(5, 10), (8, 50)], 1)]
-    other = [result([(1, 40), (2, 2)]), result([(1, 50), (2, 12), (3, 30)], 1)]
+    truth = [arrays([(5, 0), (8, 40)]), arrays([(5, 10), (8, 50)], 1)]
+    other = [arrays([(1, 40), (2, 2)]), arrays([(1, 50), (2, 12), (3, 30)], 1)]
     assert match_identities(truth, other) == {1: 8, 2: 5, 3: 9}
-    assert match_identities([result([])], [result([(4, 0)])]) == {4: 0}
-    assert match_identities(truth, [result([]), result([])]) == {}
+    assert match_identities([arrays([])], [arrays([(4, 0)])]) == {4: 0}
+    assert match_identities(truth, [arrays([]), arrays([])]) == {}
 
 
 def test_comparison_shows_an_exchange_as_exchanged_colours():
-    truth = [result([(0, 0), (1, 40)], t) for t in range(3)]
-    swapped = truth[:2] + [result([(1, 0), (0, 40)], 2)]
+    truth = [arrays([(0, 0), (1, 40)], t) for t in range(3)]
+    swapped = truth[:2] + [arrays([(1, 0), (0, 40)], 2)]
     figure = draw_comparison([ground()] * 3, dict(truth=truth, host=swapped),
                              height=60)
     left = figure.shape[1] - 3 * 84
@@ -223,9 +229,9 @@ def test_annotated_video(tmp_path):
     video = AnnotatedVideo(tmp_path / 'a.json')
     empty, one = video.ground_truth([0, 1])
     assert len(empty) == 0
-    assert (one.instances_id.tolist(), one.labels.tolist(),
+    assert (one.ids.tolist(), one.labels.tolist(),
             one.scores.tolist()) == ([11], [1], [1.])
-    assert one.bboxes.tolist() == [[0, 0, 4, 4]]
+    assert one.boxes.tolist() == [[0, 0, 4, 4]]
     found, none = video.results(tmp_path / 'r.json', [0, 1])
     assert (found.labels.tolist(), found.scores.tolist()) == ([0], [.25])
     np.testing.assert_array_equal(decode_masks(found.masks, (4, 4))[0],

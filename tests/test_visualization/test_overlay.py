@@ -8,6 +8,7 @@ import torch
 from mmengine.config import Config
 
 from mmvis_memcnp.results import (
+    FrameArrays,
     Ranked,
     TrackStore,
     empty_frame_result,
@@ -208,6 +209,26 @@ def test_label_larger_than_the_frame():
     one = frame_result([0], [[0, 0, 8, 8]], [.5], [0], encode_masks(mask),
                        ori_shape=(8, 8))
     assert draw_frame(tiny, one, ['a long name']).shape == (8, 8, 3)
+
+
+@pytest.mark.parametrize('mapped', [False, True])
+def test_arrays_are_drawn_as_the_frame_result(mapped):
+    """One drawing code: what files hold looks as what a model says."""
+    one = result([[10, 10, 60, 50], [40, 30, 90, 90], [20, 20, 70, 70]],
+                 ids=[3, 7, 9], scores=[.7, .9, .3],
+                 sigmas=[[.1, .2, .1, .2]] * 3)
+    one.set_metainfo(dict(sigmas_mapped=mapped))
+    # .7 is above .7 only as single precision
+    picture = draw_frame(ground(), one, score_thr=.7)
+    arrays = FrameArrays(
+        np.array([3, 7, 9]), one.bboxes.numpy(),
+        np.array([.7, .9, .3], np.float32), np.zeros(3, np.int64), one.masks,
+        np.array([[.1, .2, .1, .2]] * 3, np.float32), mapped)
+    np.testing.assert_array_equal(
+        draw_frame(ground(), arrays, score_thr=.7), picture)
+    without = one[torch.tensor([1])]
+    without.set_metainfo(dict(sigmas_mapped=mapped))
+    assert (draw_frame(ground(), without) != picture).any()
 
 
 def test_draw_video(tmp_path):

@@ -17,8 +17,8 @@ from mmvis_memcnp.cli.output_options import (
     save_picture,
 )
 from mmvis_memcnp.cli.run import run_tool
-from mmvis_memcnp.datasets.annotated_video import AnnotatedVideo
 from mmvis_memcnp.errors import UserError
+from mmvis_memcnp.evaluation.annotated_video import AnnotatedVideo
 from mmvis_memcnp.visualization import draw_comparison
 
 
@@ -44,8 +44,7 @@ def main() -> None:
     args = parse_args()
     check_picture(args, [args.ann_file])
     annotated = AnnotatedVideo(args.ann_file, args.video)
-    files = [Path(args.img_prefix) / f
-             for f in annotated.video['file_names']]
+    files = [Path(args.img_prefix) / f for f in annotated.file_names]
     frames = args.frames or np.unique(
         np.linspace(0, len(files) - 1, 6).round().astype(int)).tolist()
     if not all(0 <= f < len(files) for f in frames):

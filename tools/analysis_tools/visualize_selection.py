@@ -11,6 +11,9 @@ model's uncertainty; without a checkpoint it is that of random weights.
 import argparse
 from pathlib import Path
 
+import torch
+from mmengine.structures import InstanceData
+
 from mmvis_memcnp.apis import VISInferencer, read_frames
 from mmvis_memcnp.cli.options import add_model_options
 from mmvis_memcnp.cli.output_options import (
@@ -19,8 +22,8 @@ from mmvis_memcnp.cli.output_options import (
     save_picture,
 )
 from mmvis_memcnp.cli.run import run_tool
-from mmvis_memcnp.datasets.annotated_video import AnnotatedVideo
 from mmvis_memcnp.errors import UserError
+from mmvis_memcnp.evaluation.annotated_video import AnnotatedVideo
 from mmvis_memcnp.probes import memcnp_probe
 from mmvis_memcnp.visualization import draw_selections
 
@@ -50,7 +53,7 @@ def main() -> None:
     args = parse_args()
     check_picture(args, [args.ann_file])
     annotated = AnnotatedVideo(args.ann_file, args.video)
-    files = annotated.video['file_names']
+    files = annotated.file_names
     if not 0 <= args.frame < len(files):
         raise UserError(f'--frame must lie in 0..{len(files) - 1}, got '
                         f'{args.frame}.')
@@ -65,10 +68,11 @@ def main() -> None:
         raise UserError(f'--selections of this model are '
                         f'{" ".join(probe.selections)}, got '
                         f'{" ".join(names)}.')
-    selections = probe.select(image, truth, annotated.classes, names)
-    save_picture(args, draw_selections(image, truth.bboxes.numpy(),
-                                          selections, probe.stages,
-                                          args.height))
+    objects = InstanceData(bboxes=torch.from_numpy(truth.boxes),
+                           labels=torch.from_numpy(truth.labels))
+    selections = probe.select(image, objects, annotated.classes, names)
+    save_picture(args, draw_selections(image, truth.boxes, selections,
+                                       probe.stages, args.height))
 
 
 if __name__ == '__main__':

@@ -11,13 +11,19 @@ A case fails if
   changed without a word);
 - the validator passes a ground truth that scoring refuses.
 
+A case is a seed. With --log every case is a line of a file as soon as it is
+done, and the same command goes on where an earlier one was stopped, unless the
+code has changed since.
+
 Example:
 
-    python tools/benchmark/fuzz_jsons.py --count 10000 --seed 0
+    python tools/benchmark/fuzz_jsons.py --count 10000 --seed 0 --log fuzz.log
 """
 import argparse
 import copy
+import gc
 import gzip
+import hashlib
 import importlib.util
 import json
 import os
@@ -29,6 +35,7 @@ import tempfile
 import time
 import traceback
 from collections import Counter
+from multiprocessing import get_context
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -39,8 +46,11 @@ from fuzz_reference import reference_scores
 from pycocotools import mask as mask_utils
 
 from mmvis_memcnp.cli.run import run_tool
+from mmvis_memcnp.errors import UserError
 
-TOOLS = Path(__file__).resolve().parents[1]
+FOLDER = Path(__file__).resolve().parents[1]
+TESTED = ('analysis_tools/eval_json.py',
+          'dataset_converters/validate_ytvis.py')
 SIZE, FRAMES, SECONDS, MEMORY = (12, 16), 4, 10, 1 << 30
 ODD = [None, True, False, 0, 1, -1, 2, 1.5, -0., 1e308, float('nan'),
        float('inf'), 1 << 31, 1 << 63, 10**30, '', 'x', '7', 'é☃', [], {},
@@ -253,7 +263,7 @@ def make_case(folder: Path, seed: int) -> tuple[str, str]:
 
 def load_tool(name: str) -> ModuleType:
     """A tool as a module."""
-    path = TOOLS / name
+    path = FOLDER / name
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -346,6 +356,66 @@ def judge(folder: Path, tools: dict[str, ModuleType],
     return 'refused', wrong and f'{wrong}: {err[-600:]}'
 
 
+TOOLS: dict[str, ModuleType] = {}
+
+
+def run_case(job: tuple[int, Path | None]) -> tuple[int, list]:
+    """Make and judge a case.
+
+    Args:
+        job: its seed, and the folder for the files of a case that fails.
+
+    Returns:
+        Seed, and kind, file, outcome and what was wrong.
+    """
+    seed, keep = job
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        kind, which = make_case(folder, seed)
+        outcome, wrong = judge(folder, TOOLS, which)
+        if wrong is not None and keep is not None:
+            kept = keep / str(seed)
+            kept.mkdir(parents=True, exist_ok=True)
+            for path in folder.glob('*.json'):
+                (kept / path.name).write_bytes(path.read_bytes())
+    return seed, [kind, which, outcome, wrong]
+
+
+def quiet_worker() -> None:
+    """Let a worker end without a word when the run is stopped."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def code_digest() -> str:
+    """Short digest of the package, the two tools and the fuzzer."""
+    digest = hashlib.sha256()
+    package = Path(sys.modules['mmvis_memcnp'].__path__[0])
+    for path in [*sorted(package.rglob('*.py')), *sorted(
+            Path(__file__).parent.glob('fuzz_*.py')),
+                 *(FOLDER / name for name in TESTED)]:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def finished_cases(log: Path) -> dict[int, list]:
+    """Cases of a log by seed: kind, file, outcome and what was wrong.
+
+    Raises:
+        UserError: if the log is of other code, or no log.
+    """
+    if not log.exists():
+        log.write_text(json.dumps(code_digest()) + '\n')
+    first, *lines = log.read_text().split('\n')
+    if first != json.dumps(code_digest()):
+        raise UserError(f'{log} is no log of this code: give --log another '
+                        'file to begin anew.')
+    # What follows the last line end was cut off when the run was stopped.
+    if lines[-1]:
+        log.write_text('\n'.join([first, *lines[:-1], '']))
+    return {case[0]: case[1:] for case in map(json.loads, lines[:-1])}
+
+
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
@@ -356,35 +426,38 @@ def parse_args() -> argparse.Namespace:
                         help='of the first case; the others follow')
     parser.add_argument('--keep', type=Path,
                         help='folder for the files of cases that fail')
+    parser.add_argument('--processes', type=int, default=1,
+                        help='that share the cases (default: %(default)s)')
+    parser.add_argument('--log', type=Path,
+                        help='file of finished cases, to which more are added')
     return parser.parse_args()
 
 
 def main() -> None:
     """Run all cases; status 1 if one fails."""
     args = parse_args()
-    tools = {Path(name).stem: load_tool(name) for name in (
-        'analysis_tools/eval_json.py', 'dataset_converters/validate_ytvis.py')}
-    counts: Counter = Counter()
-    failed = 0
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        for seed in range(args.seed, args.seed + args.count):
-            kind, which = make_case(folder, seed)
-            outcome, wrong = judge(folder, tools, which)
-            counts[kind, which, outcome] += 1
+    done = finished_cases(args.log) if args.log else {}
+    seeds = range(args.seed, args.seed + args.count)
+    left = [(seed, args.keep) for seed in seeds if seed not in done]
+    TOOLS.update({Path(name).stem: load_tool(name) for name in TESTED})
+    gc.freeze()  # forked processes share what is never looked at again
+    with get_context('fork').Pool(args.processes, quiet_worker) as pool:
+        for seed, case in pool.imap_unordered(run_case, left):
+            done[seed] = case
+            if args.log:
+                with args.log.open('a') as log:
+                    log.write(json.dumps([seed, *case]) + '\n')
+            kind, which, _, wrong = case
             if wrong is not None:
-                failed += 1
                 print(f'seed {seed} ({kind} of {which}): {wrong}', flush=True)
-                if args.keep:
-                    kept = args.keep / str(seed)
-                    kept.mkdir(parents=True, exist_ok=True)
-                    for path in folder.glob('*.json'):
-                        (kept / path.name).write_bytes(path.read_bytes())
+    counts = Counter(tuple(done[seed][:3]) for seed in seeds)
     for key, number in sorted(counts.items()):
         print(f'{" ".join(key):30} {number}')
-    print(f'{args.count} cases, {failed} failed')
-    sys.exit(failed > 0)
+    failed = [seed for seed in seeds if done[seed][3] is not None]
+    print(f'{args.count} cases, {len(failed)} failed'
+          + (f': seeds {failed[:50]}' if failed else ''))
+    sys.exit(bool(failed))
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main, 'finished cases are in --log, if it was given.')
