@@ -12,6 +12,7 @@ from mmvis_memcnp.engine.optimize import (
     optimize_model,
     precision_of,
 )
+from mmvis_memcnp.models.backbones.vit_block import ViTBlock
 from mmvis_memcnp.results import decode_masks
 from tests.fakes.systems import SYSTEMS, build
 from tests.fakes.tiny_sipmask import batch, video
@@ -109,6 +110,35 @@ def test_attention_keeps_its_output_and_drops_its_weights():
         found, weights = changed[0](x, x, x, key_padding_mask=hidden)
     assert weights is None
     assert torch.allclose(found, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize('count', [1, 40, 600])  # more rows than at a time
+def test_blocks_of_a_vit(count):
+    """Attention and GELU too are oneDNN's, and say what they said."""
+    block = ViTBlock(24, 3, 1e-6, layer_scale=1.).eval()
+    for value in block.parameters():
+        value.data.add_(torch.randn_like(value) * .4)
+    changed = copy.deepcopy(block)
+    optimize_model(changed)
+    x = torch.randn(2, count, 24)
+    seen = torch.rand(2, 1, count, count) < .5
+    seen[..., 0] = True
+    assert changed(x).requires_grad
+    torch.testing.assert_close(changed(x), block(x))
+    with torch.no_grad():
+        expected = block(x)
+        with torch.profiler.profile() as profile:
+            found = changed(x)
+        torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-4)
+        torch.testing.assert_close(changed(x, seen), block(x, seen),
+                                   rtol=1e-5, atol=1e-4)
+        with torch.autocast('cpu', torch.bfloat16):
+            half = [b(x) for b in (changed, block)]
+        assert half[0].dtype == half[1].dtype
+        errors = [(y - expected).abs().mean() for y in half]
+        assert 0 < errors[0] < 1.1 * errors[1]
+    names = {e.key for e in profile.key_averages()}
+    assert not names & {'aten::gelu', 'aten::scaled_dot_product_attention'}
 
 
 def test_mixed_precision_is_another_one():

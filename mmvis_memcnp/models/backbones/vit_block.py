@@ -1,6 +1,7 @@
 """The parts that every vision transformer here is made of."""
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import Any
 
 import torch
@@ -27,6 +28,9 @@ class PatchEmbed(nn.Module):
 
 
 class _Attention(nn.Module):
+    #: Takes and gives what PyTorch's function does; ``optimize_model`` may set
+    #: another.
+    dot_product_attention = staticmethod(F.scaled_dot_product_attention)
 
     def __init__(self, dim: int, heads: int) -> None:
         super().__init__()
@@ -38,19 +42,14 @@ class _Attention(nn.Module):
         b, n, c = x.shape
         q, k, v = self.qkv(x).view(b, n, 3, self.heads,
                                    c // self.heads).permute(2, 0, 3, 1, 4)
-        out = F.scaled_dot_product_attention(q, k, v, seen)
+        out = self.dot_product_attention(q, k, v, seen)
         return self.proj(out.transpose(1, 2).reshape(b, n, c))
 
 
-class _MLP(nn.Module):
-
-    def __init__(self, dim: int, hidden: int) -> None:
-        super().__init__()
-        self.fc1 = nn.Linear(dim, hidden)
-        self.fc2 = nn.Linear(hidden, dim)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.fc2(F.gelu(self.fc1(x)))
+def _mlp(dim: int, hidden: int) -> nn.Sequential:
+    return nn.Sequential(OrderedDict(
+        fc1=nn.Linear(dim, hidden), act=nn.GELU(),
+        fc2=nn.Linear(hidden, dim)))
 
 
 class _LayerScale(nn.Module):
@@ -92,7 +91,7 @@ class ViTBlock(nn.Module):
         self.attn = _Attention(dim, heads)
         self.ls1 = scale()
         self.norm2 = nn.LayerNorm(dim, eps=eps)
-        self.mlp = _MLP(dim, int(dim * mlp_ratio))
+        self.mlp = _mlp(dim, int(dim * mlp_ratio))
         self.ls2 = scale()
 
     def forward(self, x: Tensor, seen: Tensor | None = None) -> Tensor:
