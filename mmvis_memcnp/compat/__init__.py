@@ -13,6 +13,7 @@ from . import (
     random_choice,
     recomputation,
     score_file,
+    sharding,
     track_samples,
 )
 
@@ -33,11 +34,12 @@ def apply() -> None:
     recomputation.install()
     meshgrid.install()
     score_file.install()
+    sharding.install()
     track_samples.install()
 
 
 __all__ = [
     'apply', 'box_types', 'checkpoint', 'distributed', 'meshgrid', 'mmcv_ext',
     'package_utils', 'random_choice', 'recomputation', 'score_file',
-    'track_samples'
+    'sharding', 'track_samples'
 ]

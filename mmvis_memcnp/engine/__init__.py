@@ -8,11 +8,13 @@ from .optimize import OptimizeHook
 from .progress_hook import ProgressHook
 from .samplers import ResumableSampler
 from .seeding import SampleIndex, SeededDataset
+from .sharding import ShardedOptimWrapper, layers_of
 from .train_loops import ResumableEpochTrainLoop, ResumableIterTrainLoop
 
 __all__ = [
     'AtomicCheckpointHook', 'AtomicLocalBackend', 'CheckpointCheckHook',
     'DrawResultsHook', 'NaNStopHook', 'OptimizeHook', 'ProgressHook',
     'ResumableEpochTrainLoop', 'ResumableIterTrainLoop', 'ResumableSampler',
-    'SampleIndex', 'SeededDataset', 'VideoTestLoop', 'VideoValLoop'
+    'SampleIndex', 'SeededDataset', 'ShardedOptimWrapper', 'VideoTestLoop',
+    'VideoValLoop', 'layers_of'
 ]

@@ -12,6 +12,7 @@ from mmengine.evaluator import Evaluator
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner, TestLoop, ValLoop, autocast
 from torch import Tensor
+from torch.distributed.fsdp import FullyShardedDataParallel
 from torch.utils.data import DataLoader
 
 from ..errors import UserError
@@ -99,6 +100,11 @@ class _VideoLoop:
             The metrics by name.
         """
         runner, stage = self.runner, self.stage
+        if isinstance(runner.model, FullyShardedDataParallel):
+            raise UserError(
+                'A model whose weights are sharded (FSDP) cannot follow a '
+                'video: train with val_cfg, val_dataloader and val_evaluator '
+                'None, and give its checkpoints to tools/test.py.')
         runner.call_hook(f'before_{stage}')
         runner.call_hook(f'before_{stage}_epoch')
         runner.model.eval()
