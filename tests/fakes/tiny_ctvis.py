@@ -1,12 +1,8 @@
 """CTVIS small enough for a test."""
-import torch
-from mmdet.registry import MODELS
 from mmengine.config import Config
-from mmengine.registry import init_default_scope
-from torch import nn
 
 from tests.fakes import tiny_idol
-from tests.fakes.tiny_mask2former import CONFIGS, tiny_config
+from tests.fakes.tiny_mask2former import CONFIGS, build, tiny_config
 
 
 def tiny_ctvis_config(**model):
@@ -20,14 +16,7 @@ def tiny_ctvis_config(**model):
 
 def tiny_model(seed=0, **model):
     """The model, in training mode, queries apart from each other."""
-    init_default_scope('mmdet')
-    torch.manual_seed(seed)
-    built = MODELS.build(tiny_ctvis_config(**model))
-    built.init_weights()
-    # Classes and masks that differ.
-    nn.init.normal_(built.segmenter.decoder.query_feat.weight, std=3.)
-    nn.init.normal_(built.segmenter.decoder.cls_embed.weight, std=.5)
-    return built.train()
+    return build(tiny_ctvis_config(**model), seed)
 
 
 def tiny_deformable(**options):

@@ -1,12 +1,14 @@
 """DVIS-DAQ small enough for a test, and clips of several frames."""
-import torch
-from mmdet.registry import MODELS
 from mmdet.structures import TrackDataSample
 from mmengine.config import Config
-from mmengine.registry import init_default_scope
 from torch import nn
 
-from tests.fakes.tiny_mask2former import CONFIGS, tiny_config
+from tests.fakes.tiny_mask2former import (
+    CONFIGS,
+    build,
+    build_offline,
+    tiny_config,
+)
 from tests.fakes.tiny_sipmask import frame, noise
 
 #: Five objects: identity, label, x1, y1, x2, y2.
@@ -27,15 +29,7 @@ def tiny_dvis_daq_config(**model):
 
 def tiny_model(seed=0, **model):
     """The model, in training mode, queries apart from each other."""
-    init_default_scope('mmdet')
-    torch.manual_seed(seed)
-    built = MODELS.build(tiny_dvis_daq_config(**model))
-    built.init_weights()
-    # Classes and masks that differ.
-    nn.init.normal_(built.segmenter.decoder.query_feat.weight, std=3.)
-    nn.init.normal_(built.segmenter.decoder.cls_embed.weight, std=.5)
-    nn.init.normal_(built.tracker.cls_embed.weight, std=.5)
-    return built.train()
+    return build(tiny_dvis_daq_config(**model), seed)
 
 
 def tiny_memcnp():
@@ -49,24 +43,9 @@ def tiny_memcnp():
 
 def tiny_offline(seed=0, **model):
     """DVIS-DAQ offline, in training mode, with random weights."""
-    tracker = tiny_dvis_daq_config()['tracker']
-    cfg = Config(dict(
-        tiny_config(embed_dims=8, frozen=True), tracker=tracker))
-    own = Config.fromfile(CONFIGS / 'dvis_daq_offline.py').dvis_daq_offline
-    cfg.merge_from_dict(own.to_dict())
-    sizes = {key: tracker[key] for key in (
-        'num_classes', 'num_layers', 'embed_dims', 'num_heads',
-        'feedforward_channels', 'mask_dims')}
-    cfg.merge_from_dict(dict(refiner=sizes, min_frames=2))
-    cfg.merge_from_dict(model)
-    init_default_scope('mmdet')
-    torch.manual_seed(seed)
-    built = MODELS.build(cfg.to_dict())
-    built.init_weights()
-    nn.init.normal_(built.segmenter.decoder.query_feat.weight, std=3.)
-    for part in (built.segmenter.decoder, built.tracker, built.refiner):
-        nn.init.normal_(part.cls_embed.weight, std=.5)
-    return built.train()
+    return build_offline(
+        'dvis_daq_offline', tiny_dvis_daq_config()['tracker'], seed,
+        **dict(dict(min_frames=2), **model))
 
 
 def long_clip(objects=None, size=(64, 64), seed=0):

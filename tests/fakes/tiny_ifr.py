@@ -1,8 +1,7 @@
 """IFR small enough for a test."""
 from mmengine.config import Config
 
-from tests.fakes.tiny_mask2former import CONFIGS, tiny_config
-from tests.fakes.tiny_mask2former_vis import build
+from tests.fakes.tiny_mask2former import CONFIGS, build, tiny_config
 
 
 def tiny_ifr_config(**model):

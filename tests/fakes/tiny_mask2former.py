@@ -5,6 +5,7 @@ import torch
 from mmdet.registry import MODELS
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
+from torch import nn
 
 from mmvis_memcnp.models.truth.ground_truth import GroundTruth
 
@@ -36,6 +37,42 @@ def tiny_segmenter(seed=0, **settings):
     model = MODELS.build(tiny_config(**settings).segmenter)
     model.init_weights()
     return model.eval()
+
+
+def build(cfg, seed=0):
+    """A system in training mode, whose classes and masks differ from query to
+    query and, where there are such, from row to row."""
+    init_default_scope('mmdet')
+    torch.manual_seed(seed)
+    built = MODELS.build(cfg)
+    built.init_weights()
+    nn.init.normal_(built.segmenter.decoder.query_feat.weight, std=3.)
+    for part in (built.segmenter.decoder, getattr(built, 'tracker', None),
+                 getattr(built, 'refiner', None)):
+        if hasattr(part, 'cls_embed'):
+            nn.init.normal_(part.cls_embed.weight, std=.5)
+    return built.train()
+
+
+def build_offline(config, tracker, seed=0, **model):
+    """A system with a refiner of two layers of the tracker's sizes.
+
+    Args:
+        config: name in the file of the config, and of the file.
+        tracker: its config.
+        seed: of the weights.
+        model: settings; merged.
+    """
+    cfg = Config(dict(
+        tiny_config(embed_dims=8, frozen=True), tracker=tracker))
+    own = Config.fromfile(CONFIGS / f'{config}.py')[config]
+    cfg.merge_from_dict(own.to_dict())
+    cfg.merge_from_dict(dict(refiner=dict(num_layers=2, **{
+        key: tracker[key] for key in (
+            'num_classes', 'embed_dims', 'num_heads', 'feedforward_channels',
+            'mask_dims')})))
+    cfg.merge_from_dict(model)
+    return build(cfg.to_dict(), seed)
 
 
 def truth(masks, labels, valid=None):

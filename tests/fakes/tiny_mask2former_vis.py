@@ -1,12 +1,9 @@
 """Mask2Former-VIS small enough for a test."""
 import torch
-from mmdet.registry import MODELS
 from mmengine.config import Config
-from mmengine.registry import init_default_scope
-from torch import nn
 
 from mmvis_memcnp.models.truth import ClipTruth
-from tests.fakes.tiny_mask2former import CONFIGS, tiny_config
+from tests.fakes.tiny_mask2former import CONFIGS, build, tiny_config
 from tests.fakes.tiny_sipmask import batch, video
 
 
@@ -21,17 +18,6 @@ def tiny_clip_config(**model):
 def tiny_model(seed=0, **model):
     """The model, in training mode, queries apart from each other."""
     return build(tiny_clip_config(**model), seed)
-
-
-def build(cfg, seed=0):
-    """A model whose classes and masks differ from query to query."""
-    init_default_scope('mmdet')
-    torch.manual_seed(seed)
-    built = MODELS.build(cfg)
-    built.init_weights()
-    nn.init.normal_(built.segmenter.decoder.query_feat.weight, std=3.)
-    nn.init.normal_(built.segmenter.decoder.cls_embed.weight, std=.5)
-    return built.train()
 
 
 def clips_of(count, frames, size=(64, 64), seed=0):

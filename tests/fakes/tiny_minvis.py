@@ -1,12 +1,10 @@
 """MinVIS small enough for a test, and one whose frames are given."""
 import torch
-from mmdet.registry import MODELS
 from mmengine.config import Config
-from mmengine.registry import init_default_scope
 from torch import nn
 
 from mmvis_memcnp.models.segmenters.mask2former import FrameQueries
-from tests.fakes.tiny_mask2former import CONFIGS, tiny_config
+from tests.fakes.tiny_mask2former import CONFIGS, build, tiny_config
 
 
 def tiny_minvis_config(**model):
@@ -17,14 +15,7 @@ def tiny_minvis_config(**model):
 
 def tiny_model(seed=0, **model):
     """The model, in training mode, queries apart from each other."""
-    init_default_scope('mmdet')
-    torch.manual_seed(seed)
-    built = MODELS.build(tiny_minvis_config(**model))
-    built.init_weights()
-    # Classes and masks that differ.
-    nn.init.normal_(built.segmenter.decoder.query_feat.weight, std=3.)
-    nn.init.normal_(built.segmenter.decoder.cls_embed.weight, std=.5)
-    return built.train()
+    return build(tiny_minvis_config(**model), seed)
 
 
 class GivenFrames(nn.Module):

@@ -4,7 +4,7 @@ import copy
 import pytest
 import torch
 
-from tests.fakes import tiny_ifr, tiny_mask2former_vis
+from tests.fakes import tiny_ifr, tiny_mask2former, tiny_mask2former_vis
 from tests.fakes.tiny_mask2former_vis import clips_of, frames_of
 from tests.fakes.tiny_seqformer import clip, kept_bytes
 from tests.fakes.tiny_sipmask import batch, losses
@@ -129,7 +129,7 @@ def test_queries_beyond_the_ranking_become_no_instances():
     config = tiny_mask2former_vis.tiny_clip_config()
     del config['top_k']
     for ranking, most in ((dict(num_pairs=4), 4), ({}, 7)):
-        made = tiny_mask2former_vis.build(dict(
+        made = tiny_mask2former.build(dict(
             config, ranking=dict(type='LatestClass', **ranking)))
         assert len(made.candidates(torch.rand(7, 3))) == most
 
