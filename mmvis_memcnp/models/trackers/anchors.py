@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -14,7 +14,7 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 
 from ...results.saved_values import saveable
-from .anchor_layers import AnchorLayer, SlotLayer
+from .anchor_layers import SlotLayer
 from .memories.base import MemoryState, row_sources, take_rows
 from .row_heads import RowHeads
 
@@ -69,29 +69,25 @@ class AnchorTracker(RowHeads):
         num_classes (int): K.
         num_layers (int): L. Defaults to 6.
         embed_dims (int): C, of the frames' queries. Defaults to 256.
-        num_heads (int): Defaults to 8.
-        feedforward_channels (int): Defaults to 2048.
         mask_dims (int): D, channels of the mask features. Defaults to 256.
         num_slots (int): S, background slots. Defaults to 5.
         memory (dict, optional): Of the anchors (TASK_UTILS). Defaults to a
             :class:`~.memories.SimilarityMemory` of length 9.
+        kwargs: See :class:`RowHeads`.
     """
 
     def __init__(self,
                  num_classes: int,
                  num_layers: int = 6,
                  embed_dims: int = 256,
-                 num_heads: int = 8,
-                 feedforward_channels: int = 2048,
                  mask_dims: int = 256,
                  num_slots: int = 5,
-                 memory: ConfigType | None = None) -> None:
-        super().__init__(num_classes, embed_dims, mask_dims, mask_proj=True)
-        sizes = embed_dims, num_heads, feedforward_channels
-        self.layers = nn.ModuleList(
-            AnchorLayer(*sizes) for _ in range(num_layers))
-        self.slot_layers = nn.ModuleList(
-            SlotLayer(*sizes) for _ in range(num_layers))
+                 memory: ConfigType | None = None,
+                 **kwargs: Any) -> None:
+        super().__init__(num_classes, embed_dims, mask_dims=mask_dims,
+                         mask_proj=True, **kwargs)
+        self.layers = self.stack(num_layers)
+        self.slot_layers = self.stack(num_layers, SlotLayer)
         self.anchor_embed = MLP(mask_dims, embed_dims, embed_dims, 3)
         # One vector: what tells new instances apart are their anchors.
         self.new_instance = nn.Embedding(1, embed_dims)

@@ -6,6 +6,7 @@ from typing import Any
 import torch.nn.functional as F
 from mmdet.registry import MODELS, TASK_UTILS
 from mmdet.utils import ConfigType
+from mmengine.model import ModuleList
 from torch import Tensor, nn
 
 from .referring import ReferringRows
@@ -43,8 +44,8 @@ class OccupancyTracker(ReferringRows):
             'projected'.
         kwargs: See :class:`ReferringRows`.
     """
-    existing: nn.ModuleList
-    aligning: nn.ModuleList
+    existing: ModuleList
+    aligning: ModuleList
 
     def __init__(self,
                  *,

@@ -9,11 +9,10 @@ import torch
 from mmdet.models.layers.transformer.utils import MLP
 from mmdet.registry import MODELS
 from mmdet.utils import ConfigType
-from mmengine.model import caffe2_xavier_init
+from mmengine.model import ModuleList, caffe2_xavier_init
 from torch import Tensor, nn
 
 from ...results.saved_values import saveable
-from .anchor_layers import AnchorLayer
 from .row_heads import RowHeads
 from .rows import Rows, RowState, RowTracker, TrackedFrame, reorder
 
@@ -35,34 +34,20 @@ class ReferringRows(RowHeads):
     """Base of trackers whose rows refer to the queries of a frame.
 
     Args:
-        num_classes (int): K.
         association (dict): See :class:`RowTracker`.
         memory (dict): See there.
         stacks (dict[str, int]): Numbers of layers by the name of their stack.
-        embed_dims (int): C, of the frames' queries. Defaults to 256.
-        num_heads (int): Defaults to 8.
-        feedforward_channels (int): Defaults to 2048.
-        mask_dims (int): D, channels of the mask features. Defaults to 256.
-        heads (bool): See :class:`RowHeads`.
+        kwargs: See :class:`RowHeads`.
     """
 
-    def __init__(self,
-                 num_classes: int,
-                 association: ConfigType,
-                 memory: ConfigType,
-                 stacks: dict[str, int],
-                 embed_dims: int = 256,
-                 num_heads: int = 8,
-                 feedforward_channels: int = 2048,
-                 mask_dims: int = 256,
-                 **heads: bool) -> None:
-        super().__init__(num_classes, embed_dims, mask_dims, **heads)
+    def __init__(self, *, association: ConfigType, memory: ConfigType,
+                 stacks: dict[str, int], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
         self.objects = RowTracker(association, memory)
         for name, count in stacks.items():
-            self.add_module(name, nn.ModuleList(
-                AnchorLayer(embed_dims, num_heads, feedforward_channels)
-                for _ in range(count)))
-        self.ref_proj = MLP(embed_dims, embed_dims, embed_dims, 3)
+            self.add_module(name, self.stack(count))
+        dims = self.layer_sizes[0]
+        self.ref_proj = MLP(dims, dims, dims, 3)
 
     def init_weights(self) -> None:
         """As released."""
@@ -119,6 +104,7 @@ class ReferringTracker(ReferringRows):
         num_layers (int): L. Defaults to 6.
         kwargs: See :class:`ReferringRows`.
     """
+    layers: ModuleList
 
     def __init__(self, *, num_layers: int = 6, **kwargs: Any) -> None:
         super().__init__(stacks=dict(layers=num_layers), mask_proj=True,
@@ -152,7 +138,7 @@ class ReferringTracker(ReferringRows):
         ordered, rows = self.objects.step(
             state.rows, queries, hidden, weight, present, order)
         order = ordered.order
-        states = self.read(self.get_submodule('layers'), hidden, state.hidden,
+        states = self.read(self.layers, hidden, state.hidden,
                            reorder(hidden, order))
         reference = self.ref_proj(
             hidden if state.hidden is None else state.hidden)

@@ -1,7 +1,8 @@
 """Refinement of tracked rows that sees all frames: DVIS, DVIS-DAQ, O2VIS."""
+from typing import Any
+
 import torch
 from mmdet.registry import MODELS
-from mmengine.model import ModuleList
 from torch import Tensor, nn
 
 from .anchor_layers import AnchorLayer
@@ -59,27 +60,17 @@ class TemporalRefiner(RowHeads):
     Args:
         num_classes (int): K.
         num_layers (int): L. Defaults to 6.
-        embed_dims (int): C, of rows and queries. Defaults to 256.
-        num_heads (int): Defaults to 8.
-        feedforward_channels (int): Defaults to 2048.
-        mask_dims (int): D, channels of the mask features. Defaults to 256.
         local_conv (bool): Whether rows are also convolved over five frames,
             then three (DVIS++, O2VIS). Defaults to False.
+        kwargs: See :class:`RowHeads`.
     """
 
-    def __init__(self,
-                 num_classes: int,
-                 num_layers: int = 6,
-                 embed_dims: int = 256,
-                 num_heads: int = 8,
-                 feedforward_channels: int = 2048,
-                 mask_dims: int = 256,
-                 local_conv: bool = False) -> None:
-        super().__init__(num_classes, embed_dims, mask_dims)
-        self.layers = ModuleList(
-            RefinerLayer(embed_dims, num_heads, feedforward_channels,
-                         local_conv) for _ in range(num_layers))
-        self.time_weight = nn.Linear(embed_dims, 1)
+    def __init__(self, num_classes: int, num_layers: int = 6,
+                 local_conv: bool = False, **kwargs: Any) -> None:
+        super().__init__(num_classes, **kwargs)
+        self.layers = self.stack(
+            num_layers, RefinerLayer, local_conv=local_conv)
+        self.time_weight = nn.Linear(self.layer_sizes[0], 1)
 
     def forward(self, rows: Tensor, frames: Tensor,
                 all_layers: bool) -> tuple[Tensor, Tensor]:
