@@ -3,6 +3,8 @@
 You et al., Consistent Video Instance Segmentation with Inter-Frame Recurrent
 Attention, arXiv 2206.07011, eqs 5 to 7.
 """
+from typing import Any
+
 from mmdet.registry import MODELS
 from torch import Tensor
 
@@ -28,12 +30,7 @@ class CrossFrameLoss(SampledMaskLoss):
         alpha (float): Of the focal loss, a sum by the number of objects.
             Defaults to 0.25.
         gamma (float): Of the focal loss. Defaults to 2.
-        cls_weight (float): See :class:`SampledMaskLoss`, as the others.
-        mask_weight (float): See there.
-        dice_weight (float): See there.
-        num_points (int): See there.
-        oversample_ratio (float): See there.
-        importance_ratio (float): See there.
+        kwargs: See :class:`SampledMaskLoss`.
     """
 
     def __init__(self,
@@ -41,16 +38,8 @@ class CrossFrameLoss(SampledMaskLoss):
                  cross_weight: float = 0.3,
                  alpha: float = 0.25,
                  gamma: float = 2.,
-                 cls_weight: float = 2.,
-                 mask_weight: float = 5.,
-                 dice_weight: float = 5.,
-                 num_points: int = 12544,
-                 oversample_ratio: float = 3.,
-                 importance_ratio: float = 0.75) -> None:
-        super().__init__(
-            cls_weight, mask_weight, dice_weight, num_points=num_points,
-            oversample_ratio=oversample_ratio,
-            importance_ratio=importance_ratio)
+                 **kwargs: Any) -> None:
+        super().__init__(**kwargs)
         self.cross_weight = cross_weight
         self.alpha = alpha
         self.gamma = gamma

@@ -141,7 +141,16 @@ class VIS(BaseModel, System[State, Item]):
 
     def loss(self, inputs: Tensor,
              data_samples: list[TrackDataSample]) -> dict[str, Tensor]:
-        """Training losses of a batch of clips."""
+        """Training losses of a batch of clips.
+
+        Args:
+            inputs (Tensor): Shape (N, T, 3, H, W), normalised and padded.
+            data_samples (list[TrackDataSample]): Annotated frames.
+
+        Returns:
+            dict[str, Tensor]: Scalars by name; those with ``loss`` in it are
+            learnt.
+        """
         raise NotImplementedError
 
     def _forward(self, inputs: Tensor) -> Any:

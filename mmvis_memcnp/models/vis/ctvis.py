@@ -71,15 +71,7 @@ class CTVIS(OnlineVIS):
     # -- training -----------------------------------------------------------
     def loss(self, inputs: Tensor,
              data_samples: list[TrackDataSample]) -> dict[str, Tensor]:
-        """Losses of all frames of the clips, and of their embeddings.
-
-        Args:
-            inputs (Tensor): Shape (N, T, 3, H, W).
-            data_samples (list[TrackDataSample]): Annotated frames.
-
-        Returns:
-            dict[str, Tensor]: See :func:`frame_losses`.
-        """
+        """See :meth:`VIS.loss` and :func:`frame_losses`."""
         return frame_losses(inputs, data_samples, self.segmenter,
                             self.matcher, self.frame_loss, self.loss_embed)
 

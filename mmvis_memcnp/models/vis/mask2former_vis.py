@@ -65,15 +65,8 @@ class Mask2FormerVIS(ClipVIS[Item]):
     # -- training -----------------------------------------------------------
     def loss(self, inputs: Tensor,
              data_samples: list[TrackDataSample]) -> dict[str, Tensor]:
-        """Losses of a batch of clips, every frame of which counts.
-
-        Args:
-            inputs (Tensor): Shape (N, T, 3, H, W).
-            data_samples (list[TrackDataSample]): Annotated frames.
-
-        Returns:
-            dict[str, Tensor]: See :meth:`SampledMaskLoss.forward`.
-        """
+        """See :meth:`VIS.loss` and :meth:`SampledMaskLoss.forward`; every
+        frame counts."""
         matcher = needed(self.matcher, 'matcher')
         # Before the network: what it reads back would wait for that.
         truth = collect_clips(data_samples, inputs.device, mask_stride=1)

@@ -87,11 +87,7 @@ class O2VIS(MinVIS):
 
     def loss(self, inputs: Tensor,
              data_samples: list[TrackDataSample]) -> dict[str, Tensor]:
-        """Losses of all rows of all frames.
-
-        Args:
-            inputs (Tensor): Shape (N, T, 3, H, W).
-            data_samples (list[TrackDataSample]): Annotated frames.
+        """See :meth:`VIS.loss`; of all rows of all frames.
 
         Returns:
             dict[str, Tensor]: See :meth:`SampledMaskLoss.forward`; those of

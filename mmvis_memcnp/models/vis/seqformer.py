@@ -90,11 +90,7 @@ class SeqFormer(ClipVIS[tuple[EncodedFrames, Tensor]]):
     # -- training -------------------------------------------------------
     def loss(self, inputs: Tensor,
              data_samples: list[TrackDataSample]) -> dict[str, Tensor]:
-        """Losses of a batch of clips, every frame of which counts.
-
-        Args:
-            inputs (Tensor): Shape (N, T, 3, H, W).
-            data_samples (list[TrackDataSample]): Annotated frames.
+        """See :meth:`VIS.loss`; every frame counts.
 
         Returns:
             dict[str, Tensor]: See :meth:`SeqFormerLoss.forward` and, with

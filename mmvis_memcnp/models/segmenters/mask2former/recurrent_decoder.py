@@ -57,13 +57,7 @@ class RecurrentDecoder(MaskedDecoder):
 
     def forward(self, maps: PixelMaps, num_frames: int,
                 all_layers: bool) -> ClipQueries:
-        """Queries of B clips.
-
-        Args:
-            maps (PixelMaps): Of B * T frames, clip by clip.
-            num_frames (int): T.
-            all_layers (bool): Keep all layers, not the last alone.
-        """
+        """See :meth:`Mask2FormerVideoDecoder.forward`."""
         clips = (-1, num_frames)
         keys, small = (
             [x.unflatten(0, clips) for x in scales] for scales in (
