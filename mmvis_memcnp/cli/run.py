@@ -51,12 +51,22 @@ def _unknown_option(error: TypeError) -> str | None:
     """The sentence for a config's key that a registered class lacks."""
     found = re.search(r"(\w+)\.__init__\(\) got an unexpected keyword "
                       r"argument '(\w+)'", str(error))
-    frames = traceback.extract_tb(error.__traceback__)
-    if not found or not frames or \
-            Path(frames[-1].filename).name != 'build_functions.py':
+    if not found:
         return None
-    return (f'{found[1]} has no option {found[2]!r}: correct it in the config '
-            'or in --cfg-options.')
+    # Which part was built; it may hand the option to its bases.
+    built = None
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        code = frame.f_code
+        if Path(code.co_filename).name == 'build_functions.py':
+            built = frame.f_locals.get('obj_cls')
+        elif code.co_name != '__init__' or found[2] not in frame.f_locals.get(
+                'kwargs', ()):
+            built = None
+    if built is None:
+        return None
+    name = getattr(built, '__name__', found[1])
+    return (f'{name} has no option {found[2]!r}: correct it in the '
+            'config or in --cfg-options.')
 
 
 def _is_ours(filename: str) -> bool:

@@ -70,11 +70,17 @@ def test_defects_have_none():
     assert user_message(caught(lambda: open('/nowhere/at/all'))) is None
 
 
-def test_an_option_that_a_part_lacks_has_its_sentence():
+@pytest.mark.parametrize('part', [
+    # it names its options, or hands them on to its base, or to two
+    'SampledMaskLoss', 'CrossFrameLoss', 'ReferringTracker'])
+def test_an_option_that_a_part_lacks_has_its_sentence(part):
+    needed = dict(num_classes=1, association=dict(
+        type='HungarianAssociation'), memory=dict(type='LatestMemory'))
     with pytest.raises(TypeError) as info:
-        MODELS.build(dict(type='SampledMaskLoss', wieght=1.))
+        MODELS.build(dict(type=part, wieght=1., **(
+            needed if part == 'ReferringTracker' else {})))
     assert user_message(info.value) == (
-        "SampledMaskLoss has no option 'wieght': correct it in the config or "
+        f"{part} has no option 'wieght': correct it in the config or "
         'in --cfg-options.')
     with pytest.raises(TypeError) as info:
         dict(1)
