@@ -160,7 +160,7 @@ def collect(followed: Followed, frames: FrameQueries, chosen: Tensor,
     place = followed.times[at], to
     last = torch.zeros_like(chosen).scatter_reduce(0, to, at, 'amax')
     rows = followed.anchors[last].repeat(len(queries), 1, 1)
-    rows[place] = followed.rows[at]
+    rows[place] = followed.rows[at].to(rows)
     order = link(queries)
     means = reorder(frames.logits[-1], order).mean(0)
     best = best_score(means).topk(len(means) - len(chosen)).indices
