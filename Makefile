@@ -80,4 +80,4 @@ lint: $(DEV)  ## ruff and mypy
 
 clean:  ## remove what was built and the environment
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache
-	rm -f mmvis_memcnp/ops/_C*.so mmvis_memcnp/results/_run_lengths*.so
+	rm -f mmvis_memcnp/ops/_C*.so mmvis_memcnp/results/_compiled*.so

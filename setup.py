@@ -6,10 +6,10 @@ MMVIS_BUILD_OPS=auto  (default) build what a compiler works for, otherwise go
 MMVIS_BUILD_OPS=1     build them or fail
 MMVIS_BUILD_OPS=0     do not try
 
-Those for run-length codes are plain C++; the others need a visible PyTorch. It
-is visible with ``pip install --no-build-isolation -e .``; an isolated
-build, pip's default, goes on without. FORCE_CUDA=1 builds the CUDA operators
-on a machine without a GPU.
+Those for run-length codes are plain C++. The others need PyTorch, which is
+visible with ``pip install --no-build-isolation -e .``; an isolated build, the
+default of pip, goes on without. FORCE_CUDA=1 builds the CUDA operators on a
+machine without a GPU.
 """
 import importlib.util
 import os
@@ -64,13 +64,14 @@ def mmcv_headers() -> list[str]:
     return [str(common)] if complete else []
 
 
-def run_lengths() -> list[Extension]:
+def plain_functions() -> list[Extension]:
     """A library that ctypes loads; it is no module of Python."""
     if os.name != 'posix':
         return []
+    folder = Path('mmvis_memcnp/results/csrc')
     return [Extension(
-        'mmvis_memcnp.results._run_lengths',
-        ['mmvis_memcnp/results/csrc/run_lengths.cpp'],
+        'mmvis_memcnp.results._compiled',
+        [str(p) for p in sorted(folder.glob('*.cpp'))],
         extra_compile_args=['-O2', '-g0', '-std=c++17', '-fvisibility=hidden'],
         optional=MODE == 'auto')]
 
@@ -116,7 +117,7 @@ def build_arguments() -> dict:
         extra_compile_args=dict(cxx=['-O2', '-g0'], nvcc=['-O2']),
         py_limited_api=True)
     extension.optional = MODE == 'auto'
-    return dict(ext_modules=[extension, *run_lengths()], cmdclass=dict(
+    return dict(ext_modules=[extension, *plain_functions()], cmdclass=dict(
         build_py=BuildWithConfigs, build_ext=BuildOps))
 
 
@@ -129,7 +130,7 @@ def arguments() -> dict:
             raise SystemExit(
                 'MMVIS_BUILD_OPS=1 needs PyTorch at build time: install it '
                 'first and pass --no-build-isolation to pip.')
-        return dict(without, ext_modules=run_lengths())
+        return dict(without, ext_modules=plain_functions())
     return build_arguments()
 
 

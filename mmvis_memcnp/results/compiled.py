@@ -1,4 +1,4 @@
-"""The compiled functions for run-length codes, if they are built.
+"""The compiled functions for run-length codes and jsons, if they are built.
 
 A library of plain C functions, so that scoring needs no PyTorch; without it
 NumPy does the same (:mod:`~.spans`).
@@ -6,6 +6,7 @@ NumPy does the same (:mod:`~.spans`).
 import ctypes
 import functools
 import os
+from mmap import mmap
 from pathlib import Path
 
 import numpy as np
@@ -20,12 +21,12 @@ def _library() -> ctypes.CDLL | str:
     """The library, or why there is none."""
     if os.environ.get('MMVIS_OPS') == 'torch':
         return 'MMVIS_OPS=torch'
-    files = sorted(_FOLDER.glob('_run_lengths*.so'))
+    files = sorted(_FOLDER.glob('_compiled*.so'))
     if not files:
         return 'not built'
     try:
         library = ctypes.CDLL(str(files[0]))
-        version = library.mmvis_run_lengths_version()
+        version = library.mmvis_version()
     except (OSError, AttributeError) as error:  # of another system
         return f'{files[0].name} cannot be loaded: {error}'
     if version != _VERSION:
@@ -37,6 +38,9 @@ def _library() -> ctypes.CDLL | str:
     library.mmvis_shared.argtypes = [array, array, array, array, array,
                                      number, array, number, array]
     library.mmvis_shared.restype = None
+    library.mmvis_objects.argtypes = [array, number, ctypes.c_char_p, number,
+                                      array, number]
+    library.mmvis_objects.restype = number
     return library
 
 
@@ -114,3 +118,32 @@ def shared(bounds: np.ndarray, offsets: np.ndarray, others: np.ndarray,
         _address(others, np.int32), _address(other_offsets), _address(pairs),
         len(pairs), _address(words, np.uint64), room, _address(found))
     return found
+
+
+def objects(text: bytes | mmap, key: bytes) -> np.ndarray | None:
+    """Find the objects of a json that is a list of objects.
+
+    Only the outer list is checked: if all objects, as they are cut out here,
+    are good, so is the json.
+
+    Args:
+        text (bytes | mmap): The json, in UTF-8.
+        key (bytes): Where each object has a whole number of at most 18
+            digits.
+
+    Returns:
+        np.ndarray | None: int64 (N, 3), first byte of each object, the one
+        behind its last, and the number. None if this is no such list, or not
+        read so easily.
+    """
+    library = _library()
+    assert isinstance(library, ctypes.CDLL)
+    data = np.frombuffer(text, np.uint8)
+    room = 1 << 12
+    while True:
+        found = np.empty((room, 3), np.int64)
+        count = library.mmvis_objects(_address(data, np.uint8), len(data),
+                                      key, len(key), _address(found), room)
+        if count != -2:  # else there are more
+            return None if count < 0 else found[:count]
+        room *= 8

@@ -182,10 +182,12 @@ def _quick(masks: list, size: tuple[int, int]) -> Spans | None:
         return None
     read = _runs_of_lists if kinds == {list} else _runs_of_strings
     ends = lengths.cumsum()
+    # The compiled functions need no arrays besides the answer.
+    batch = _BATCH if compiled.missing() else int(ends[-1])
     bounds, rows = [], []
     start = before = 0
     while start < len(counts):
-        stop = max(int(np.searchsorted(ends, before + _BATCH, 'right')),
+        stop = max(int(np.searchsorted(ends, before + batch, 'right')),
                    start + 1)
         found = read(counts[start:stop], ends[start:stop] - before, pixels)
         if found is None:
@@ -195,7 +197,8 @@ def _quick(masks: list, size: tuple[int, int]) -> Spans | None:
         start, before = stop, ends[stop - 1]
     offsets = np.zeros(len(counts) + 1, np.int64)
     np.cumsum(np.concatenate(rows), out=offsets[1:])
-    return Spans(np.concatenate(bounds), offsets, size[0])
+    return Spans(np.concatenate(bounds) if len(bounds) > 1 else bounds[0],
+                 offsets, size[0])
 
 
 _Part = tuple[np.ndarray, np.ndarray] | None

@@ -155,7 +155,7 @@ def test_arrays_of_other_kinds_are_refused():
 
 @pytest.mark.parametrize('found, reason', [
     (None, 'not built'),
-    (OSError('wrong ELF class'), r'_run_lengths\.x\.so cannot be loaded: wr'),
+    (OSError('wrong ELF class'), r'_compiled\.x\.so cannot be loaded: wr'),
     (object(), 'cannot be loaded'),  # another library of this name
     (0, 'another version: run `make own-ops`'),  # of an older checkout
 ])
@@ -165,10 +165,10 @@ def test_why_they_are_missing(found, reason, monkeypatch, tmp_path):
             if isinstance(found, OSError):
                 raise found
             if isinstance(found, int):
-                self.mmvis_run_lengths_version = lambda: found
+                self.mmvis_version = lambda: found
 
     if found is not None:
-        (tmp_path / '_run_lengths.x.so').touch()
+        (tmp_path / '_compiled.x.so').touch()
     monkeypatch.setattr(compiled, '_FOLDER', tmp_path)
     monkeypatch.setattr(ctypes, 'CDLL', Library)
     monkeypatch.setattr(compiled, '_library',

@@ -76,12 +76,14 @@ def parse_args() -> argparse.Namespace:
 
 
 def read_pair(args: argparse.Namespace
-              ) -> tuple[AnnotationFile, list[ResultTrack]]:
-    """The two files, masks unread."""
+              ) -> tuple[AnnotationFile, str | list[ResultTrack]]:
+    """The two files, masks unread; several processes read results later."""
     gt = AnnotationFile.load(args.ground_truth, check_masks=False)
     if not gt.has_annotations:
         raise UserError(f'{gt.name} has no annotations: there is nothing to '
                         'score against.')
+    if args.processes > 1:
+        return gt, args.results
     results = read_results(args.results, check_masks=False)
     check_results(gt, results)
     return gt, results
@@ -129,18 +131,18 @@ def video_numbers(gt: AnnotationFile,
 def report(args: argparse.Namespace) -> Numbers:
     """Print the tables and return all numbers."""
     print(f'{args.results} against {args.ground_truth}', flush=True)
-    gt, results = read_pair(args)
+    whole, results = read_pair(args)
+    gt = whole
     long = None if args.long is None else set(read_video_ids(args.long, gt))
     if args.videos:
         ids = set(read_video_ids(args.videos, gt))
         gt = replace(gt, videos={
             v: r for v, r in gt.videos.items() if v in ids})
-        results = [r for r in results if r.video_id in ids]
     if args.occlusion:
         occlusion_levels(gt)  # refused before the work
     videos: Iterable[int] = tqdm(gt.videos, 'videos', disable=None,
                                  leave=False)
-    scores = score_videos(gt, results, videos, args.score_thr,
+    scores = score_videos(whole, results, videos, args.score_thr,
                           args.processes)
     cat_ids = list(gt.categories)
     by_shape = all_numbers(scores, cat_ids)

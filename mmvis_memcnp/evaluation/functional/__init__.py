@@ -26,7 +26,6 @@ from .results import (
     check_results,
     group_by_video,
     read_results,
-    reduce_results,
 )
 from .rle import areas, stack_boxes, tight_boxes
 from .scoring import (
@@ -37,6 +36,7 @@ from .scoring import (
     keep_level,
     occlusion_levels,
     precision,
+    reduce_results,
     score_video,
     score_videos,
     tracking,

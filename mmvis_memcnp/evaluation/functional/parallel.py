@@ -1,13 +1,15 @@
 """The same work for many videos, in one process or several."""
 from __future__ import annotations
 
+import gc
+import logging
 import multiprocessing
+import os
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, TypeVar
+from multiprocessing.connection import Connection
+from typing import TypeVar
 
 Result = TypeVar('Result')
-# What forked processes take over: not sent, but there.
-_work: Callable[[int], Any] | None = None
 
 
 def each_video(work: Callable[[int], Result], videos: Iterable[int],
@@ -25,19 +27,67 @@ def each_video(work: Callable[[int], Result], videos: Iterable[int],
     Yields:
         tuple[int, Any]: Video id and result, in the order of the videos.
     """
-    global _work
-    if processes < 2 or 'fork' not in multiprocessing.get_all_start_methods():
-        for video in videos:
-            yield video, work(video)
-        return
-    _work = work
+    if processes > 1:
+        videos = list(videos)
+        shares = in_processes(
+            lambda k: [work(video) for video in videos[k::processes]],
+            processes)
+        if shares is not None:
+            for i, video in enumerate(videos):
+                yield video, shares[i % processes][i // processes]
+            return
+    for video in videos:
+        yield video, work(video)
+
+
+def in_processes(work: Callable[[int], Result],
+                 processes: int) -> list[Result] | None:
+    """Call a function in several processes, one of them this one.
+
+    Args:
+        work (Callable): Gets the number of the process, from 0; what it needs
+            besides is there, as in this process. Its result is sent back.
+        processes (int): How many.
+
+    Returns:
+        list[Any] | None: The results. None if processes cannot be forked, or
+        if one failed, for whatever reason: do the work in one, which then
+        says why.
+    """
+    if 'fork' not in multiprocessing.get_all_start_methods():
+        return None
+    context = multiprocessing.get_context('fork')
+    helpers, answers = [], []
+    # What is there is not searched for garbage, which would copy it.
+    gc.freeze()
     try:
-        with multiprocessing.get_context('fork').Pool(processes) as pool:
-            yield from pool.imap(_call, videos, 4)
+        for number in range(1, processes):
+            answer, end = context.Pipe(duplex=False)
+            helper = context.Process(target=_help, args=(work, number, end),
+                                     daemon=True)
+            helper.start()
+            helpers.append(helper)
+            answers.append(answer)
+            end.close()  # only the helper has it, and may close it by dying
+        return [work(0), *(answer.recv() for answer in answers)]
+    except Exception as error:  # whatever the work raises, or EOFError
+        logging.getLogger(__name__).debug('a process failed', exc_info=error)
+        return None
     finally:
-        _work = None
+        gc.unfreeze()
+        for helper in helpers:
+            helper.terminate()
+        for helper, answer in zip(helpers, answers, strict=True):
+            answer.close()
+            helper.join()
 
 
-def _call(video: int) -> tuple[int, Any]:
-    assert _work is not None
-    return video, _work(video)
+def _help(work: Callable[[int], object], number: int,
+          end: Connection) -> None:
+    """Do one share and send the result; nothing on failure."""
+    try:
+        end.send(work(number))
+    finally:
+        # No traceback: who waits does it again and says what is wrong.
+        end.close()
+        os._exit(0)

@@ -4,12 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...results.json_rules import is_id, is_number, parse_json
+from ...results.json_objects import parse_list
+from ...results.json_rules import is_id, is_number
 from ...results.rle import RLE, MaskError, short, to_rles
 from .ground_truth import AnnotationFile
-from .parallel import each_video
-from .track_iou import Cell, reduce_video
-from .ytvis_ap import matched
 
 
 @dataclass
@@ -61,15 +59,25 @@ def read_results(source: str | Path | Iterable[dict[str, Any]],
         if not Path(source).is_file():
             raise FileNotFoundError(
                 f'there is no results file {name}: check the path.')
-        source = parse_json(source)
+        source = parse_list(source, 'video_id')
     if not isinstance(source, list):
         raise ValueError(f'{name} is not a list of results; pass the '
                          'results.json that tools/test.py writes.')
-    return [_read(entry, f'{name}, entry {i}', check_masks)
+    return [read_entry(entry, f'{name}, entry {i}', check_masks)
             for i, entry in enumerate(source)]
 
 
-def _read(entry: Any, where: str, check_masks: bool) -> ResultTrack:
+def read_entry(entry: Any, where: str, check_masks: bool) -> ResultTrack:
+    """Read one result.
+
+    Args:
+        entry: of the list.
+        where: file and position, for messages.
+        check_masks: see `read_results`.
+
+    Raises:
+        ValueError: if it is wrong.
+    """
     keys = ('video_id', 'category_id', 'score', 'segmentations')
     if not isinstance(entry, dict):
         raise ValueError(f'{where} is not an object.')
@@ -137,32 +145,6 @@ def check_results(gt: AnnotationFile, results: Iterable[ResultTrack]) -> None:
                     f'{short(rle["size"])}, but video {track.video_id} has '
                     f'{size} (height, width): write the masks at the size of '
                     'the video.')
-
-
-def reduce_results(
-        gt: AnnotationFile,
-        results: Iterable[ResultTrack],
-        videos: Iterable[int] | None = None,
-        processes: int = 1) -> dict[int, dict[int, Cell]]:
-    """Reduce the videos of the ground truth, see `reduce_video`.
-
-    Args:
-        gt: the ground truth.
-        results: predicted tracks of any of its videos, in file order.
-        videos: ids of the videos, all if None; may be a progress bar.
-        processes: processes that share the videos.
-
-    Returns:
-        ``{video id: {category id: Cell}}``.
-    """
-    by_video = group_by_video(results)
-
-    def reduce(video: int) -> dict[int, Cell]:
-        return matched(reduce_video(by_video.get(video, []), gt.tracks(video),
-                                    gt.size(video)))
-
-    videos = gt.videos if videos is None else videos
-    return dict(each_video(reduce, videos, processes))
 
 
 def group_by_video(results: Iterable[ResultTrack]

@@ -3,14 +3,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
 from .ground_truth import AnnotationFile, GTTrack
 from .hota import HOTACounts, count_hota
 from .mot import TrackingCounts, count_matches
-from .parallel import each_video
-from .results import ResultTrack, group_by_video
+from .results import ResultTrack
+from .shares import each_result
 from .track_iou import Cell, measure_video, reduce_video
 from .ytvis_ap import APResult, average_precision, matched
 
@@ -70,26 +71,47 @@ def score_video(predictions: Sequence[ResultTrack],
     return scores
 
 
-def score_videos(gt: AnnotationFile, results: Iterable[ResultTrack],
+def reduce_results(
+        gt: AnnotationFile,
+        results: str | Path | Iterable[ResultTrack],
+        videos: Iterable[int] | None = None,
+        processes: int = 1) -> dict[int, dict[int, Cell]]:
+    """Reduce the videos of the ground truth, see `reduce_video`.
+
+    Args:
+        gt: the ground truth.
+        results: see `each_result`.
+        videos: ids of the videos, all if None; may be a progress bar.
+        processes: processes that share the videos.
+
+    Returns:
+        ``{video id: {category id: Cell}}``.
+    """
+    def reduce(video: int, tracks: list[ResultTrack]) -> dict[int, Cell]:
+        return matched(reduce_video(tracks, gt.tracks(video),
+                                    gt.size(video)))
+
+    return each_result(reduce, gt, results, videos, processes)
+
+
+def score_videos(gt: AnnotationFile,
+                 results: str | Path | Iterable[ResultTrack],
                  videos: Iterable[int] | None = None, score_thr: float = .3,
                  processes: int = 1) -> dict[int, VideoScores]:
     """Measure the videos of a ground truth, see :func:`score_video`.
 
     Args:
         gt: the ground truth.
-        results: predicted tracks of any of its videos, in file order.
+        results: see `each_result`.
         videos: ids of the videos, all if None; may be a progress bar.
         score_thr: see :func:`score_video`.
         processes: processes that share the videos.
     """
-    by_video = group_by_video(results)
+    def score(video: int, tracks: list[ResultTrack]) -> VideoScores:
+        return score_video(tracks, gt.tracks(video), gt.size(video),
+                           score_thr)
 
-    def score(video: int) -> VideoScores:
-        return score_video(by_video.get(video, []), gt.tracks(video),
-                           gt.size(video), score_thr)
-
-    return dict(each_video(score, gt.videos if videos is None else videos,
-                           processes))
+    return each_result(score, gt, results, videos, processes)
 
 
 def precision(videos: Mapping[int, VideoScores], cat_ids: Sequence[int],

@@ -12,7 +12,7 @@ import numpy as np
 from ...results.spans import TrackMaskError
 from .ground_truth import GTTrack
 from .overlaps import Overlaps, overlap_video
-from .rle import RLE, mean_area
+from .rle import RLE
 
 MAX_DETS = 100  # predictions of one video and category that are looked at
 
@@ -129,8 +129,9 @@ def reduce_video(predictions: Sequence[Prediction],
         common = common.sum(-1)
     ious = common / np.maximum(
         overlaps.unions(common), 1)  # where that is 0 so is what is shared
+    # Over the frames where there is a mask, as in `mean_area`.
     areas, gt_areas = (
-        np.array([mean_area(a.tolist()) for a in found])
+        found.sum(1) / np.maximum(np.count_nonzero(found, axis=1), 1)
         for found in (overlaps.areas, overlaps.gt_areas))
     given = [g.area for g in ground_truths]
     gt_areas = np.array([a if g is None else g

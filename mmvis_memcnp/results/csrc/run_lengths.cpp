@@ -1,9 +1,11 @@
-// COCO's run-length codes, decoded, checked and compared: a library of plain C
-// functions, which compiled.py calls. No function keeps anything, allocates
-// or throws, and every loop ends with its input.
+// COCO's run-length codes, decoded, checked and compared: plain C functions,
+// which compiled.py calls. None keeps anything, allocates or throws, and every
+// loop ends with its input.
 
 #include <algorithm>
 #include <cstdint>
+
+#include "export.hpp"
 
 #if defined(__x86_64__) && defined(__GLIBC__)
 // The instruction that counts bits, where the processor has it.
@@ -11,7 +13,6 @@
 #else
 #define MMVIS_COUNTS_BITS
 #endif
-#define MMVIS_EXPORT extern "C" __attribute__((visibility("default")))
 
 namespace {
 
@@ -137,7 +138,7 @@ shared_by_bits(const Mask& some, const Mask& drawn, const Word* words) {
 }  // namespace
 
 // Changes with the arguments of the functions.
-MMVIS_EXPORT int64_t mmvis_run_lengths_version() { return 1; }
+MMVIS_EXPORT int64_t mmvis_version() { return 1; }
 
 // Decodes codes, one behind the other in `text`.
 //

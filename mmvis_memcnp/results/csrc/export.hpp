@@ -1,0 +1,3 @@
+#pragma once
+
+#define MMVIS_EXPORT extern "C" __attribute__((visibility("default")))

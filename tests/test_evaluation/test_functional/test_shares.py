@@ -1,0 +1,175 @@
+"""Several processes find, and refuse, what one does."""
+import json
+import os
+
+import numpy as np
+import pytest
+
+from mmvis_memcnp.evaluation.functional import (
+    AnnotationFile,
+    average_precision,
+    check_results,
+    each_video,
+    parallel,
+    read_results,
+    reduce_results,
+    shares,
+)
+from mmvis_memcnp.evaluation.functional.parallel import in_processes
+from mmvis_memcnp.evaluation.functional.shares import each_result
+from mmvis_memcnp.results import compiled
+
+from ..toy import annotation, ground_truth, result, rows
+
+VIDEOS = (5, 1, 3, 2)  # the last one has no results
+MASKS = [rows(0, 1), rows(1)]
+
+
+@pytest.fixture
+def gt():
+    return AnnotationFile.load(ground_truth(
+        [annotation(v, [rows(0), rows(1, 2)], video=v) for v in VIDEOS],
+        VIDEOS))
+
+
+def entries():
+    """Results of three videos, mixed, of different scores."""
+    return [result(MASKS[::1 - 2 * (i % 2)], .1 + .05 * i, video=v)
+            for i, v in enumerate((1, 3, 1, 5, 5, 1, 3))]
+
+
+@pytest.fixture
+def path(tmp_path):
+    path = tmp_path / 'results.json'
+    path.write_text(json.dumps(entries()))
+    return path
+
+
+def numbers(gt, results, processes):
+    return average_precision(
+        reduce_results(gt, results, processes=processes), [1])
+
+
+def tracks_of(video, tracks):
+    return os.getpid(), [t.name for t in tracks], [t.score for t in tracks]
+
+
+@pytest.mark.parametrize('processes', [1, 2, 3, 6])
+@pytest.mark.parametrize('kind', ['file', 'list'])
+def test_the_same_results(gt, path, kind, processes):
+    results = path if kind == 'file' else read_results(path)
+    found = each_result(tracks_of, gt, results, processes=processes)
+    assert list(found) == list(VIDEOS)
+    assert [found[v][1] for v in VIDEOS] == [
+        [f'{path}, entry {i}' for i in places]
+        for places in ([3, 4], [0, 2, 5], [1, 6], [])]
+    assert found[1][2] == [.1, .2, .35]
+    assert len({pid for pid, *_ in found.values()}) == min(processes, 4)
+    some = each_result(tracks_of, gt, results, [3, 5], processes)
+    assert [(v, f[1:]) for v, f in some.items()] == [
+        (v, found[v][1:]) for v in (3, 5)]
+    expected, scores = (numbers(gt, r, n) for r, n in (
+        (read_results(path), 1), (results, processes)))
+    np.testing.assert_array_equal(scores.precision, expected.precision)
+    assert 0 < scores.stats()['AP'] < 1
+
+
+def changed(**fields):
+    """Entries, of which the fifth has other fields."""
+    found = entries()
+    found[4].update(fields)
+    return json.dumps(found)
+
+
+GOOD = json.dumps(entries())
+BROKEN = [
+    GOOD[:-9],  # cut off
+    GOOD + ']',
+    f'[{GOOD}]',
+    '\ufeff' + GOOD,
+    '',
+    '{}',
+    GOOD.replace('}, {', '} {', 1),  # a comma is missing between entries
+    GOOD.replace('}, {', '}, 7, {', 1),
+    GOOD.replace('}, {"video_id": 5', ']}, {"video_id": 5', 1),  # crossed
+    GOOD.replace('360', '0360').replace('0.25', '00.25'),  # no number of json
+    changed(video_id=9),  # of no video
+    changed(video_id='5'),
+    changed(video_id=5.),
+    changed(video_id=10**30),
+    changed(category_id=9),
+    changed(score=float('nan')),
+    changed(score=None),
+    changed(segmentations=None),
+    changed(segmentations=[None]),  # of another length
+    changed(segmentations=[None, dict(size=[4, 4], counts=[3])]),
+    changed(segmentations=[None, dict(size=[4, 4], counts='1')]),
+    changed(segmentations=[dict(size=[9, 4], counts=[36]), None]),
+]
+
+
+@pytest.mark.parametrize('text', BROKEN)
+def test_the_same_sentences(gt, path, text):
+    path.write_text(text, encoding='utf-8')
+    said = []
+    for processes in (1, 2):
+        with pytest.raises(ValueError) as error:
+            reduce_results(gt, path, processes=processes)
+        said.append(str(error.value))
+    assert said[0] == said[1] and str(path) in said[0]
+    with pytest.raises(ValueError) as error:
+        tracks = read_results(path, check_masks=False)
+        check_results(gt, tracks)
+        reduce_results(gt, tracks)
+    assert str(error.value) == said[0]
+
+
+def test_no_file(gt, tmp_path):
+    for processes in (1, 2):
+        with pytest.raises(FileNotFoundError, match='check the path'):
+            reduce_results(gt, tmp_path / 'none.json', processes=processes)
+
+
+@pytest.mark.skipif(bool(compiled.missing()), reason='not built')
+@pytest.mark.parametrize('text', [
+    GOOD.replace('"video_id"', '"video\\u005fid"', 1),  # the same key
+    GOOD.replace('"score"', '"s\\u0063ore"'),
+    '[]',
+])
+def test_unusual_files_are_read_by_one_process(gt, path, text):
+    path.write_text(text)
+    assert shares._read_together(tracks_of, gt, path, VIDEOS, 2) is None
+    one, two = (numbers(gt, path, n) for n in (1, 2))
+    np.testing.assert_array_equal(one.precision, two.precision)
+
+
+def test_a_process_that_ends_is_replaced(gt, path):
+    main = os.getpid()
+
+    def die(video, tracks):
+        if os.getpid() != main:
+            os._exit(1)
+        return len(tracks)
+
+    for results in (path, read_results(path)):
+        assert each_result(die, gt, results, processes=2) == {
+            5: 2, 1: 3, 3: 2, 2: 0}
+
+
+def test_the_first_error_counts():
+    """Not the one that is found first."""
+    def work(video):
+        raise ValueError(f'video {video}')
+
+    for processes in (1, 3):
+        with pytest.raises(ValueError, match='video 7'):
+            dict(each_video(work, [7, 8, 9], processes))
+
+
+def test_large_answers_and_no_fork(monkeypatch):
+    assert in_processes(lambda n: bytes(n << 20), 3) == [
+        b'', bytes(1 << 20), bytes(2 << 20)]
+    monkeypatch.setattr(parallel.multiprocessing, 'get_all_start_methods',
+                        lambda: ['spawn'])
+    assert in_processes(lambda n: n, 2) is None
+    assert list(each_video(str, [4, 2], 2)) == [(4, '4'), (2, '2')]
