@@ -150,7 +150,8 @@ BROKEN = [
     (([text(rows(1)), CUT], None), 'annotation 2, frame 1: .* cut short'),
     ((None, [CUT, None]), 'entry 1, frame 0: the mask .* cut short'),
     # whole, but of another size: nothing would match it
-    ((None, [None, dict(size=[5, 4], counts=[20])]), 'entry 1, frame 1: .* 5'),
+    ((None, [None, dict(size=[5, 4], counts=[20])]),
+     'entry 1, frame 1: .* .5, 4.'),
     # a form that results may not have
     ((None, [[[1, 2, 3, 4, 5, 6]], None]), 'entry 1, frame 0: .* polygons'),
 ]
