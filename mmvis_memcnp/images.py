@@ -108,12 +108,15 @@ def read_image(path: str | Path) -> np.ndarray:
 
     Raises:
         FileNotFoundError: If it does not exist.
-        ValueError: See :func:`decode_image`.
+        ValueError: If it cannot be read, or see :func:`decode_image`.
     """
     try:
         data = Path(path).read_bytes()
     except FileNotFoundError as error:
         raise FileNotFoundError(f'The frame {path} does not exist.') from error
+    except OSError as error:  # a folder, or not ours to read
+        raise ValueError(f'The frame {path} cannot be read: {error.strerror}.'
+                         ) from error
     return decode_image(data, path)
 
 

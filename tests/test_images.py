@@ -139,3 +139,8 @@ def test_what_is_listed(tmp_path):
         '9.JPG', '10.jpg']
     assert [p.name for p in list_folders(tmp_path)] == [
         'b9', 'b10', 'folder.png']
+
+
+def test_a_folder_is_no_frame(tmp_path):
+    with pytest.raises(ValueError, match='cannot be read: Is a directory'):
+        read_image(tmp_path)

@@ -62,6 +62,8 @@ def find(frames: Path, path: Path) -> list[Source]:
         name = category.get('name')
         if not isinstance(name, str) or not name:
             raise ValueError(f'{path}: the category {key} has no name.')
+        if name in names.values():
+            raise ValueError(f'{path}: two categories have the name {name}.')
         names[key] = name
     images_of = _grouped(images, 'images', 'video_id', videos, path)
     file = _File(path, frames, names, _grouped(
@@ -152,7 +154,8 @@ def _read_video(name: str, key: int, video: Mapping, images: list[dict],
     said = ([f'{name}: {crowds} regions with several objects (iscrowd) are '
              'left out.'] if crowds else [])
     return LabelledVideo(name, size, files,
-                         [found[key] for key in sorted(found)], said)
+                         [found[key] for key in sorted(found)], said, key,
+                         {name: i for i, name in file.names.items()})
 
 
 def _in_order(images: list[dict], where: str, path: Path) -> list[dict]:

@@ -1,5 +1,5 @@
 """What every format is read into, and how its files are found."""
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -35,12 +35,17 @@ class LabelledVideo:
         file_names: Its frames in order, below the folder of all videos.
         tracks: Its objects.
         said: What the user must hear about it, a line each.
+        id: Its id, where the source has one: servers know the video by it.
+        categories: Name of a category to its id, where the source has a list
+            of them, which also names those without an object.
     """
     name: str
     size: tuple[int, int]
     file_names: list[str]
     tracks: list[ObjectTrack] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
+    id: int | None = None
+    categories: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,8 @@ from .videos import LabelledVideo, ObjectTrack
 class Writer:
     """Collects videos.
 
+    Ids of videos and categories are those of the source, where it has them.
+
     Args:
         categories: Video -> key of an object -> name of its category;
             objects that are not in it keep their own label.
@@ -16,9 +18,7 @@ class Writer:
 
     def __init__(self, categories: Mapping[str, Mapping[str, str]]) -> None:
         self.categories = categories
-        self._names = list(dict.fromkeys(
-            name for objects in categories.values()
-            for name in objects.values()))
+        self._ids: dict[str, int] = {}
         self._videos: list[dict] = []
         self._annotations: list[dict] = []
 
@@ -33,8 +33,14 @@ class Writer:
         length = len(video.file_names)
         names = self.categories.get(video.name, {})
         said += _unknown(names, video)
+        number = len(self._videos) + 1 if video.id is None else video.id
+        if not self._videos:  # after those that the source numbers
+            self._ids.update(video.categories)
+            for objects in self.categories.values():
+                for name in objects.values():
+                    self._category(name)
         self._videos.append(dict(
-            id=len(self._videos) + 1, width=video.size[1],
+            id=number, width=video.size[1],
             height=video.size[0], length=length,
             file_names=video.file_names))
         kept = 0
@@ -52,7 +58,7 @@ class Writer:
                 continue
             kept += 1
             self._annotations.append(dict(
-                id=len(self._annotations) + 1, video_id=len(self._videos),
+                id=len(self._annotations) + 1, video_id=number,
                 category_id=self._category(names.get(track.key, track.label)),
                 iscrowd=0, width=video.size[1], height=video.size[0],
                 length=length, **lists))
@@ -62,9 +68,8 @@ class Writer:
         return said
 
     def _category(self, name: str) -> int:
-        if name not in self._names:
-            self._names.append(name)
-        return self._names.index(name) + 1
+        return self._ids.setdefault(name, max(self._ids.values(), default=0)
+                                    + 1)
 
     def json(self, description: str) -> dict:
         """The json.
@@ -76,7 +81,8 @@ class Writer:
             info=dict(description=description), licenses=[],
             videos=self._videos,
             categories=[dict(id=i, name=name, supercategory='object')
-                        for i, name in enumerate(self._names, 1)],
+                        for name, i in sorted(self._ids.items(),
+                                              key=lambda item: item[1])],
             annotations=self._annotations)
 
 

@@ -1,6 +1,7 @@
 """Running a tool: the user's errors end it with one sentence."""
 from __future__ import annotations
 
+import errno
 import os
 import re
 import signal
@@ -26,7 +27,7 @@ def user_message(error: BaseException) -> str | None:
     this package: its code raises those for bad input. The same kinds raised
     inside a library are defects and keep their traceback. An error that a
     data loading worker handed over carries its traceback as text, which is
-    read in the same way.
+    read in the same way. A file name that is too long is always the user's.
 
     Args:
         error: What was caught.
@@ -36,6 +37,8 @@ def user_message(error: BaseException) -> str | None:
     """
     if isinstance(error, TypeError):
         return _unknown_option(error)
+    if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+        return f'{str(error.filename)[:60]}... is too long for a file name.'
     if not isinstance(error, _INPUT_ERRORS):
         return None
     text = str(error)

@@ -20,6 +20,9 @@ from ..evaluation.functional import (
 from ..results.json_rules import is_number
 from ..results.rle import short
 
+# No coordinate of a frame is larger.
+_FAR = 1 << 31
+
 
 @dataclass
 class Video:
@@ -163,6 +166,7 @@ def box_columns(track: ResultTrack, length: int
                 continue
             if not (isinstance(row, list) and len(row) == 4
                     and all(map(is_number, row))
+                    and max(map(abs, row)) < _FAR
                     and (low is None or min(row) >= low)):
                 raise UserError(
                     f'{track.name}, frame {frame}: {name} has {short(row)}; '

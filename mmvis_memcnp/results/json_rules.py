@@ -16,6 +16,16 @@ from typing import Any, TypeGuard
 
 from .rle import MAX_PIXELS, RLE, MaskError, short, to_rles
 
+# How files begin that hold a json in another form, and what to do with them.
+_OTHER_FORMS = (
+    (b'\x1f\x8b', 'is packed by gzip; unpack it (gunzip)'),
+    (b'PK', 'is a zip archive; unpack it'),
+    (b'\xff\xfe', 'is UTF-16 text; save it as UTF-8'),
+    (b'\xfe\xff', 'is UTF-16 text; save it as UTF-8'),
+    (b'\xef\xbb\xbf', 'begins with a byte order mark; save it as UTF-8 '
+     'without one'),
+)
+
 #: What to do about a fault, as the end of a sentence.
 FIX = ('correct the json (tools/dataset_converters/validate_ytvis.py lists '
        'all that is wrong with it)')
@@ -53,6 +63,12 @@ def parse_json(path: str | Path) -> Any:
         raise ValueError(f'{path} is not a readable json: its lists are '
                          'nested too deeply.') from error
     except ValueError as error:  # no json, no text, a number too long
+        with open(path, 'rb') as raw:
+            begin = raw.read(4)
+        for mark, what in _OTHER_FORMS:
+            if begin.startswith(mark):
+                raise ValueError(f'{path} is not a readable json: it {what}.'
+                                 ) from error
         raise ValueError(
             f'{path} is not a readable json ({error}); it may be cut off or '
             'not be utf-8: fetch or export it again.') from error
@@ -234,6 +250,10 @@ def _of_video(video: Mapping) -> Iterator[str]:
         for frame, name in enumerate(names):
             if type(name) is not str:
                 yield f', frame {frame}: its file name is {short(name)}'
+    elif '' in names or '\0' in ''.join(names):
+        frame = next(i for i, n in enumerate(names) if not n or '\0' in n)
+        yield (f', frame {frame}: its file name is {short(names[frame])}, '
+               'which no file has')
 
 
 def _of_annotation(annotation: Mapping, lengths: Mapping[int, int | None],

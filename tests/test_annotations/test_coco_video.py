@@ -65,6 +65,46 @@ def run(tmp_path):
     return convert_data
 
 
+def test_ids_stay(run, tmp_path):
+    """A server knows videos and categories by their ids, also unseen ones."""
+    data = cocovid()
+    data['categories'] = [dict(id=7, name='dog'), dict(id=3, name='owl'),
+                          dict(id=40, name='cat')]
+    for record in data['annotations']:
+        record['category_id'] = {1: 40, 2: 7}[record['category_id']]
+    data['videos'][0]['id'] = 55
+    for image in data['images'][:2]:
+        image['video_id'] = 55
+    status, _, err = run(data)
+    assert status == 0, err
+    found = json.loads((tmp_path / 'o.json').read_text())
+    assert [v['id'] for v in found['videos']] == [55, 2]
+    assert [(c['id'], c['name']) for c in found['categories']] == [
+        (3, 'owl'), (7, 'dog'), (40, 'cat')]
+    assert [(a['video_id'], a['category_id'])
+            for a in found['annotations']] == [(55, 7), (55, 40), (2, 7)]
+    # a data set without annotations, as servers give it
+    del data['annotations']
+    assert run(data)[0] == 0
+    found = json.loads((tmp_path / 'o.json').read_text())
+    assert len(found['categories']) == 3 and found['annotations'] == []
+    # names of --categories that the file does not have come behind
+    (tmp_path / 'names.json').write_text('{"v": {"4": "cup"}}')
+    data = dict(data, annotations=cocovid()['annotations'][:1])
+    data['annotations'][0]['category_id'] = 7
+    assert run(data, '--categories', tmp_path / 'names.json')[0] == 0
+    found = json.loads((tmp_path / 'o.json').read_text())
+    assert [c['id'] for c in found['categories']] == [3, 7, 40, 41]
+    assert [a['category_id'] for a in found['annotations']] == [41]
+
+
+def test_two_categories_of_one_name(run):
+    data = cocovid()
+    data['categories'].append(dict(id=9, name='cat'))
+    status, _, err = run(data)
+    assert status == 1 and 'two categories have the name cat.' in err
+
+
 def test_a_file(run, tmp_path):
     status, said, err = run(cocovid())
     assert status == 0, err

@@ -64,6 +64,12 @@ def test_error_of_the_package_has_its_sentence(tmp_path):
     assert str(broken) in user_message(error)
 
 
+def test_a_name_that_is_too_long_has_its_sentence(tmp_path):
+    with pytest.raises(OSError) as error:
+        (tmp_path / ('n' * 300)).read_text()
+    assert 'is too long for a file name.' in user_message(error.value)
+
+
 def test_defects_have_none():
     assert user_message(caught(library_defect)) is None
     assert user_message(caught(lambda: [][0])) is None

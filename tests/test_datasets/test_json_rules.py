@@ -1,5 +1,6 @@
 """One rule for a json everywhere: what the validator passes is taken."""
 import copy
+import gzip
 import json
 import os
 import random
@@ -104,6 +105,9 @@ FAULTS = [
     (put(10**9, 'videos', 0, 'width'), 'video 7: its height and width make'),
     (put('x.jpg', 'videos', 0, 'file_names'), "file_names is 'x.jpg'"),
     (put(4, 'videos', 0, 'file_names', 1), 'video 7, frame 1: its file name'),
+    # no file has such a name, but the folder of all videos would be opened
+    (put('', 'videos', 0, 'file_names', 1), "7, frame 1: its file name is ''"),
+    (put('a\0', 'videos', 0, 'file_names', 2), r"7, frame 2: .* 'a\\x00'"),
     # -- lists of a track: frames that are left over are frames lost
     (put(None, *of('segmentations')), '11: it has no segmentations'),
     (put({}, *of('segmentations')), 'annotation 11: segmentations is {}, not'),
@@ -215,6 +219,19 @@ def test_what_is_no_json_is_named_by_all(tmp_path, write, content):
                  lambda: read_results(path)):
         with pytest.raises(ValueError, match='ann.json is not a readable'):
             read()
+
+
+@pytest.mark.parametrize('content, fix', [
+    (gzip.compress(b'{}'), r'is packed by gzip; unpack it \(gunzip\)'),
+    (b'PK\x03\x04', 'is a zip archive; unpack it'),
+    ('{}'.encode('utf-16'), 'is UTF-16 text; save it as UTF-8'),
+    ('{}'.encode('utf-8-sig'), 'byte order mark; save it as UTF-8 without'),
+])
+def test_another_form_of_a_json_is_told(tmp_path, content, fix):
+    path = tmp_path / 'ann.json'
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=f'readable json: it .*{fix}'):
+        read_results(path)
 
 
 def test_length_is_that_of_the_file_names(tiny, write, caplog):

@@ -2,6 +2,7 @@
 import importlib.util
 import json
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from .toy import annotation, ground_truth, result, rows
+from .toy import annotation, ground_truth, result, rows, text
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOL = ROOT / 'tools/analysis_tools/eval_json.py'
@@ -141,6 +142,54 @@ def test_occlusion_that_is_none(small, occlusion, phrase):
     truth = ground_truth([annotation(1, [rows(0), None], **more)])
     with pytest.raises(ValueError, match=phrase):
         small(truth, [], '--occlusion')
+
+
+CUT = dict(size=[4, 4], counts='h7d')
+# Which file has a track with a broken mask, and what is said of it.
+BROKEN = [
+    (([text(rows(1)), CUT], None), 'annotation 2, frame 1: .* cut short'),
+    ((None, [CUT, None]), 'entry 1, frame 0: the mask .* cut short'),
+    # whole, but of another size: nothing would match it
+    ((None, [None, dict(size=[5, 4], counts=[20])]),
+     'entry 1, frame 1: .* .5, 4.'),
+    # a form that results may not have
+    ((None, [[[1, 2, 3, 4, 5, 6]], None]), 'entry 1, frame 0: .* polygons'),
+]
+
+
+@pytest.mark.parametrize('tracks, sentence', BROKEN)
+def test_broken_tracks_are_left_out_when_asked(score, tmp_path, tracks,
+                                               sentence):
+    """As if the file had no such track; without the option it is refused."""
+    truth, found = [annotation(1, [rows(0)] * 2)], [result([rows(0)] * 2, .9)]
+    for track, records, record in ((tracks[0], truth, annotation(2, [])),
+                                   (tracks[1], found, result([], .8))):
+        if track is not None:
+            records.append(dict(record, segmentations=track))
+    files = dict(gt=tmp_path / 'gt.json', results=tmp_path / 'results.json')
+    files['gt'].write_text(json.dumps(ground_truth(truth)))
+    files['results'].write_text(json.dumps(found))
+    with pytest.raises(ValueError, match=sentence):
+        score(**files)
+    lines = score('--skip-broken', '--json', **files)
+    said, counted = (line for line in lines if 'left out' in line)
+    assert re.match(f'left out: .*{sentence}', said)
+    assert re.match(r'1 tracks of the .* were left out\.', counted)
+    numbers = json.loads(lines[-1])
+    assert numbers['left_out'] == dict(ground_truth=int(tracks[0] is not None),
+                                       results=int(tracks[1] is not None))
+    assert numbers['AP'] == pytest.approx(1)
+    assert numbers['HOTA'] == pytest.approx(1)
+
+
+def test_what_else_is_wrong_is_refused_with_skip_broken_too(small):
+    truth = ground_truth([annotation(1, [rows(0)] * 2)])
+    with pytest.raises(ValueError, match='entry 0 has 1 segmentations'):
+        small(truth, [result([rows(0)], .9)], '--skip-broken')
+    truth = ground_truth([dict(annotation(1, []),
+                               segmentations=[CUT, None])])
+    with pytest.raises(ValueError, match='no annotation that can be read'):
+        small(truth, [], '--skip-broken')
 
 
 def run(*arguments):

@@ -265,6 +265,8 @@ def bad_inputs():
         'box_std is .* one entry a frame, which are 2')
     yield 'std negative', [{**good, 'box_std': [[1, 1, 1, -1], None]}], (
         None), 'entry 0, frame 0: box_std has'
+    yield 'box far off', [{**good, 'bboxes': [[1e300] * 4, None]}], None, (
+        'bboxes has')
     yield 'box of text', [{**good, 'bboxes': [['a'] * 4, None]}], None, (
         'bboxes has')
     yield 'no list', dict(a=1), None, 'is not a list of results'

@@ -656,6 +656,24 @@ def test_moving_shapes_and_baseline(run, tmp_path):
         assert any(entry['segmentations'])
 
 
+@pytest.mark.parametrize('fields, sentence', [
+    # a video that is scored without file names cannot be read
+    (dict(videos=[dict(id=4, height=8, width=8, length=2)]),
+     'Video 4 has no file_names: list'),
+    (dict(videos=None, categories=None), 'has no categories: results need'),
+])
+def test_colour_baseline_needs_frames_and_classes(run, tmp_path, fields,
+                                                  sentence):
+    path = tmp_path / 'a.json'
+    path.write_text(json.dumps(dict(
+        videos=[], annotations=None, categories=[dict(id=1, name='a')])
+        | fields))
+    status, _, err = run('analysis_tools/colour_baseline.py', path, tmp_path,
+                         '--out', tmp_path / 'r.json')
+    assert status == 1 and sentence in err and 'Traceback' not in err
+    assert not (tmp_path / 'r.json').exists()
+
+
 @pytest.mark.parametrize('size', ['128', 'axb', '128x'])
 def test_moving_shapes_size(run, tmp_path, size):
     status, _, err = run('dataset_converters/moving_shapes.py',

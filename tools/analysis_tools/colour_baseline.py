@@ -143,6 +143,9 @@ def read_frames(paths: list[Path]) -> np.ndarray:
 
 def run_video(video: dict, images: Path) -> list[dict]:
     """Results of a video, without class."""
+    if not video.get('file_names'):
+        raise ValueError(f'Video {video["id"]} has no file_names: list its '
+                         'frames by their file names.')
     frames = read_frames([images / name for name in video['file_names']])
     tracks = link([pieces(mask) for mask in foreground(frames)])
     results = []
@@ -181,13 +184,16 @@ def main() -> None:
     check_file(args.out, '--out', args.overwrite, [args.json])
     try:
         data = parse_ytvis_json(args.json)
+        ids = [category['id'] for category in data.get('categories') or []]
+        if not ids:
+            raise ValueError(f'{args.json} has no categories: results need '
+                             'one.')
         results = [
-            entry for video in tqdm(data['videos'], unit='video')
+            entry for video in tqdm(data['videos'] or [], unit='video')
             for entry in run_video(video, args.images)
         ]
     except (OSError, ValueError) as error:
         sys.exit(str(error))
-    ids = [category['id'] for category in data['categories']]
     counts = Counter(a['category_id'] for a in data.get('annotations') or [])
     frequent = max(ids, key=lambda i: (counts[i], -i))
     rng = np.random.default_rng(args.seed)

@@ -31,6 +31,7 @@ from mmvis_memcnp.evaluation.functional import (
     format_table,
     headline,
     keep_level,
+    leave_out_broken,
     occlusion_levels,
     precision,
     read_results,
@@ -40,6 +41,8 @@ from mmvis_memcnp.evaluation.functional import (
 )
 
 Numbers = dict[str, Any]
+#: Tracks that are left out and named.
+SHOWN = 20
 
 
 def parse_args() -> argparse.Namespace:
@@ -66,6 +69,10 @@ def parse_args() -> argparse.Namespace:
                         help='also AP of slightly, moderately and heavily '
                         'occluded objects, for a json that has "occlusion" '
                         'as OVIS')
+    parser.add_argument('--skip-broken', action='store_true',
+                        help='leave out tracks with a mask that cannot be '
+                        'read, say which, and score the others; without it '
+                        'such a file is refused')
     parser.add_argument('--score-thr', type=share, default=.3,
                         help='the tracking scores leave out what scores less '
                         '(default: %(default)s)')
@@ -76,17 +83,35 @@ def parse_args() -> argparse.Namespace:
 
 
 def read_pair(args: argparse.Namespace
-              ) -> tuple[AnnotationFile, str | list[ResultTrack]]:
-    """The two files, masks unread; several processes read results later."""
+              ) -> tuple[AnnotationFile, str | list[ResultTrack],
+                         dict[str, int]]:
+    """The two files, masks unread, and how many tracks were left out.
+
+    Several processes read the results later.
+    """
     gt = AnnotationFile.load(args.ground_truth, check_masks=False)
     if not gt.has_annotations:
         raise UserError(f'{gt.name} has no annotations: there is nothing to '
                         'score against.')
-    if args.processes > 1:
-        return gt, args.results
+    if args.processes > 1 and not args.skip_broken:
+        return gt, args.results, {}
     results = read_results(args.results, check_masks=False)
     check_results(gt, results)
-    return gt, results
+    if not args.skip_broken:
+        return gt, results, {}
+    gt, results, left_out = leave_out_broken(gt, results)
+    for name, sentences in left_out.items():
+        for sentence in sentences[:SHOWN]:
+            print(f'left out: {sentence}')
+        if sentences:
+            more = len(sentences) - SHOWN
+            print(f'{len(sentences)} tracks of the '
+                  f'{name.replace("_", " ")} were left out'
+                  + (f', {more} of them not shown.' if more > 0 else '.'))
+    if not gt.has_annotations:
+        raise UserError(f'{gt.name} has no annotation that can be read: '
+                        'there is nothing to score against.')
+    return gt, results, {k: len(v) for k, v in left_out.items()}
 
 
 def all_numbers(videos: Mapping[int, VideoScores],
@@ -131,7 +156,7 @@ def video_numbers(gt: AnnotationFile,
 def report(args: argparse.Namespace) -> Numbers:
     """Print the tables and return all numbers."""
     print(f'{args.results} against {args.ground_truth}', flush=True)
-    whole, results = read_pair(args)
+    whole, results, left_out = read_pair(args)
     gt = whole
     long = None if args.long is None else set(read_video_ids(args.long, gt))
     if args.videos:
@@ -148,6 +173,8 @@ def report(args: argparse.Namespace) -> Numbers:
     by_shape = all_numbers(scores, cat_ids)
     rows = dict(by_shape)
     numbers: Numbers = {**by_shape['masks'], 'boxes': by_shape['boxes']}
+    if args.skip_broken:
+        numbers['left_out'] = left_out
     if long is not None:
         numbers['subsets'] = {}
         for name, part in (('long', long), ('short', scores.keys() - long)):

@@ -60,9 +60,10 @@ def main() -> None:
         if args.num_videos is not None:
             chosen = choose(ids, args.num_videos, args.seed)
         elif not ids:
-            raise ValueError('no video has objects of these classes alone.')
+            raise ValueError(f'{args.json}: no video has objects of these '
+                             'classes alone.')
     except ValueError as error:
-        sys.exit(f'{args.json}: {error}')
+        sys.exit(str(error))
     with new_file(args.out, args.overwrite, 'OUT') as name:
         name.write_text(json.dumps(select(data, set(chosen))),
                         encoding='utf-8')

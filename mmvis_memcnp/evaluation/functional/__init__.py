@@ -3,6 +3,7 @@
 SciPy, which takes time to load, is imported where it is used.
 """
 from .absence import AbsenceCounts, count_absences
+from .broken import leave_out_broken
 from .calibration import (
     Calibration,
     Sparsification,
@@ -63,7 +64,8 @@ __all__ = [
     'binned_spread', 'box_iou', 'calibration', 'check_results',
     'count_absences', 'count_hota', 'count_matches', 'count_tracking',
     'each_video', 'fit_sigma_map', 'format_table', 'group_by_video',
-    'headline', 'keep_level', 'match_at_thresholds', 'measure_video',
+    'headline', 'keep_level', 'leave_out_broken', 'match_at_thresholds',
+    'measure_video',
     'negative_log_likelihood', 'occlusion_levels', 'overlap_video',
     'pair_frame', 'pair_video', 'precision', 'rank_correlation',
     'read_results', 'read_video_ids', 'reduce_results', 'reduce_video',
