@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from ..errors import UserError
 from ..models.vis.base import VIS
 from ..results.pixels import FrameMeta
-from .frame_file import KEY, fingerprint, flat_names
+from .frame_file import BEFORE, CARRIED, KEY, fingerprint, flat_names
 from .onnx_network import OnnxNetwork
 
 #: The first with GridSample is 16; 18 is what PyTorch's exporter writes.
@@ -33,11 +33,10 @@ class FrameNetwork(nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(self, frames: Tensor, sizes: Tensor) -> tuple[Tensor, ...]:
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """See :meth:`VIS.network`; the order is that of its fields."""
         return tuple(
-            tensor for _, tensor in flat_names(
-                self.model.network(frames, sizes)))
+            tensor for _, tensor in flat_names(self.model.network(*inputs)))
 
 
 def export_onnx(model: VIS,
@@ -75,23 +74,27 @@ def export_onnx(model: VIS,
     if not can_export(model):
         raise UserError(
             f'{type(model).__name__} has no network of single frames that '
-            'could be exported: SipMaskVIS, IDOL, MinVIS and CTVIS have one.')
-    example = torch.zeros(1, 3, *input_hw), torch.tensor([input_hw])
-    axes = _frame_axes(model, *example)
+            'could be exported: SipMaskVIS, IDOL, MinVIS, CTVIS and VidEoMT '
+            'have one.')
+    example = dict(frames=torch.zeros(1, 3, *input_hw),
+                   sizes=torch.tensor([input_hw]))
+    axes, carried = _frame_axes(model, *example.values())
+    if carried is not None:
+        example[BEFORE] = torch.zeros_like(carried)
     dynamic = None
     if any_size:
         divisor = model.data_preprocessor.pad_size_divisor
         sides = (divisor * torch.export.Dim(name, min=2, max=2**12)
                  for name in ('h', 'w'))
-        dynamic = dict(frames=dict(zip((2, 3), sides, strict=True)),
-                       sizes=None)
+        dynamic = (dict(zip((2, 3), sides, strict=True)),
+                   *[None] * (len(example) - 1)),  # of *inputs
     network = FrameNetwork(model).eval()
     try:
         with torch.no_grad(), _quiet():
             program = torch.onnx.export(
-                network, example, dynamo=True, verbose=False,
+                network, tuple(example.values()), dynamo=True, verbose=False,
                 opset_version=OPSET, dynamic_shapes=dynamic,
-                input_names=['frames', 'sizes'], output_names=list(axes))
+                input_names=list(example), output_names=list(axes))
     except Exception as error:
         raise UserError(_refusal(error, any_size)) from error
     assert program is not None
@@ -128,6 +131,9 @@ def differences(model: VIS, path: str | Path, frames: Tensor,
                 metas: Sequence[FrameMeta]) -> dict[str, float]:
     """How far a file is from the model that was exported.
 
+    Where frames carry something on, they are also given what they themselves
+    left, as if they came again.
+
     Args:
         model (VIS): Not changed.
         path (str | Path): The file.
@@ -137,25 +143,34 @@ def differences(model: VIS, path: str | Path, frames: Tensor,
     Returns:
         dict[str, float]: The largest absolute difference of each output.
     """
-    expected = dict(flat_names(model.look(frames, metas)))
     network = OnnxNetwork(path)
     network.outputs = model.network_outputs
-    found = dict(flat_names(network(
-        frames, [meta['img_shape'][:2] for meta in metas])))
-    return {name: (found[name] - value).abs().max().item()
-            for name, value in expected.items()}
+    sizes = [meta['img_shape'][:2] for meta in metas]
+    far: dict[str, float] = {}
+    carried: tuple[Tensor | None, ...] = ()
+    for _ in range(2 if CARRIED in model.network_outputs._fields else 1):
+        outputs = model.look(frames, metas, *carried)
+        found = dict(flat_names(network(frames, sizes, *carried)))
+        for name, value in flat_names(outputs):
+            far[name] = max(far.get(name, 0.),
+                            (found[name] - value).abs().max().item())
+        carried = (getattr(outputs, CARRIED, None), )
+    return far
 
 
 @torch.no_grad()
-def _frame_axes(model: VIS, frames: Tensor, sizes: Tensor) -> dict[str, int]:
-    """The outputs by name, and which of their axes is that of the frames."""
-    one, two = (dict(flat_names(model.network(
-        frames.expand(n, -1, -1, -1), sizes.expand(n, -1)))) for n in (1, 2))
+def _frame_axes(model: VIS, frames: Tensor, sizes: Tensor
+                ) -> tuple[dict[str, int], Tensor | None]:
+    """The outputs by name, and which of their axes is that of the frames; what
+    a frame hands on."""
+    outputs = [model.network(frames.expand(n, -1, -1, -1),
+                             sizes.expand(n, -1)) for n in (1, 2)]
+    one, two = (dict(flat_names(x)) for x in outputs)
     return {
         name: next(axis for axis, (m, n) in enumerate(zip(
             value.shape, two[name].shape, strict=True)) if m != n)
         for name, value in one.items()
-    }
+    }, getattr(outputs[0], CARRIED, None)
 
 
 def _refusal(error: Exception, any_size: bool) -> str:
@@ -164,5 +179,3 @@ def _refusal(error: Exception, any_size: bool) -> str:
                    if line.strip()), type(error).__name__)
     hint = (' --fixed-size exports it for one size.' if any_size else '')
     return f'The network could not be exported ({reason.strip()}).{hint}'
-
-

@@ -10,6 +10,9 @@ from ..errors import UserError
 
 #: Key of the file's metadata; its value is json.
 KEY = 'mmvis_memcnp'
+#: Output that the next frame is given, where a network has one, and the input
+#: by which it is.
+CARRIED, BEFORE = 'carried', 'before'
 
 
 def flat_names(outputs: Any) -> list[tuple[str, Any]]:

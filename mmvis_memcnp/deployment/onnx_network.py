@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..errors import UserError
 from ..models.vis.base import VIS
-from .frame_file import fingerprint, nested, read_meta
+from .frame_file import BEFORE, fingerprint, nested, read_meta
 
 
 class OnnxNetwork:
@@ -59,8 +59,8 @@ class OnnxNetwork:
         self._names = [o.name for o in self._session.get_outputs()]
         self.outputs: Any = None
 
-    def __call__(self, frames: Tensor,
-                 sizes: Sequence[tuple[int, ...]]) -> Any:
+    def __call__(self, frames: Tensor, sizes: Sequence[tuple[int, ...]],
+                 carried: Tensor | None = None) -> Any:
         """See :meth:`VIS.network`; the frames are taken one by one.
 
         Raises:
@@ -75,8 +75,9 @@ class OnnxNetwork:
                     f'and this video gives {frames.shape[3]}x'
                     f'{frames.shape[2]} (width x height, padded): export it '
                     'without --fixed-size or with --size of this video.')
-        found = [self._run(frame, size)
-                 for frame, size in zip(frames, sizes, strict=True)]
+        before = self._before(carried, len(frames))
+        found = [self._run(*one)
+                 for one in zip(frames, sizes, before, strict=True)]
         tensors = {
             name: torch.from_numpy(np.concatenate(parts, self._axes[name]))
             for name, *parts in zip(self._names, *found, strict=True)
@@ -88,9 +89,22 @@ class OnnxNetwork:
         with open(self.path, 'rb') as file:
             return hashlib.file_digest(file, 'sha256').hexdigest()
 
-    def _run(self, frame: Tensor, size: tuple[int, ...]) -> list[np.ndarray]:
+    def _before(self, carried: Tensor | None, count: int
+                ) -> Sequence[Tensor | None]:
+        """What each frame is given of the one before; zeros where there was
+        none."""
+        if BEFORE not in self._inputs:
+            return [None] * count
+        if carried is None:
+            carried = torch.zeros(count, *self._inputs[BEFORE][1:])
+        return list(carried)
+
+    def _run(self, frame: Tensor, size: tuple[int, ...],
+             carried: Tensor | None) -> list[np.ndarray]:
         feed = dict(frames=frame[None].numpy(),
                     sizes=np.array([size], dtype=np.int64))
+        if carried is not None:
+            feed[BEFORE] = carried[None].numpy()
         return self._session.run(
             self._names, {name: feed[name] for name in self._inputs})
 

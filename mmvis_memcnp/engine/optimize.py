@@ -44,7 +44,7 @@ def optimize_model(model: nn.Module) -> None:
         if isinstance(module, nn.Sequential):
             _fuse_linear_gelu(module)
         if hasattr(module, 'dot_product_attention'):
-            module.dot_product_attention = _attend
+            setattr(module, 'dot_product_attention', _attend)  # noqa: B010
         if isinstance(module, nn.Conv2d):
             module.weight.data = module.weight.data.contiguous(
                 memory_format=torch.channels_last)

@@ -29,9 +29,10 @@ from tests.fakes.systems import build
 
 #: An export takes half a minute: one at every run.
 EXPORTED = [
-    'idol-memcnp',
+    'idol-memcnp', 'videomt-memcnp',
     *(pytest.param(name, marks=pytest.mark.slow)
-      for name in ('sipmask-memcnp', 'sipmask', 'idol', 'minvis', 'ctvis'))]
+      for name in ('sipmask-memcnp', 'sipmask', 'idol', 'minvis', 'ctvis',
+                   'videomt'))]
 # The size that is traced, one that is padded more, two that are larger.
 SIZES = [(128, 192), (96, 160), (160, 352), (352, 640)]
 

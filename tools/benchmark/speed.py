@@ -11,6 +11,7 @@ Examples:
 
     python tools/benchmark/speed.py --out speed.csv
     python tools/benchmark/speed.py --device cpu --tiny --families idol
+    python tools/benchmark/speed.py --device cpu --configs idol/A.py minvis/B.py
 """
 from __future__ import annotations
 
@@ -297,6 +298,9 @@ def parse_args() -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--families', nargs='+', metavar='NAME',
                         help='folders of configs (default: all)')
+    parser.add_argument('--configs', nargs='+', metavar='PATH',
+                        help='below configs/: these take turns, in place of '
+                        'families; the first is the host')
     parser.add_argument('--variants', nargs='+', choices=VARIANTS,
                         default=list(VARIANTS), help='default: all')
     parser.add_argument('--device', default='cuda:0')
@@ -323,6 +327,10 @@ def main() -> None:
     if args.device.startswith('cuda') and not torch.cuda.is_available():
         raise UserError(f'PyTorch {torch.__version__} sees no GPU here: give '
                         '--device cpu, with --tiny for a dry run.')
+    missing = [c for c in args.configs or ()
+               if not (ROOT / 'configs' / c).is_file()]
+    if missing:
+        raise UserError(f'There is no config at configs/{missing[0]}.')
     configs = systems(args.tiny)
     families = {family_of(config) for config in configs}
     unknown = set(args.families or ()) - families
@@ -330,11 +338,14 @@ def main() -> None:
         raise UserError(f'There is no family {min(unknown)}: use '
                         f'{", ".join(sorted(families))}.')
     begin, rows = time.monotonic(), []
-    for family in sorted(args.families or families):
+    groups = {'--configs': args.configs} if args.configs else {
+        family: [c for c in configs if family_of(c) == family]
+        for family in sorted(args.families or families)}
+    for name, group in groups.items():
         if time.monotonic() - begin > 60 * args.minutes:
-            print(f'{family}: not begun, time is up', flush=True)
+            print(f'{name}: not begun, time is up', flush=True)
             continue
-        found = compare([c for c in configs if family_of(c) == family], args)
+        found = compare(group, args)
         rows += found
         write_csv(args.out, rows)
         print(table(found), flush=True)

@@ -31,8 +31,8 @@ def parse_args(argv: Iterable[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('config', help='config of SipMask, IDOL, MinVIS or '
-                        'CTVIS')
+    parser.add_argument('config', help='config of SipMask, IDOL, MinVIS, '
+                        'CTVIS or VidEoMT')
     parser.add_argument('checkpoint', help='its weights')
     parser.add_argument('out', type=Path, metavar='OUT',
                         help='.onnx file to write')

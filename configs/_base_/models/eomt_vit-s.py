@@ -1,14 +1,9 @@
 # An encoder-only mask transformer on DINOv2 ViT-S with registers, as the
 # segmenter of VidEoMT. configs/videomt/sources.yml gives the source of every
 # number.
+_base_ = './mask2former_losses.py'
+
 model = dict(
-    data_preprocessor=dict(
-        type='TrackDataPreprocessor',
-        mean=[123.675, 116.28, 103.53],
-        std=[58.395, 57.12, 57.375],
-        bgr_to_rgb=True,
-        pad_mask=True,
-        pad_size_divisor=32),
     segmenter=dict(
         type='EoMTSegmenter',
         backbone=dict(
@@ -23,24 +18,7 @@ model = dict(
             layer_scale=1e-5),
         num_classes=40,
         num_queries=200,
-        num_blocks=3),
-    matcher=dict(
-        costs=dict(
-            cls=dict(type='SoftmaxCost', weight=2.0),
-            mask=dict(
-                type='SampledMaskCost',
-                mask_weight=5.0,
-                dice_weight=5.0,
-                num_points=12544))),
-    loss=dict(
-        type='SampledMaskLoss',
-        cls_weight=2.0,
-        mask_weight=5.0,
-        dice_weight=5.0,
-        no_object_weight=0.1,
-        num_points=12544,
-        oversample_ratio=3.0,
-        importance_ratio=0.75))
+        num_blocks=3))
 # Learning rates: a block of the ViT is 0.6 times as fast as the next one, what
 # is in front of the blocks as the first of them.
 layer_decay = {

@@ -1,13 +1,8 @@
 # Mask2Former on a ResNet-50 as the segmenter of MinVIS and of what followed
 # it. The sources.yml of each system gives the source of every number.
+_base_ = './mask2former_losses.py'
+
 model = dict(
-    data_preprocessor=dict(
-        type='TrackDataPreprocessor',
-        mean=[123.675, 116.28, 103.53],
-        std=[58.395, 57.12, 57.375],
-        bgr_to_rgb=True,
-        pad_mask=True,
-        pad_size_divisor=32),
     segmenter=dict(
         type='Mask2FormerSegmenter',
         backbone=dict(
@@ -50,21 +45,4 @@ model = dict(
             num_heads=8,
             feedforward_channels=2048,
             mask_dims=256)),
-    matcher=dict(
-        type='OneToOneMatcher',
-        costs=dict(
-            cls=dict(type='SoftmaxCost', weight=2.0),
-            mask=dict(
-                type='SampledMaskCost',
-                mask_weight=5.0,
-                dice_weight=5.0,
-                num_points=12544))),
-    loss=dict(
-        type='SampledMaskLoss',
-        cls_weight=2.0,
-        mask_weight=5.0,
-        dice_weight=5.0,
-        no_object_weight=0.1,
-        num_points=12544,
-        oversample_ratio=3.0,
-        importance_ratio=0.75))
+    matcher=dict(type='OneToOneMatcher'))

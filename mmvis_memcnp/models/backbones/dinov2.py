@@ -113,7 +113,9 @@ class DINOv2(BaseModule):
 
     def positions(self, rows: int, cols: int) -> Tensor:
         """Position embedding (1, rows * cols, C) of the patches."""
-        if (rows, cols) == self.pos_grid:
+        # What is exported takes other sizes than the one that it is traced at.
+        if not torch.compiler.is_exporting() and \
+                (rows, cols) == self.pos_grid:
             return self.pos_embed
         return resample_positions(self.pos_embed, self.pos_grid,
                                   size=(rows, cols), antialias=True)

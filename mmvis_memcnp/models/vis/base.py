@@ -29,8 +29,8 @@ class VISOptions(TypedDict, total=False):
 class ExportedNetwork(Protocol):
     """What can take the place of :meth:`VIS.network`; it has the weights."""
 
-    def __call__(self, frames: Tensor,
-                 sizes: Sequence[tuple[int, ...]]) -> Any:
+    def __call__(self, frames: Tensor, sizes: Sequence[tuple[int, ...]],
+                 carried: Tensor | None = None) -> Any:
         """See :meth:`VIS.network`."""
 
     def digest(self) -> str:
@@ -162,6 +162,9 @@ class VIS(BaseModel, System[State, Item]):
         """The network of single frames: from tensors to tensors, no decision
         on what is an object.
 
+        One whose outputs have a field ``carried`` takes, as a third argument,
+        that of the frames before; None or zeros in the first of their videos.
+
         Args:
             frames (Tensor): Shape (B, 3, H, W), normalised and padded.
             sizes (Sequence[tuple[int, ...]] | Tensor): Height and width of
@@ -173,15 +176,17 @@ class VIS(BaseModel, System[State, Item]):
         """
         raise NotImplementedError
 
-    def look(self, frames: Tensor, metas: Sequence[FrameMeta]) -> Any:
+    def look(self, frames: Any, metas: Sequence[FrameMeta],
+             *carried: Tensor | None) -> Any:
         """What :meth:`network`, or what was exported of it, says of frames.
 
         Args:
             frames (Tensor): Shape (T, 3, H, W).
             metas (Sequence[FrameMeta]): ``img_shape`` of each.
+            carried (Tensor, optional): See :meth:`network`.
         """
         return (self.exported or self.network)(
-            frames, [meta['img_shape'][:2] for meta in metas])
+            frames, [meta['img_shape'][:2] for meta in metas], *carried)
 
     @torch.no_grad()
     def predict(self, inputs: Tensor,

@@ -1,7 +1,4 @@
-"""VidEoMT: Your ViT is Secretly Also a Video Segmentation Model.
-
-Norouzi et al., CVPR 2026.
-"""
+"""VidEoMT: Your ViT is Secretly Also a Video Segmentation Model, CVPR 2026."""
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -19,9 +16,8 @@ from ...results.saved_values import saveable
 from ..matching import Queries
 from ..memcnp import ContextModule
 from ..memcnp.hosts.keys import row_key
-from ..memcnp.hosts.rows import RowContext, RowRules
-from ..segmenters.deformable import sizes_wh
-from ..segmenters.eomt import STRIDE, FrameTokens
+from ..memcnp.hosts.rows import RowBoxes, RowContext, RowRules
+from ..segmenters.eomt import STRIDE, FrameRows, FrameTokens
 from ..segmenters.mask2former import FrameQueries
 from ..truth import Matches
 from ..truth.clip_truth import collect_clips
@@ -40,7 +36,7 @@ class VidEoMTState(RowScores):
 
 
 @MODELS.register_module()
-class VidEoMT(VIS[VidEoMTState, FrameTokens]):
+class VidEoMT(VIS[VidEoMTState, FrameTokens | Tensor]):
     """A plain ViT whose queries go on from frame to frame.
 
     The queries of a frame start from those that the frame before ended with,
@@ -59,6 +55,7 @@ class VidEoMT(VIS[VidEoMTState, FrameTokens]):
         kwargs: See :class:`VIS`.
     """
     default_ranking = dict(type='TopPairs')
+    network_outputs = FrameRows
 
     def __init__(self,
                  *,
@@ -76,8 +73,7 @@ class VidEoMT(VIS[VidEoMTState, FrameTokens]):
         self.memcnp_training: RowRules | None = None
         if memcnp:
             key = row_key(memcnp)
-            self.segmenter.memcnp = RowContext(
-                key.build(feat_dims=dims), dims)
+            self.segmenter.memcnp = RowContext(key.build(feat_dims=dims), dims)
             self.memcnp_training = MODELS.build(
                 dict(type='RowRules', **key.training))
         self.matcher = TASK_UTILS.build(matcher) if matcher else None
@@ -96,11 +92,24 @@ class VidEoMT(VIS[VidEoMTState, FrameTokens]):
         Args:
             frame (FrameTokens): Of the B frames.
             before (Tensor, optional): Shape (B, Q, C), the queries as the
-                frame before left them; None in the first one.
+                frame before left them; None or zeros in the first one.
         """
-        queries = None if before is None else \
-            self.query_updater(before) + self.segmenter.query.weight
-        return self.segmenter.decode(frame, queries)
+        if before is None:
+            return self.segmenter.decode(frame)
+        known = (before != 0).flatten(1).any(1)[:, None, None]
+        handed_on = self.query_updater(before).where(known, 0.)
+        return self.segmenter.decode(
+            frame, handed_on + self.segmenter.query.weight)
+
+    def network(self, frames: Tensor | FrameTokens,
+                sizes: Sequence[tuple[int, ...]] | Tensor,
+                carried: Tensor | None = None) -> FrameRows:
+        """See :meth:`VIS.network`; of frames or of what encode gave."""
+        item: FrameTokens = self.segmenter.encode(frames) \
+            if isinstance(frames, Tensor) else frames
+        sizes = torch.as_tensor(sizes, device=item.tokens.device)
+        return FrameRows.of(*self.segmenter.with_context(
+            self.follow(item, carried)[-1], sizes.flip(1)))
 
     # -- training -----------------------------------------------------------
     def loss(self, inputs: Tensor,
@@ -133,9 +142,9 @@ class VidEoMT(VIS[VidEoMTState, FrameTokens]):
         losses, matches = layer_losses(layers, match, self.frame_loss, taught)
         if boxes is None:
             return losses
-        assert self.memcnp is not None and self.memcnp_training is not None
         seen = truth.frames().take(order)
-        assert matches.best is not None
+        assert self.memcnp and self.memcnp_training and \
+            matches.best is not None
         losses.update(self.memcnp_training.losses(
             boxes, layers[-1].logits[-1],
             matches.best[-1].where(seen.valid, -1), seen, clips))
@@ -144,13 +153,8 @@ class VidEoMT(VIS[VidEoMTState, FrameTokens]):
         return losses
 
     def layers(self, frames: Tensor, clips: int) -> list[FrameQueries]:
-        """Predictions of clips, of each block with queries.
-
-        Args:
-            frames (Tensor): Shape (T * N, 3, H, W), those of one time
-                together.
-            clips (int): N.
-        """
+        """Predictions of each block with queries, of N clips; their frames
+        (T * N, 3, H, W), those of one time together."""
         tokens = self.segmenter.encode(frames)
         times: list[list[FrameQueries]] = []
         for start in range(0, len(frames), clips):
@@ -165,34 +169,32 @@ class VidEoMT(VIS[VidEoMTState, FrameTokens]):
         return VidEoMTState()
 
     def encode(self, frames: Tensor, metas: Sequence[FrameMeta]
-               ) -> list[FrameTokens]:
+               ) -> Sequence[FrameTokens | Tensor]:
         """See :meth:`VIS.encode`: the blocks without queries."""
+        if self.exported:  # as a whole, which advance runs
+            return frames.split(1)
         found = self.segmenter.encode(frames)
         return [found.frames(slice(t, t + 1)) for t in range(len(frames))]
 
-    def advance(self, state: VidEoMTState, item: FrameTokens,
+    def advance(self, state: VidEoMTState, item: FrameTokens | Tensor,
                 meta: FrameMeta) -> list[FrameInstances]:
         """See :meth:`VIS.advance`: every frame is settled at once."""
-        found = self.follow(item, state.queries)[-1]
-        state.queries = found.hidden[-1]
-        found, boxes = self.segmenter.with_context(
-            found, sizes_wh([meta], item.tokens.device))
-        logits = found.logits[-1, 0].float()
+        found = self.look(item, [meta], state.queries)
+        state.queries, logits = found.carried, found.logits[0].float()
         rows = torch.arange(len(logits), device=logits.device)
         frame = FrameInstances(
-            rows, MaskSource(lambda some: found.masks(rows=some)[0], meta,
+            rows, MaskSource(lambda some: found.masks(some)[0], meta,
                              'bilinear', stride=STRIDE), meta,
             logits=logits, shown=state.shown(logits, self.num_shown),
             keep_empty=False)
-        if boxes is not None:
-            frame = self.segmenter.memcnp.put_boxes(frame, boxes, rows)
+        if found.boxes is not None:
+            frame = self.segmenter.memcnp.put_boxes(
+                frame, RowBoxes(*found.boxes), rows)
         return [frame]
 
     def _forward(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
         """Class logits (N * T, Q, K + 1) and mask logits (N * T, Q, h, w) of
         frames as the first of their videos."""
-        found = self.segmenter(inputs.flatten(0, 1))
-        sizes = inputs.new_tensor([inputs.shape[:2:-1]]).expand(
-            len(found.mask_features), -1)
-        found = self.segmenter.with_context(found, sizes)[0]
-        return found.logits[-1], found.masks()
+        frames = inputs.flatten(0, 1)
+        found = self.network(frames, [frames.shape[2:]] * len(frames))
+        return found.logits, found.masks()

@@ -158,6 +158,31 @@ def test_without_an_updater_frames_are_alone(model):
                 found.logits, expected.logits[-1, t], rtol=1e-5, atol=1e-5)
 
 
+@torch.no_grad()
+@pytest.mark.parametrize('build', [tiny_model, tiny_memcnp])
+def test_a_network_that_was_exported(build):
+    """It takes frames as a whole and, of the first one, zeros; boxes come as a
+    list."""
+    model, other = build().eval(), build().eval()
+    taken = []
+
+    def network(frames, sizes, carried=None):
+        taken.append((frames.shape, carried is None))
+        found = other.network(
+            frames, sizes, torch.zeros(1, 7, 32) if carried is None
+            else carried)
+        return found._replace(boxes=found.boxes and list(found.boxes))
+
+    frames, metas = frames_of(model)
+    before = model.session()
+    before.step(frames, metas)
+    model.exported = network
+    after = model.session()
+    after.step(frames, metas)
+    assert answers(before) == answers(after)
+    assert taken == [((1, *frames.shape[1:]), t == 0) for t in range(4)]
+
+
 @pytest.mark.parametrize('size', [(64, 96), (41, 90), (72, 40)])
 def test_any_size_gives_masks_of_the_frame(model, size):
     frames, metas = frames_of(model, 3, size)

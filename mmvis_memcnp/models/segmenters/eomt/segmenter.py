@@ -39,6 +39,34 @@ class FrameTokens(NamedTuple):
         return self._replace(tokens=self.tokens[index])
 
 
+class FrameRows(NamedTuple):
+    """What a frame's network says of Q queries, of B frames.
+
+    Attributes:
+        logits: (B, Q, K + 1), with MemCNP those that know its context.
+        mask_embeds: (B, Q, C), weights of the mask features.
+        mask_features: (B, C, h, w) at a quarter of the input's size.
+        carried: (B, Q, C), queries as the last block leaves them.
+        boxes: of MemCNP; None in a plain host.
+    """
+    logits: Tensor
+    mask_embeds: Tensor
+    mask_features: Tensor
+    carried: Tensor
+    boxes: RowBoxes | None
+
+    @classmethod
+    def of(cls, found: FrameQueries, boxes: RowBoxes | None) -> FrameRows:
+        """Those of the last layer."""
+        return cls(found.logits[-1], found.mask_embeds[-1],
+                   found.mask_features, found.hidden[-1], boxes)
+
+    def masks(self, rows: slice | Tensor = slice(None)) -> Tensor:
+        """Mask logits (B, q, h, w) of some queries."""
+        return torch.einsum('bqd,bdhw->bqhw', self.mask_embeds[:, rows],
+                            self.mask_features)
+
+
 class UpScale(nn.Module):
     """Twice the rows and columns of a map.
 
