@@ -17,10 +17,11 @@ PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check
 INSTALLED := $(VENV)/.installed
 DEV := $(VENV)/.dev
+DOCS := $(VENV)/.docs
 COMPILED_MMCV := $(VENV)/.mmcv-compiled
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test ops own-ops lint clean
+.PHONY: help env demo test ops own-ops lint docs clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | \
@@ -78,6 +79,14 @@ lint: $(DEV)  ## ruff and mypy
 	$(PY) -m ruff check .
 	$(PY) -m mypy mmvis_memcnp
 
+$(DOCS): requirements/docs.lock | $(INSTALLED)
+	$(PIP) install -q --no-deps -r requirements/docs.lock
+	@touch $@
+
+docs: $(DOCS)  ## pages and API as a site in build/docs; a warning is an error
+	$(PY) -m sphinx -q -W --keep-going -b html -c docs . build/docs
+
 clean:  ## remove what was built and the environment
-	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) build *.egg-info
+	rm -rf .pytest_cache .mypy_cache .ruff_cache
 	rm -f mmvis_memcnp/ops/_C*.so mmvis_memcnp/results/_compiled*.so
