@@ -14,6 +14,10 @@ default_hooks = dict(
     sampler_seed=dict(type='DistSamplerSeedHook'))
 env_cfg = dict(
     cudnn_benchmark=False,
+    # Training keeps the memory that a step frees for the next one, in place
+    # of asking the system again (docs/speed.md); False where other programs
+    # need it between two steps.
+    keep_freed_memory=True,
     mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
     dist_cfg=dict(backend='nccl'))
 vis_backends = [dict(type='LocalVisBackend')]

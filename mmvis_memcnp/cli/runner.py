@@ -12,6 +12,7 @@ from mmengine.runner import Runner
 
 from ..datasets.class_counts import config_dicts, innermost_datasets
 from ..datasets.classes import dataset_classes
+from .allocator import keep_freed_memory
 
 # Messages of mmengine that are pages long or say nothing; the log file has
 # them.
@@ -66,8 +67,19 @@ class ToolRunner(Runner):
 
 
 class Training(ToolRunner):
-    """A training."""
+    """A training; ``env_cfg.keep_freed_memory`` is that of
+    :func:`keep_freed_memory`."""
     loaders = ('train_dataloader', 'val_dataloader')
+
+    def setup_env(self, env_cfg: dict) -> None:
+        """Also sets how memory is handed out, before any worker starts.
+
+        Args:
+            env_cfg (dict): ``keep_freed_memory`` and what mmengine takes.
+        """
+        if env_cfg.get('keep_freed_memory'):
+            keep_freed_memory()
+        super().setup_env(env_cfg)
 
     def _plan(self) -> Iterator[tuple[str, str]]:
         """See :meth:`ToolRunner._plan`."""

@@ -15,14 +15,14 @@ import argparse
 import json
 import os
 import statistics
-import subprocess
 import sys
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from turns import Checkout
+
 from mmvis_memcnp.cli.run import run_tool
-from mmvis_memcnp.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = ('idol/idol_r50_8xb4-12k_youtubevis2021.py',
@@ -144,45 +144,15 @@ def _show_some(model: Any) -> None:
 
 
 # -- the two processes ------------------------------------------------------
-class Runner:
-    """A checkout at work on a config."""
-
-    def __init__(self, stack: ExitStack, checkout: Path, config: str,
-                 level: str, size: list[int]) -> None:
-        environment = dict(os.environ, PYTHONPATH=str(checkout),
-                           OMP_NUM_THREADS='1')
-        self._process = stack.enter_context(subprocess.Popen(
-            [sys.executable, __file__, '--work', config, level,
-             *map(str, size)], cwd=checkout, env=environment, text=True,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL))
-        stack.callback(self._process.kill)
-        self.seconds: list[float] = []
-
-    def ask(self, word: str) -> dict:
-        """A turn, or the end of the video."""
-        process = self._process
-        assert process.stdin is not None and process.stdout is not None
-        try:
-            process.stdin.write(f'{word}\n')
-            process.stdin.flush()
-        except BrokenPipeError:
-            pass  # it has ended, as the missing answer says
-        for line in process.stdout:
-            if line.startswith('{'):
-                return json.loads(line)
-        raise UserError('A checkout failed: run its part alone, python '
-                        f'{" ".join(process.args[1:])} '  # type: ignore
-                        '< /dev/null, in its folder.')
-
-
 def compare(config: str, args: argparse.Namespace) -> dict[str, Any]:
     """Medians of all levels of this checkout against the other one."""
     with ExitStack() as stack:
-        runners = dict(other=Runner(stack, args.other.resolve(), config,
-                                    'one', args.size))
+        size = tuple(map(str, args.size))
+        runners = dict(other=Checkout(stack, args.other.resolve(), __file__,
+                                      config, 'one', *size))
         for level in args.optimize:
-            runners[level] = Runner(stack, ROOT, config, level, args.size)
+            runners[level] = Checkout(stack, ROOT, __file__, config, level,
+                                      *size)
         ends: dict[str, dict] = {}
         for turn in range(args.turns + 1):
             for name in list(runners)[::-1 if turn % 2 else 1]:

@@ -64,38 +64,22 @@ def parse_args() -> argparse.Namespace:
 def work(config: str, data_root: str, iterations: int,
          options: list[str]) -> None:
     """Take turns: a line in, seconds and losses of a turn out."""
+    import runpy
     import time
     import warnings
 
     import torch
     from mmdet.registry import HOOKS
-    from mmengine.config import Config, DictAction
     from mmengine.hooks import Hook
-    from mmengine.runner import Runner
 
-    import mmvis_memcnp  # noqa: F401, registers the hooks
     warnings.simplefilter('ignore')
     torch.set_num_threads(1)
-    parser = argparse.ArgumentParser()
-    parser.add_argument('--options', nargs='*', action=DictAction, default={})
-    changes = parser.parse_args(['--options', *options]).options
-    cfg = Config.fromfile(f'configs/{config}')
-    cfg.train_dataloader.dataset.data_root = data_root
-    cfg.merge_from_dict(dict(changes))
-    for part in ('val', 'test'):
-        for key in ('dataloader', 'evaluator', 'cfg'):
-            cfg.pop(f'{part}_{key}', None)
-    cfg.train_cfg.pop('val_interval', None)
-    cfg.train_dataloader.update(num_workers=0, persistent_workers=False)
-    cfg.default_hooks.pop('checkpoint')
-    # Those that tools/train.py adds, where the checkout has them.
-    cfg.custom_hooks = [dict(type=kind) for kind in
-                        ('NaNStopHook', 'ProgressHook') if HOOKS.get(kind)]
-    cfg.launcher = 'none'
 
+    @HOOKS.register_module()
     class Turns(Hook):
         """Waits for a word before a turn."""
-        begin = reading = 0.
+        priority = 'VERY_LOW'
+        begin = reading = read = 0.
         seen = 0
 
         def before_train_iter(self, *_: Any, **__: Any) -> None:
@@ -118,10 +102,19 @@ def work(config: str, data_root: str, iterations: int,
             self.read = time.process_time()
 
     with tempfile.TemporaryDirectory() as folder:
-        cfg.work_dir = folder
-        runner = Runner.from_cfg(cfg)
-        runner.register_hook(Turns(), 'VERY_LOW')
-        runner.train()
+        path = Path(folder, 'config.py')
+        path.write_text(f"""_base_ = {os.path.abspath('configs')!r} '/{config}'
+train_dataloader = dict(num_workers=0, persistent_workers=False,
+                        dataset=dict(data_root={data_root!r}))
+val_dataloader = val_evaluator = val_cfg = None
+test_dataloader = test_evaluator = test_cfg = None
+default_hooks = dict(checkpoint=None)
+custom_hooks = [dict(type='Turns')]
+""")
+        sys.argv = ['tools/train.py', str(path), '--work-dir', folder]
+        if options:
+            sys.argv += ['--cfg-options', *options]
+        runpy.run_path('tools/train.py', run_name='__main__')
 
 
 # -- the two processes ------------------------------------------------------

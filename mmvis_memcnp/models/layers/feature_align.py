@@ -5,6 +5,7 @@ from mmcv.ops import DeformConv2d
 from mmengine.model import BaseModule, normal_init
 from torch import Tensor, nn
 
+from ...compat.mmcv_ext import stand_in
 from ...compat.mmcv_ext.deform_conv import deform_conv
 
 
@@ -61,8 +62,10 @@ class FeatureAlign(BaseModule):
         """
         offset = self.conv_offset(distances.detach().to(feat.dtype))
         conv = self.conv_adaption
-        # What is exported must not hold a compiled operator.
+        # What is exported must not hold a compiled operator. Where there is
+        # none, mmcv's function would sample once more in the backward pass.
         aligned = (
             deform_conv(feat, conv.weight, offset, conv.deform_groups)
-            if torch.compiler.is_exporting() else conv(feat, offset))
+            if torch.compiler.is_exporting() or stand_in()
+            else conv(feat, offset))
         return torch.relu(self.norm(aligned))

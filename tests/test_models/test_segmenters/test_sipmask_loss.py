@@ -4,12 +4,15 @@ import math
 import pytest
 import torch
 
+from mmvis_memcnp.models.layers import aligned_iou
+from mmvis_memcnp.models.layers.masks import half_resolution
 from mmvis_memcnp.models.losses.sipmask import (
     MaskLoss,
     iou_loss,
     match_cross_entropy,
 )
 from mmvis_memcnp.models.truth.ground_truth import GroundTruth
+from mmvis_memcnp.ops import crop_split_gt
 from tests.fakes.tiny_sipmask import tiny_model
 
 
@@ -95,6 +98,36 @@ def test_mask_loss_weights_are_probability_times_iou():
 def test_small_boxes_are_left_out(options, box, kept):
     value = mask_loss(MaskLoss(**options), [box], [.5])
     assert (value > 0) == kept and value.isfinite()
+
+
+def test_mask_loss_and_its_gradient_are_those_of_whole_canvases():
+    """Against every pixel of every canvas, weighed by the crop: boxes with
+    fractions, beyond the canvas, on each other, of two frames."""
+    torch.manual_seed(0)
+    boxes = torch.tensor([[3.3, 4.1, 20.7, 18.2], [-5., 2, 30, 90],
+                          [8., 8, 24, 24], [10.5, 1, 31.9, 15]])
+    image = torch.tensor([0, 0, 1, 1])
+    own = torch.tensor([0, 1, 0, 0])
+    gt = GroundTruth(*(torch.zeros(2, 2) for _ in range(6)),
+                     masks=torch.rand(2, 2, 32, 48) > .5)
+    probs, logits = torch.rand(4), torch.randn(16, 24, 4, requires_grad=True)
+    found = MaskLoss()(lambda keep, used: logits[..., keep], boxes, boxes + 1,
+                       probs, image, own, gt, (16, 24), 2)
+    found.backward()
+    grad = logits.grad.clone()
+    logits.grad = None
+    side = (boxes[:, 2:] - boxes[:, :2]) / 2
+    weight = probs * aligned_iou(boxes / 2, (boxes + 1) / 2, offset=1)
+    weight = weight / torch.stack([weight[:2].sum(), weight[2:].sum()])[image]
+    target = half_resolution(gt.masks, (16, 24))[image, own].permute(1, 2, 0)
+    pixels = torch.nn.functional.binary_cross_entropy_with_logits(
+        logits, target.float(), reduction='none')
+    whole = (crop_split_gt(pixels, boxes / 2).sum((0, 1)) / side.prod(1) *
+             weight).sum() / 2
+    whole.backward()
+    assert found.item() == pytest.approx(whole.item(), rel=1e-3) and whole > .5
+    assert torch.allclose(grad, logits.grad, rtol=1e-3, atol=1e-7)
+    assert 0 < (grad != 0).float().mean() < .8
 
 
 def test_matching_by_hand():
