@@ -87,6 +87,6 @@ docs: $(DOCS)  ## pages and API as a site in build/docs; a warning is an error
 	$(PY) -m sphinx -q -W --keep-going -b html -c docs . build/docs
 
 clean:  ## remove what was built and the environment
-	rm -rf $(VENV) build *.egg-info
+	rm -rf $(VENV) build docs/build *.egg-info
 	rm -rf .pytest_cache .mypy_cache .ruff_cache
 	rm -f mmvis_memcnp/ops/_C*.so mmvis_memcnp/results/_compiled*.so

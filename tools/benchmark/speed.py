@@ -11,7 +11,8 @@ Examples:
 
     python tools/benchmark/speed.py --out speed.csv
     python tools/benchmark/speed.py --device cpu --tiny --families idol
-    python tools/benchmark/speed.py --device cpu --configs idol/A.py minvis/B.py
+    python tools/benchmark/speed.py --device cpu \\
+        --configs idol/A.py minvis/B.py
 """
 from __future__ import annotations
 
