@@ -1,4 +1,4 @@
-# Input, costs and losses of Mask2Former, which segmenters of other kinds share.
+# Input, costs and losses of Mask2Former, which other segmenters share.
 # The sources.yml of each system gives the source of every number.
 model = dict(
     data_preprocessor=dict(
