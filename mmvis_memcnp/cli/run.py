@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from ..errors import CheckpointError, UserError
 
@@ -89,10 +90,40 @@ class Terminated(KeyboardInterrupt):
     """SIGTERM came: what Ctrl-C does, so that everything is cleared up."""
 
 
-def _terminate(number: int, frame: FrameType | None) -> None:
-    # One is enough; a second may not disturb what the first one set off.
-    signal.signal(number, signal.SIG_IGN)
-    raise Terminated
+class _Signals:
+    """SIGTERM and Ctrl-C as exceptions while a tool runs.
+
+    Attributes:
+        came (KeyboardInterrupt | None): What the last one raised.
+    """
+
+    def __init__(self) -> None:
+        self.came: KeyboardInterrupt | None = None
+        self._former: dict[int, Any] = {}
+
+    def __enter__(self) -> _Signals:
+        # Only the main thread may set handlers, and only it gets signals.
+        if threading.current_thread() is threading.main_thread():
+            self._former[signal.SIGTERM] = signal.signal(
+                signal.SIGTERM, self._raise)
+            # What somebody else set, or ignores, stays.
+            if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+                self._former[signal.SIGINT] = signal.signal(
+                    signal.SIGINT, self._raise)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._former.items():
+            signal.signal(number, handler)
+
+    def _raise(self, number: int, frame: FrameType | None) -> None:
+        if number == signal.SIGTERM:
+            # One is enough; a second may not disturb what the first set off.
+            signal.signal(number, signal.SIG_IGN)
+            self.came = Terminated()
+        else:
+            self.came = KeyboardInterrupt()
+        raise self.came
 
 
 def _stop_behind(error: BaseException | None) -> KeyboardInterrupt | None:
@@ -115,22 +146,19 @@ def run_tool(main: Callable[[], object],
         main: The tool.
         stopped: What is true after a signal, said behind 'Stopped: '.
     """
-    # Only the main thread may set handlers, and only it gets signals.
-    main_thread = threading.current_thread() is threading.main_thread()
-    former = (signal.signal(signal.SIGTERM, _terminate)
-              if main_thread else None)
-    try:
-        main()
-    except (Exception, KeyboardInterrupt) as error:
-        stop = _stop_behind(error)
-        if stop is not None:
-            print(f'Stopped: {stopped}', file=sys.stderr, flush=True)
-            sys.exit(143 if isinstance(stop, Terminated) else 130)
-        message = user_message(error)
-        if message is None or os.environ.get('MMVIS_TRACEBACK') == '1':
-            raise
-        print(f'Error: {message}', file=sys.stderr, flush=True)
-        sys.exit(1)
-    finally:
-        if former is not None:
-            signal.signal(signal.SIGTERM, former)
+    with _Signals() as signals:
+        try:
+            main()
+        except (Exception, KeyboardInterrupt) as error:
+            message = user_message(error)
+            stop = _stop_behind(error)
+            if stop is None and message is None:
+                # Compiled code may lose the exception and raise its own.
+                stop = signals.came
+            if stop is not None:
+                print(f'Stopped: {stopped}', file=sys.stderr, flush=True)
+                sys.exit(143 if isinstance(stop, Terminated) else 130)
+            if message is None or os.environ.get('MMVIS_TRACEBACK') == '1':
+                raise
+            print(f'Error: {message}', file=sys.stderr, flush=True)
+            sys.exit(1)

@@ -1,5 +1,6 @@
 """Bad input is told from defects."""
 import argparse
+import contextlib
 import signal
 
 import numpy as np
@@ -166,13 +167,34 @@ def swallow(number):
         raise SyntaxError('Failed to format')  # noqa: B904
 
 
-@pytest.mark.parametrize('work', [signal.raise_signal, swallow])
+def lose(number):
+    """As pycocotools does when the signal comes within its __array__."""
+    with contextlib.suppress(BaseException):
+        signal.raise_signal(number)
+    raise TypeError('got an unexpected keyword argument')
+
+
+@pytest.mark.parametrize('work', [signal.raise_signal, swallow, lose])
 @pytest.mark.parametrize('number, code', [(signal.SIGINT, 130),
                                           (signal.SIGTERM, 143)])
 def test_a_signal_ends_a_tool(capsys, work, number, code):
-    before = signal.getsignal(signal.SIGTERM)
+    before = [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)]
     with pytest.raises(SystemExit) as info:
         run_tool(lambda: work(number), stopped='go on with --resume.')
     assert info.value.code == code
     assert capsys.readouterr().err == 'Stopped: go on with --resume.\n'
-    assert signal.getsignal(signal.SIGTERM) is before
+    assert before == [signal.getsignal(n)
+                      for n in (signal.SIGINT, signal.SIGTERM)]
+
+
+def test_an_error_after_a_signal_that_the_tool_took_is_said(capsys):
+    """A live recording ends by Ctrl-C; what then fails is no stop."""
+    def work():
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        raise_user_error()
+
+    with pytest.raises(SystemExit) as info:
+        run_tool(work)
+    assert info.value.code == 1
+    assert capsys.readouterr().err.startswith('Error: a.jpg is cut off')
