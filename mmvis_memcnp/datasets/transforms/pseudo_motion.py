@@ -1,7 +1,7 @@
 """Motion for clips that show one still image in every frame.
 
 Each transform takes the frames of a clip after their annotations are loaded,
-between two ``TransformBroadcaster``s. Source: Ying et al., CTVIS, ICCV 2023,
+between two of ``TransformBroadcaster``. Source: Ying et al., CTVIS, ICCV 2023,
 3.4; the ranges are those of its released code, where it has them.
 """
 from __future__ import annotations

@@ -21,7 +21,7 @@ class Calibration:
         levels: (L,) nominal probabilities of the central intervals.
         coverage: (L, K) observed shares, one column a quantity (x1, y1, x2,
             y2 for boxes).
-        error: (K,) mean of |coverage - level|; 0 = calibrated.  Above the
+        error: (K,) mean of ``|coverage - level|``; 0 = calibrated.  Above the
             diagonal sigma is too large, below it too small.
         sharpness: (K,) mean sigma; smaller is better at equal error.
         z_std: (K,) root mean square of error / sigma; 1 = calibrated.
