@@ -70,6 +70,12 @@ def test_operators_of_another_torch():
     assert not finding.fatal and 'a was built' in finding.problem
 
 
+def test_a_library_of_another_system():
+    state = {'run-length codes': 'NumPy (_compiled.so cannot be loaded: x)'}
+    finding, = check_operators(state)
+    assert 'does not load' in finding.problem and 'own-ops' in finding.fix
+
+
 def run(*args):
     return subprocess.run([sys.executable, str(SCRIPT), *args], text=True,
                           capture_output=True, cwd=ROOT)
@@ -80,7 +86,8 @@ def test_report_and_json():
     parsed = json.loads(run('--json').stdout.splitlines()[-1])
     assert report.returncode == int(not parsed['ok'])
     assert parsed['versions']['torch'] in report.stdout
-    assert set(parsed['operators']) >= {'mmcv.ops', 'crop_split on cpu'}
+    assert set(parsed['operators']) >= {'mmcv.ops', 'crop_split on cpu',
+                                         'run-length codes'}
     for name in parsed['operators']:
         assert name in report.stdout
 

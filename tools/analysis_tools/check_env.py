@@ -149,6 +149,7 @@ def operators() -> dict[str, str]:
 
     from mmvis_memcnp.compat import mmcv_ext
     from mmvis_memcnp.ops import library
+    from mmvis_memcnp.results import compiled
 
     stand_in = mmcv_ext.stand_in()
     if stand_in is None:
@@ -162,6 +163,10 @@ def operators() -> dict[str, str]:
         state[f'crop_split on {device}'] = (
             'compiled' if library.compiled_for(device) else
             f'PyTorch ({reason}); `make ops` compiles it')
+    reason = compiled.missing()
+    state['run-length codes'] = (
+        f'NumPy ({reason}); `make own-ops` compiles them' if reason
+        else 'compiled')
     return state
 
 
@@ -175,7 +180,10 @@ def check_operators(state: dict[str, str]) -> Iterator[Finding]:
         Finding: A mismatch.
     """
     for name, text in state.items():
-        if 'cannot be loaded' in text:
+        if 'cannot be loaded' in text and name == 'run-length codes':
+            yield Finding(False, f'the library for {name} does not load',
+                          'make clean env own-ops')
+        elif 'cannot be loaded' in text:
             yield Finding(False, f'{name} was built for another PyTorch',
                           'make clean env ops')
 
