@@ -9,6 +9,7 @@ mmcv's own. All write into their output arguments, as the compiled ones do.
 from typing import Any, NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from .sampling import sample, sample_backward, working_dtype
@@ -93,8 +94,15 @@ def _kernel(weight: Tensor, geo: Geometry) -> Tensor:
 
 def _forward(maps: Tensor, weight: Tensor, offset: Tensor,
              mask: Tensor | None, geo: Geometry) -> Tensor:
-    columns = _weigh(_sampled(maps, offset, geo), mask, geo)
-    product = torch.matmul(_kernel(weight, geo), columns.to(weight.dtype))
+    values = _sampled(maps, offset, geo)
+    columns = _weigh(values, mask, geo).to(weight.dtype)
+    if torch.is_grad_enabled() and not columns.is_cuda:
+        # The same product, which oneDNN trains in three quarters of the time.
+        product = F.conv2d(
+            columns.view(len(maps), -1, *values.shape[3:]),
+            weight.flatten(2)[..., None], groups=geo.groups)
+    else:
+        product = torch.matmul(_kernel(weight, geo), columns)
     return product.view(len(maps), -1, *offset.shape[2:])
 
 
