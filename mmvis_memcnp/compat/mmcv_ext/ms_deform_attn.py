@@ -126,7 +126,7 @@ class _WeightedSum(torch.autograd.Function):
         of_weights = torch.empty_like(weights)
         for level, rows in enumerate(values):
             for p in range(rows.shape[2]):
-                torch.sum(grad * rows[:, :, p], 1, out=of_weights[:, level, p])
+                of_weights[:, level, p] = (grad * rows[:, :, p]).sum(1)
         return (of_weights, *(grad[:, :, None] * weights[:, None, level]
                               for level in range(len(values))))
 
