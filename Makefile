@@ -27,7 +27,7 @@ help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | \
 	  sed -E 's/:.*## /\t/' | expand -t 12
 
-env: $(INSTALLED)  ## set up .venv: pinned stack, nothing compiled
+env: $(INSTALLED)  ## set up .venv: pinned stack; what scoring has in C++ if that compiles
 
 # An existing .venv, with a torch build of your choice in it, is kept.
 $(PY):
@@ -42,11 +42,11 @@ $(PY):
 # without looking at dependencies (see stack.lock). mmcv-lite must not be
 # written over a compiled mmcv.
 $(INSTALLED): requirements/torch.lock requirements/stack.lock setup.cfg \
-              setup.py | $(PY)
+              setup.py $(wildcard mmvis_memcnp/results/csrc/*) | $(PY)
 	$(PIP) install -q -r requirements/torch.lock -c requirements/stack.lock
 	@$(PIP) uninstall -q -y mmcv 2>/dev/null; rm -f $(COMPILED_MMCV)
 	$(PIP) install -q --no-deps -r requirements/stack.lock
-	MMVIS_BUILD_OPS=0 $(PIP) install -q --no-deps --no-build-isolation -e .
+	MMVIS_BUILD_OPS=plain $(PIP) install -q --no-deps --no-build-isolation -e .
 	@touch $@
 
 demo: env  ## run the shipped MemCNP model on the shipped clip

@@ -3,6 +3,8 @@ installation; everything else is in setup.cfg.
 
 MMVIS_BUILD_OPS=auto  (default) build what a compiler works for, otherwise go
                       on without
+MMVIS_BUILD_OPS=plain build, if a compiler works, those for run-length codes
+                      alone, which takes seconds: what `make env` does
 MMVIS_BUILD_OPS=1     build them or fail
 MMVIS_BUILD_OPS=0     do not try
 
@@ -21,8 +23,9 @@ from setuptools import Extension, setup
 from setuptools.command.build_py import build_py
 
 MODE = os.environ.get('MMVIS_BUILD_OPS', 'auto')
-if MODE not in ('auto', '0', '1'):
-    raise SystemExit(f'MMVIS_BUILD_OPS must be auto, 0 or 1, not {MODE!r}.')
+if MODE not in ('auto', 'plain', '0', '1'):
+    raise SystemExit(
+        f'MMVIS_BUILD_OPS must be auto, plain, 0 or 1, not {MODE!r}.')
 
 SOURCES = Path('mmvis_memcnp/ops/csrc')
 
@@ -73,7 +76,7 @@ def plain_functions() -> list[Extension]:
         'mmvis_memcnp.results._compiled',
         [str(p) for p in sorted(folder.glob('*.cpp'))],
         extra_compile_args=['-O2', '-g0', '-std=c++17', '-fvisibility=hidden'],
-        optional=MODE == 'auto')]
+        optional=MODE != '1')]
 
 
 def build_arguments() -> dict:
@@ -125,7 +128,7 @@ def arguments() -> dict:
     without = dict(cmdclass=dict(build_py=BuildWithConfigs))
     if MODE == '0':
         return without
-    if importlib.util.find_spec('torch') is None:
+    if MODE == 'plain' or importlib.util.find_spec('torch') is None:
         if MODE == '1':
             raise SystemExit(
                 'MMVIS_BUILD_OPS=1 needs PyTorch at build time: install it '
