@@ -237,6 +237,17 @@ def test_a_level_with_its_own_number_of_videos(place, modules):
     assert {r.digest for r in place.plan(path)} == plain
 
 
+def test_what_changes_the_time_alone_is_no_other_run(modules):
+    portable = modules['plan']._portable
+    before = dict(env_cfg=dict(a=1), optim_wrapper=dict(
+        optimizer=dict(lr=1)))
+    faster = dict(env_cfg=dict(a=1, keep_freed_memory=True),
+                  optim_wrapper=dict(optimizer=dict(lr=1, fused=True)))
+    assert portable(faster) == portable(before)
+    assert portable(dict(env_cfg=dict(a=2))) != portable(
+        dict(env_cfg=dict(a=1)))
+
+
 @pytest.fixture(scope='module')
 def planned(modules):
     """The runs of seed 0 of every study of the repository."""
