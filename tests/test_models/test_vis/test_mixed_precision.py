@@ -25,9 +25,11 @@ def test_losses_are_those_of_single_precision(name):
     assert {v.dtype for v in rough.values()} == {torch.float32}
     for key, value in exact.items():
         assert value != 0, key  # else nothing is compared
-        # A number of bfloat16 has 8 bits, a logit some roundings.
-        assert rough[key].item() == pytest.approx(
-            value.item(), rel=.03), key
+        # A number of bfloat16 has 8 bits, a logit some roundings. Of rows
+        # that are alike, 1 - cosine is half the square of their distance, .06
+        # here, of which a rounding of the rows, .004, is a large part.
+        rel = .1 if key == 'loss_similarity' else .03
+        assert rough[key].item() == pytest.approx(value.item(), rel=rel), key
     assert other.isfinite().all()
     assert torch.cosine_similarity(gradient, other, dim=0) > .99
     assert not torch.equal(gradient, other)  # it was another precision
