@@ -20,7 +20,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from turns import Checkout
+from turns import Checkout, take_turns
 
 from mmvis_memcnp.cli.run import run_tool
 
@@ -154,11 +154,7 @@ def compare(config: str, args: argparse.Namespace) -> dict[str, Any]:
             runners[level] = Checkout(stack, ROOT, __file__, config, level,
                                       *size)
         ends: dict[str, dict] = {}
-        for turn in range(args.turns + 1):
-            for name in list(runners)[::-1 if turn % 2 else 1]:
-                seconds = runners[name].ask('turn')['seconds']
-                if turn:  # the first one warms up
-                    runners[name].seconds.append(seconds)
+        take_turns(runners, args.turns)
         for name, runner in runners.items():
             ends[name] = runner.ask('end')
     # The end belongs to all frames, those of the warm-up, too.

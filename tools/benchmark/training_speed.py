@@ -26,7 +26,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from turns import Checkout
+from turns import Checkout, take_turns
 
 from mmvis_memcnp.cli.run import run_tool
 
@@ -122,35 +122,29 @@ def compare(config: str, args: argparse.Namespace) -> dict[str, Any]:
     """Medians of this checkout against the other one."""
     shared = (config, str(args.data_root.resolve()), str(args.iterations),
               *args.options)
-    losses: dict[str, list[float]] = {}
-    reading: dict[str, list[float]] = {}
     with ExitStack() as stack:
         runners = dict(
             other=Checkout(stack, args.other.resolve(), __file__, *shared,
                            *args.other_options),
             own=Checkout(stack, ROOT, __file__, *shared, *args.own_options))
-        for turn in range(args.turns + 1):
-            for name in list(runners)[::-1 if turn % 2 else 1]:
-                answer = runners[name].ask('turn')
-                losses.setdefault(name, []).extend(answer['losses'])
-                if turn:  # the first one warms up
-                    runners[name].seconds.append(answer['seconds'])
-                    reading.setdefault(name, []).append(answer['reading'])
+        answers = take_turns(runners, args.turns)
     row: dict[str, Any] = dict(config=config)
     for name, runner in runners.items():
+        losses = [round(x, 5) for a in answers[name] for x in a['losses']]
+        reading = [a['reading'] for a in answers[name][1:]]
         ratios = [a / b for a, b in zip(runners['other'].seconds,
                                         runner.seconds, strict=True)]
         row[name] = dict(
             milliseconds=round(
                 1e3 * statistics.median(runner.seconds) / args.iterations, 1),
             reading=round(
-                1e3 * statistics.median(reading[name]) / args.iterations, 1),
+                1e3 * statistics.median(reading) / args.iterations, 1),
             rate=round(args.iterations / statistics.median(runner.seconds),
                        2),
             gain=round(statistics.median(ratios), 3),
             least=round(min(ratios), 3), most=round(max(ratios), 3),
-            losses=[round(x, 5) for x in losses[name]])
-        first = ' '.join(f'{x:.4f}' for x in losses[name][:3])
+            losses=losses)
+        first = ' '.join(f'{x:.4f}' for x in losses[:3])
         print('{:44} {:5} {rate:6.2f} iterations a second ({milliseconds} ms, '
               '{reading} of them reading), {gain:.3f} times the other '
               '({least:.3f} to {most:.3f}); first losses {}'.format(

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -57,3 +58,25 @@ class Checkout:
             'A checkout failed: run its part alone, in the folder '
             f'{self.folder}: PYTHONPATH=. python '
             f'{" ".join(map(repr, self._command[1:]))} < /dev/null')
+
+
+def take_turns(checkouts: Mapping[str, Checkout], count: int
+               ) -> dict[str, list[dict]]:
+    """Let checkouts work in turn, every second time in the other order.
+
+    Args:
+        checkouts (Mapping): By name; each answers ``turn`` with ``seconds``,
+            which go to :attr:`Checkout.seconds`.
+        count (int): Turns of each that count. A turn more, the first one,
+            warms up.
+
+    Returns:
+        dict[str, list[dict]]: The ``count + 1`` answers of each.
+    """
+    answers: dict[str, list[dict]] = {name: [] for name in checkouts}
+    for turn in range(count + 1):
+        for name in list(checkouts)[::-1 if turn % 2 else 1]:
+            answers[name].append(checkouts[name].ask('turn'))
+    for name, checkout in checkouts.items():
+        checkout.seconds = [a['seconds'] for a in answers[name][1:]]
+    return answers
