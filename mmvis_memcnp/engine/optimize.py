@@ -2,6 +2,7 @@
 trained any more."""
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from itertools import product
 from typing import Any
@@ -59,15 +60,17 @@ def optimize_model(model: nn.Module) -> None:
             module.__class__ = _Conv2d
 
 
-def compile_model(model: nn.Module, backend: str = 'inductor') -> None:
-    """Compile the forward pass of backbone and neck, for any frame size.
+def compile_model(model: nn.Module,
+                  backend: str | Callable = 'inductor') -> None:
+    """Compile the forward pass of backbone and neck, for any frame size; of a
+    plain ViT its blocks.
 
     What follows them asks for sizes as numbers, at which a graph breaks.
 
     Args:
         model (VIS): With ``parts()``, on its device.
-        backend (str): Of ``torch.compile``. Defaults to ``'inductor'``, which
-            needs a C++ compiler.
+        backend (str | Callable): Of ``torch.compile``. Defaults to
+            ``'inductor'``, which needs a C++ compiler.
     """
     parts = model.parts()  # type: ignore[operator]
     for name in ('backbone', 'neck'):
@@ -183,7 +186,9 @@ def _takes_onednn(x: Tensor) -> bool:
 
 
 def _onednn_runs(x: Tensor) -> bool:
-    return (x.device.type == 'cpu' and torch.backends.mkldnn.is_available()
+    # A compiler chooses for itself, and inductor has no form of this call.
+    return (x.device.type == 'cpu' and not torch.compiler.is_compiling()
+            and torch.backends.mkldnn.is_available()
             and not torch.is_grad_enabled())
 
 

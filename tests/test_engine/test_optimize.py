@@ -152,16 +152,34 @@ def test_mixed_precision_is_another_one():
         np.testing.assert_allclose(*scores, atol=.05)
 
 
-@pytest.mark.parametrize('name', ['idol', 'minvis'])
-def test_compiled_parts_say_the_same_at_any_size(name):
+@pytest.mark.parametrize('name, optimized', [
+    ('idol', False),  # a ResNet
+    ('minvis', True),  # of a segmenter
+    ('videomt', True),  # a ViT, which is not called as a whole
+])
+def test_compiled_parts_say_the_same_at_any_size(name, optimized):
     model = build(name)
+    if optimized:
+        optimize_model(model)
     expected = copy.deepcopy(model)
-    compile_model(model, backend='eager')
+    torch.compiler.reset()
+    graphs = []
+
+    def backend(graph, _):
+        graphs.append(graph)
+        return graph.forward
+
+    compile_model(model, backend)
     with torch.no_grad():
-        for size in ((64, 96), (96, 64), (64, 96)):
-            x = torch.randn(2, 3, *size)
-            for one, two in zip(expected.parts()['backbone'](x),
-                                model.parts()['backbone'](x), strict=True):
-                assert torch.equal(one, two)
+        for size in ((64, 96), (96, 64), (80, 112)):
+            x = torch.randn(1, 7, 3, *size)
+            for one, two in zip(expected(x), model(x), strict=True):
+                assert torch.allclose(one, two, atol=1e-5)
+    # They are compiled, and not for every size anew.
+    first = len(graphs)
+    assert first
+    with torch.no_grad():
+        model(torch.randn(1, 7, 3, 128, 96))
+    assert len(graphs) == first
     for one, two in zip(follow(expected), follow(model), strict=True):
         same(one, two)

@@ -111,6 +111,12 @@ class DINOv2(BaseModule):
         """Tokens behind one of ``blocks``; see :class:`ViTBlock`."""
         return run_layer(block, tokens, seen, with_cp=self.with_cp)
 
+    def compile(self, *args: object, **kwargs: object) -> None:
+        """As ``nn.Module.compile``, block by block: a ViT is not called as a
+        whole, and a graph serves all blocks."""
+        for block in self.blocks:
+            block.compile(*args, **kwargs)
+
     def positions(self, rows: int, cols: int) -> Tensor:
         """Position embedding (1, rows * cols, C) of the patches."""
         # What is exported takes other sizes than the one that it is traced at.
