@@ -1,6 +1,7 @@
 """The exported network of single frames against the model that it is of."""
 import json
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -20,12 +21,15 @@ from mmvis_memcnp.deployment.frame_file import (
     read_meta,
 )
 from mmvis_memcnp.errors import SavedFileError, UserError
+from mmvis_memcnp.models.segmenters.deformable.positions import CellPositions
 from mmvis_memcnp.models.segmenters.sipmask.base import DenseOutputs
 from mmvis_memcnp.models.vis.saved_session import (
     restore_session,
     save_session,
 )
 from tests.fakes.systems import build
+
+ROOT = Path(__file__).parents[2]
 
 #: An export takes half a minute: one at every run.
 EXPORTED = [
@@ -66,16 +70,58 @@ def clip(height, width, frames=2):
 def test_any_size_gives_the_outputs_of_the_model(exported):
     _, model, path = exported
     for height, width in SIZES:
-        images, metas = clip(height, width)
-        found = differences(model, path, images, metas)
+        found = check_outputs(model, path, height, width)
+        if 'mask_features' in found:
+            assert found['mask_features'] < 1e-4
+
+
+def check_outputs(model, path, height, width):
+    """How far they are, compared with how large they are."""
+    images, metas = clip(height, width)
+    found = differences(model, path, images, metas)
+    with torch.no_grad():
         expected = dict(flat_names(model.network(
             images, [meta['img_shape'] for meta in metas])))
-        assert found.keys() == expected.keys()
-        for name, difference in found.items():
-            # Boxes of dense heads are in pixels.
-            size = max(1., expected[name].abs().max().item())
-            assert difference < 1e-4 * size, (name, height, width)
-            assert expected[name].std() > 1e-5, name
+    assert found.keys() == expected.keys()
+    for name, difference in found.items():
+        # Boxes of dense heads are in pixels.
+        size = max(1., expected[name].abs().max().item())
+        assert difference < 1e-4 * size, (name, height, width)
+        assert expected[name].std() > 1e-5, name
+    return found
+
+
+def test_positions_of_padding_are_those_of_the_model(tmp_path):
+    """There they are sines of three million: the periods have to be those of
+    PyTorch to the last digit, in as many as the papers' configs have."""
+    for package in ('onnx', 'onnxscript'):
+        pytest.importorskip(package)
+    runtime = pytest.importorskip('onnxruntime')
+    positions, path = CellPositions(128, -.5).eval(), tmp_path / 'p.onnx'
+    torch.onnx.export(
+        positions, (torch.zeros(1, 8, 12, dtype=torch.bool), ), path,
+        dynamo=True, verbose=False, input_names=['padding'],
+        dynamic_shapes=({n: torch.export.Dim.DYNAMIC for n in (1, 2)}, ))
+    padding = torch.zeros(1, 9, 14, dtype=torch.bool)
+    padding[:, 6:] = padding[:, :, 13:] = True
+    found, = runtime.InferenceSession(
+        path, providers=['CPUExecutionProvider']).run(
+            None, dict(padding=padding.numpy()))
+    assert (torch.from_numpy(found) - positions(padding)).abs().max() < 1e-6
+
+
+@pytest.mark.slow
+def test_trained_weights_beside_padding(tmp_path):
+    """All outputs of the small IDOL, mask features of 20 among them."""
+    for package in ('onnx', 'onnxscript', 'onnxruntime'):
+        pytest.importorskip(package)
+    model = VISInferencer(
+        ROOT / 'configs/idol/idol_r18_movingshapes.py',
+        ROOT / 'demo/weights/query_r18_movingshapes.pth', 'cpu').model
+    export_onnx(model, tmp_path / 'network.onnx', (128, 192))
+    for height, width in ((128, 192), (160, 352)):
+        found = check_outputs(model, tmp_path / 'network.onnx', height, width)
+        assert found['mask_features'] < 1e-4
 
 
 @pytest.mark.parametrize('exported', EXPORTED, indirect=True)

@@ -3,6 +3,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from mmdet.models.detectors import DeformableDETR
+from mmdet.models.layers import SinePositionalEncoding
 
 from mmvis_memcnp.models.memcnp import refine_boxes
 from mmvis_memcnp.models.segmenters.deformable import (
@@ -12,6 +13,7 @@ from mmvis_memcnp.models.segmenters.deformable import (
     PlainBoxBranch,
     padding_mask,
 )
+from mmvis_memcnp.models.segmenters.deformable.positions import CellPositions
 
 SHAPES = ((12, 16), (6, 8), (3, 4), (2, 2))
 SIZES = ((90, 100), (96, 128))
@@ -69,6 +71,14 @@ def test_a_batch_equals_its_frames():
                        both.memory[:, 192:192 + 48])
 
 
+@pytest.mark.parametrize('offset', [-.5, 0.])
+def test_positions_are_mmdets_to_the_last_digit(offset):
+    """Also where rows and columns are padding alone."""
+    mask = padding_mask(SIZES, (96, 128), torch.device('cpu'))[:, ::7, ::7]
+    theirs = SinePositionalEncoding(128, normalize=True, offset=offset)
+    assert torch.equal(CellPositions(128, offset)(mask), theirs(mask))
+
+
 @torch.no_grad()
 def test_encoder_equals_mmdets_detector():
     """Positions, masks and valid ratios are mmdet's."""
@@ -76,7 +86,8 @@ def test_encoder_equals_mmdets_detector():
     mask = padding_mask(SIZES, (96, 128), torch.device('cpu'))
     stand_in = DeformableDETR.__new__(DeformableDETR)
     torch.nn.Module.__init__(stand_in)
-    stand_in.positional_encoding = model.position
+    stand_in.positional_encoding = SinePositionalEncoding(
+        16, normalize=True, offset=-.5)
     stand_in.level_embed = model.level_embed
     stand_in.as_two_stage = False
 

@@ -7,7 +7,6 @@ import torch.nn.functional as F
 from mmdet.models.layers import (
     DeformableDetrTransformerEncoder,
     DeformableDetrTransformerEncoderLayer,
-    SinePositionalEncoding,
 )
 from mmdet.registry import MODELS
 from mmengine.model import ModuleList
@@ -18,6 +17,7 @@ from ....results.saved_values import saveable
 from ...layers.activations import RELU
 from ...layers.deformable_attention import DeformableAttention
 from ...layers.sizes import size_tensor
+from .positions import CellPositions
 
 
 @saveable
@@ -187,9 +187,7 @@ class DeformableEncoder(DeformableDetrTransformerEncoder):
                     ffn_drop=dropout,
                     act_cfg=RELU)))
         self.extra_level_mask = extra_level_mask
-        self.position = SinePositionalEncoding(
-            num_feats=embed_dims // 2, normalize=True,
-            offset=position_offset)
+        self.position = CellPositions(embed_dims // 2, position_offset)
         self.level_embed = nn.Parameter(torch.empty(num_levels, embed_dims))
         nn.init.normal_(self.level_embed)
 
