@@ -3,7 +3,7 @@ from collections.abc import Iterable
 
 from ..errors import UserError
 from .base import KeyMap, check_against
-from .dvis_daq import DVIS_DAQ, REFINER
+from .dvis_daq import DVIS_DAQ
 from .idol import IDOL
 from .instanceformer import INSTANCEFORMER
 from .mask2former import CTVIS, MASK2FORMER
@@ -76,6 +76,6 @@ def check_converted(names: Iterable[str], own: Iterable[str]) -> None:
 
 
 __all__ = [
-    'KEY_MAPS', 'REFINER', 'SWIN', 'VIT_ADAPTER', 'KeyMap', 'check_against',
+    'KEY_MAPS', 'SWIN', 'VIT_ADAPTER', 'KeyMap', 'check_against',
     'check_converted', 'guess_system', 'swin_rules', 'swin_values'
 ]

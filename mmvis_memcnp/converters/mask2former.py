@@ -15,12 +15,34 @@ _PIXEL = r'sem_seg_head\.(?:pixel_decoder\.)?'
 _ENCODER = _PIXEL + r'transformer\.encoder\.layers\.(\d+)\.'
 _PREDICTOR = r'sem_seg_head\.predictor\.'
 _PREFIX = 'segmenter.'
-_LAYERS = _PREFIX + r'decoder.layers.\1.'
 
 
-def _layer(kind: str) -> str:
-    """Pattern of the decoder layers of a kind."""
-    return _PREDICTOR + rf'transformer_{kind}_layers\.(\d+)\.'
+def decoder_layer_rules(theirs: str,
+                        ours: str,
+                        suffix: str = '',
+                        own_kind: str = 'self') -> tuple[tuple[str, str], ...]:
+    """Rules of a stack of the decoder's layers, which trackers and refiners
+    have too.
+
+    Args:
+        theirs: pattern of what stands before the official names.
+        ours: name of the stack here.
+        suffix: of the official names, that tells two such stacks apart.
+        own_kind: official name of the attention of queries to each other.
+    """
+    cross, own, ffn = (
+        rf'{theirs}transformer_{kind}_layers{suffix}\.(\d+)\.'
+        for kind in ('cross_attention', f'{own_kind}_attention', 'ffn'))
+    layer = ours + r'.\1.'
+    # Norms are numbered in the order of their use: cross-attention first.
+    return (
+        (cross + r'multihead_attn\.', layer + 'cross_attn.attn.'),
+        (cross + r'norm\.', layer + 'norms.0.'),
+        (own + r'self_attn\.', layer + 'self_attn.attn.'),
+        (own + r'norm\.', layer + 'norms.1.'),
+        (ffn + r'linear1\.', layer + 'ffn.layers.0.0.'),
+        (ffn + r'linear2\.', layer + 'ffn.layers.1.'),
+        (ffn + r'norm\.', layer + 'norms.2.'))
 
 
 #: Backbone, pixel decoder, decoder and, if there is one, embedding head.
@@ -49,15 +71,7 @@ MASK2FORMER_RULES: tuple[tuple[str, str], ...] = (
     (_PIXEL + r'layer_1\.norm\.', _PREFIX + 'pixel_decoder.output_conv.gn.'),
     (_PIXEL + r'layer_1\.', _PREFIX + 'pixel_decoder.output_conv.conv.'),
     (_PIXEL + r'mask_features\.', _PREFIX + 'pixel_decoder.mask_features.'),
-    # Norms are numbered in the order of their use: cross-attention first.
-    (_layer('cross_attention') + r'multihead_attn\.',
-     _LAYERS + 'cross_attn.attn.'),
-    (_layer('cross_attention') + r'norm\.', _LAYERS + 'norms.0.'),
-    (_layer('self_attention') + r'self_attn\.', _LAYERS + 'self_attn.attn.'),
-    (_layer('self_attention') + r'norm\.', _LAYERS + 'norms.1.'),
-    (_layer('ffn') + r'linear1\.', _LAYERS + 'ffn.layers.0.0.'),
-    (_layer('ffn') + r'linear2\.', _LAYERS + 'ffn.layers.1.'),
-    (_layer('ffn') + r'norm\.', _LAYERS + 'norms.2.'),
+    *decoder_layer_rules(_PREDICTOR, _PREFIX + 'decoder.layers'),
     (_PREDICTOR + r'decoder_norm\.', _PREFIX + 'decoder.norm.'),
     (_PREDICTOR + r'class_embed\.', _PREFIX + 'decoder.cls_embed.'),
     # The name of before version 2.

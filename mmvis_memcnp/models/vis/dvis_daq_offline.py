@@ -118,12 +118,12 @@ def best_tracks(followed: Followed, num_frames: int, min_frames: int,
     """
     ids, row, lived = followed.ids.unique(
         return_inverse=True, return_counts=True)
-    last = torch.zeros_like(ids).scatter_reduce(
-        0, row, followed.times, 'amax')
+    lasting = torch.isin(
+        ids, followed.ids[followed.times == num_frames - 1])
     logits = followed.logits.new_zeros(
         len(ids), followed.logits.shape[1]).index_add(
             0, row, followed.logits) / lived[:, None]
-    kept = ((lived >= min_frames) | (last == num_frames - 1)).nonzero()[:, 0]
+    kept = ((lived >= min_frames) | lasting).nonzero()[:, 0]
     best = kept[best_score(logits[kept]).topk(min(most, len(kept))).indices]
     return ids[best], logits[best]
 

@@ -71,9 +71,13 @@ class Mask2FormerVIS(ClipVIS[Item]):
         # Before the network: what it reads back would wait for that.
         truth = collect_clips(data_samples, inputs.device, mask_stride=1)
         found = self.segment(inputs)
+        seen = found.matched_as or found
         matches = matcher.match(
-            Queries(found.logits, mask_embeds=found.mask_embeds,
-                    mask_features=found.mask_features), truth)
+            Queries(seen.logits, mask_embeds=seen.mask_embeds,
+                    mask_features=seen.mask_features), truth)
+        if found.matched_as:
+            matches = matches.map(
+                lambda x: x.expand(len(found.logits), *x.shape[1:]))
         return self.clip_loss(found.logits, found.mask_embeds,
                               found.mask_features, matches, truth)
 

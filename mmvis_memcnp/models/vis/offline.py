@@ -6,16 +6,12 @@ from typing import Any, NamedTuple
 
 import torch
 from mmdet.registry import MODELS
-from mmdet.structures import TrackDataSample
 from mmengine.structures import InstanceData
 from torch import Tensor
 
 from ...results.pixels import FrameMeta
 from ..layers.schedule import phase
-from ..matching import Queries
 from ..segmenters.mask2former import ClipQueries, FrameQueries
-from ..truth.clip_truth import ClipTruth, collect_clips
-from .arguments import needed
 from .base import VIS
 from .mask2former_vis import Mask2FormerVIS
 
@@ -101,12 +97,6 @@ class OfflineVIS(Mask2FormerVIS[FrameQueries]):
         """Set the stage; see :class:`ProgressHook`."""
         self.stage = phase(iteration, (max_iters / 2, ))
 
-    def loss(self, inputs: Tensor,
-             data_samples: list[TrackDataSample]) -> dict[str, Tensor]:
-        """See :meth:`Mask2FormerVIS.loss`; of the refiner."""
-        truth = collect_clips(data_samples, inputs.device, mask_stride=1)
-        return self.clip_losses(*self.follow(inputs), truth)
-
     @torch.no_grad()
     def follow(self, clips: Tensor) -> tuple[VideoRows, Tensor]:
         """Rows of clips (N, T, 3, H, W), and their mask features (N, T, D,
@@ -118,28 +108,18 @@ class OfflineVIS(Mask2FormerVIS[FrameQueries]):
         return (VideoRows._make(map(torch.stack, zip(*videos, strict=True))),
                 found.mask_features.unflatten(0, (-1, length)))
 
-    def clip_losses(self, tracked: VideoRows, features: Tensor,
-                    truth: ClipTruth) -> dict[str, Tensor]:
-        """Losses of tracked clips.
-
-        Args:
-            tracked (VideoRows): Of N clips.
-            features (Tensor): Shape (N, T, D, h, w), of the segmenter.
-            truth (ClipTruth): Of the same clips.
-        """
-        logits, embeds = self.refiner(
-            tracked.rows, tracked.frames, all_layers=True)
-        queries = Queries(logits, mask_embeds=embeds, mask_features=features)
-        if not self.stage:
-            # The masks are there: each is a feature that its row alone reads.
-            own = torch.eye(tracked.masks.shape[2]).to(features)
-            queries = Queries(
-                tracked.logits[None], mask_features=tracked.masks,
-                mask_embeds=own.expand(1, *features.shape[:2], -1, -1))
-        # Online predictions are one layer, which all of them learn from.
-        matches = needed(self.matcher, 'matcher').match(queries, truth).map(
-            lambda x: x.expand(len(logits), *x.shape[1:]))
-        return self.clip_loss(logits, embeds, features, matches, truth)
+    def segment(self, clips: Tensor) -> ClipQueries:
+        """See :meth:`Mask2FormerVIS.segment`; rows in the place of queries."""
+        tracked, features = self.follow(clips)
+        found = ClipQueries(*self.refiner(
+            tracked.rows, tracked.frames, all_layers=self.training), features)
+        if self.stage or not self.training:
+            return found
+        # The masks are there: each is a feature that its row alone reads.
+        own = torch.eye(tracked.masks.shape[2]).to(features)
+        return found._replace(matched_as=ClipQueries(
+            tracked.logits[None],
+            own.expand(1, *features.shape[:2], -1, -1), tracked.masks))
 
     # -- inference ----------------------------------------------------------
     def encode(self, frames: Tensor,
@@ -163,10 +143,3 @@ class OfflineVIS(Mask2FormerVIS[FrameQueries]):
                  for own, item in zip(embeds[-1, 0], encoded, strict=True)]
         return InstanceData(class_scores=scores[rows], rows=rows,
                             mask_logits=torch.stack(masks, 1))
-
-    def segment(self, clips: Tensor) -> ClipQueries:
-        """See :meth:`Mask2FormerVIS.segment`; rows in the place of queries."""
-        tracked, features = self.follow(clips)
-        logits, embeds = self.refiner(
-            tracked.rows, tracked.frames, all_layers=self.training)
-        return ClipQueries(logits, embeds, features)

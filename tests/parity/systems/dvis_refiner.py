@@ -11,7 +11,7 @@ from mmengine.registry import init_default_scope
 from pycocotools import mask as coco_mask
 from torch import Tensor, nn
 
-from mmvis_memcnp.converters import REFINER, check_against
+from mmvis_memcnp.converters import KEY_MAPS, check_against
 from mmvis_memcnp.models.segmenters.mask2former import FrameQueries
 from mmvis_memcnp.models.truth.clip_truth import ClipTruth
 from mmvis_memcnp.models.vis import VIS
@@ -78,6 +78,10 @@ class Replayed(OfflineVIS):
 
     def track(self, frames) -> VideoRows:
         return self.tracked
+
+    def follow(self, clips: Tensor) -> tuple[VideoRows, Tensor]:
+        """Of the one clip, whose mask features are given."""
+        return VideoRows._make(x[None] for x in self.tracked), clips
 
 
 class StoredFrame:
@@ -207,11 +211,12 @@ def build(fixture: Fixture, part: str, tracked: VideoRows) -> Replayed:
         loss=model.loss,
         with_online_scores=SCORES[test['score']],
         ranking=dict(model.ranking, num_pairs=test['top_k']))
-    state = REFINER.convert({
-        k: torch.from_numpy(np.asarray(v))
+    # The fixture has the refiner's tensors alone.
+    state = KEY_MAPS['dvis_daq'].convert({
+        f'refiner.{k}': torch.from_numpy(np.asarray(v))
         for k, v in fixture.weights(part).items()})
-    check_against(built.refiner, state)
-    built.refiner.load_state_dict(state, strict=True)
+    check_against(built, state)
+    built.load_state_dict(state, strict=True)
     return built
 
 
@@ -332,10 +337,10 @@ def losses(fixture: Fixture, model: Replayed, arrays: dict,
                 lambda logits, *_: points.expand(len(logits), -1, -1)), \
                 mock.patch.object(model.matcher, 'match', kept), mock.patch(
                     'torch.rand', lambda *_, **__: of_each_frame(
-                        points, frames)[None]):
-            values = model.clip_losses(
-                VideoRows._make(x[None] for x in model.tracked),
-                arrays['mask_features'][None], truth)
+                        points, frames)[None]), mock.patch(
+                    'mmvis_memcnp.models.vis.mask2former_vis.collect_clips',
+                    lambda *_, **__: truth):
+            values = model.loss(arrays['mask_features'][None], [])
         best = seen[0].best[-1, 0]
         query, gt = best.sort()
         named.update({f'{part}/{case}/match_query': query,

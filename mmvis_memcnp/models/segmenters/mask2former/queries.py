@@ -89,10 +89,13 @@ class ClipQueries(NamedTuple):
             one, of no object.
         mask_embeds: (L, B, T, Q, D), weights of the mask features of a frame.
         mask_features: (B, T, D, h, w) at a quarter of the input's size.
+        matched_as: of one layer, those whose objects the queries of all
+            layers learn; by default their own.
     """
     logits: Tensor
     mask_embeds: Tensor
     mask_features: Tensor
+    matched_as: 'ClipQueries | None' = None
 
     def masks(self, rows: slice | Tensor = slice(None),
               layer: int = -1) -> Tensor:
