@@ -11,7 +11,14 @@ from pycocotools import mask as mask_utils
 from mmvis_memcnp.results import compiled
 from mmvis_memcnp.results.rle import MaskError, to_rles
 from mmvis_memcnp.results.spans import read_spans
-from tests.test_results.test_rle import GOOD, HEIGHT, NOT_A_MASK, WIDTH, code
+from tests.test_results.test_rle import (
+    GOOD,
+    HEIGHT,
+    NOT_A_MASK,
+    WIDTH,
+    changed_codes,
+    code,
+)
 
 built = pytest.mark.skipif(
     bool(compiled.missing()), reason='the compiled functions are not built')
@@ -64,29 +71,10 @@ def test_the_same_runs(share, monkeypatch):
 
 @built
 def test_the_same_of_changed_codes(monkeypatch):
-    """Characters changed, taken out and put in, cut codes, codes of six and
-    seven groups: both refuse with one sentence, or both read the same."""
-    rng = np.random.default_rng(0)
-    masks = rng.random((6, 50, 1)) < .3
-    good = mask_utils.encode(np.asfortranarray(masks.astype(np.uint8)))[0][
-        'counts'].decode()
+    """Both refuse with one sentence, or both read the same."""
     refused = 0
-    for _ in range(1500):
-        text = list(good)
-        where = int(rng.integers(len(text)))
-        kind = rng.integers(5)
-        if kind == 0:
-            text[where] = chr(rng.integers(40, 120))
-        elif kind == 1:
-            del text[where]
-        elif kind == 2:
-            text = text[:where]
-        elif kind == 3:
-            text.insert(where, chr(rng.integers(48, 112)))
-        else:  # -1 or 0 of many groups, in the place of a number
-            fill = 'oP'[rng.integers(2)]
-            text[where:where + 1] = fill * int(rng.integers(3, 8)) + 'O'
-        track = [code(''.join(text), (6, 50))]
+    for changed in changed_codes((6, 50), 1500):
+        track = [changed]
         for read, args in ((to_rles, (track, (6, 50))),
                            (read_spans, ([track], (6, 50)))):
             ours, theirs = both(monkeypatch, read, *args)

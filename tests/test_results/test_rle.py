@@ -48,6 +48,29 @@ def code(counts, size=(HEIGHT, WIDTH)):
     return dict(size=list(size), counts=counts)
 
 
+def changed_codes(size, number):
+    """Codes of a mask in which a character is changed, taken out or put in,
+    that are cut, or have a number of six and seven groups."""
+    rng = np.random.default_rng(0)
+    good = compressed(rng.random(size) < .3)['counts']
+    for _ in range(number):
+        text = list(good)
+        where = int(rng.integers(len(text)))
+        kind = rng.integers(5)
+        if kind == 0:
+            text[where] = chr(rng.integers(40, 120))
+        elif kind == 1:
+            del text[where]
+        elif kind == 2:
+            text = text[:where]
+        elif kind == 3:
+            text.insert(where, chr(rng.integers(48, 112)))
+        else:  # -1 or 0 of many groups, in the place of a number
+            fill = 'oP'[rng.integers(2)]
+            text[where:where + 1] = fill * int(rng.integers(3, 8)) + 'O'
+        yield code(''.join(text), size)
+
+
 def polygon(*values):
     return [[1, 2, 4, 2, *values]]
 

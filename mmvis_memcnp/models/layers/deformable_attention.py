@@ -8,7 +8,7 @@ from mmcv.ops.multi_scale_deform_attn import (
     MultiScaleDeformableAttnFunction,
     multi_scale_deformable_attn_pytorch,
 )
-from torch import Tensor
+from torch import Tensor, nn
 
 from ...compat.mmcv_ext.ms_deform_attn import read_out, read_out_for_training
 
@@ -152,3 +152,17 @@ class DeformableAttention(MultiScaleDeformableAttention):
 def _float(x: Tensor) -> Tensor:
     """In single precision, or as it is if it has more."""
     return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
+def init_matrices(layers: nn.Module) -> None:
+    """Xavier-uniform for all matrices; deformable attention has its own start.
+
+    Args:
+        layers (nn.Module): Of a transformer; changed.
+    """
+    for parameter in layers.parameters():
+        if parameter.dim() > 1:
+            nn.init.xavier_uniform_(parameter)
+    for module in layers.modules():
+        if isinstance(module, DeformableAttention):
+            module.init_weights()

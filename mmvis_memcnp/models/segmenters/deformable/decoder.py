@@ -8,7 +8,10 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from ...layers.activations import RELU
-from ...layers.deformable_attention import DeformableAttention
+from ...layers.deformable_attention import (
+    DeformableAttention,
+    init_matrices,
+)
 from ...memcnp import refine_boxes
 from .box_branch import BoxRegressor
 from .encoder import EncodedFrames
@@ -111,13 +114,8 @@ class DeformableDecoder(BaseModule):
         ])
 
     def init_weights(self) -> None:
-        """Xavier for matrices; the attention's own start is put back."""
-        for parameter in self.layers.parameters():
-            if parameter.dim() > 1:
-                nn.init.xavier_uniform_(parameter)
-        for module in self.layers.modules():
-            if isinstance(module, DeformableAttention):
-                module.init_weights()
+        """See :func:`init_matrices`."""
+        init_matrices(self.layers)
 
     def forward(self, query: Tensor, query_pos: Tensor, reference: Tensor,
                 encoded: EncodedFrames,

@@ -15,7 +15,10 @@ from torch import Tensor, nn
 from ....results.pixels import FrameMeta
 from ....results.saved_values import saveable
 from ...layers.activations import RELU
-from ...layers.deformable_attention import DeformableAttention
+from ...layers.deformable_attention import (
+    DeformableAttention,
+    init_matrices,
+)
 from ...layers.sizes import size_tensor
 from .positions import CellPositions
 
@@ -197,12 +200,8 @@ class DeformableEncoder(DeformableDetrTransformerEncoder):
         self.embed_dims = self.layers[0].embed_dims
 
     def init_weights(self) -> None:
-        """Xavier for matrices; the attention's own start is put back."""
-        for parameter in self.layers.parameters():
-            if parameter.dim() > 1:
-                nn.init.xavier_uniform_(parameter)
-        for layer in self.layers:
-            layer.self_attn.init_weights()
+        """See :func:`init_matrices`."""
+        init_matrices(self.layers)
         nn.init.normal_(self.level_embed)
 
     def forward(self, feats: Sequence[Tensor],

@@ -8,7 +8,10 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from ...layers.activations import RELU
-from ...layers.deformable_attention import DeformableAttention
+from ...layers.deformable_attention import (
+    DeformableAttention,
+    init_matrices,
+)
 from ...memcnp import refine_boxes
 from .box_branch import BoxRegressor
 from .encoder import EncodedFrames
@@ -136,13 +139,8 @@ class InstanceFormerDecoder(BaseModule):
             [InstanceFormerDecoderLayer(**kwargs) for _ in range(num_layers)])
 
     def init_weights(self) -> None:
-        """Xavier for matrices; the attention's own start is put back."""
-        for parameter in self.parameters():
-            if parameter.dim() > 1:
-                nn.init.xavier_uniform_(parameter)
-        for module in self.modules():
-            if isinstance(module, DeformableAttention):
-                module.init_weights()
+        """See :func:`init_matrices`."""
+        init_matrices(self)
 
     def adapt_weights(self, state: dict[str, Tensor], prefix: str) -> None:
         """Take over the layers of a ``DeformableDecoder``.

@@ -9,7 +9,10 @@ from mmengine.model import BaseModule, xavier_init
 from torch import Tensor, nn
 
 from ...layers.activations import RELU
-from ...layers.deformable_attention import DeformableAttention
+from ...layers.deformable_attention import (
+    DeformableAttention,
+    init_matrices,
+)
 from ...memcnp import refine_boxes
 from .box_branch import BoxRegressor
 from .encoder import EncodedFrames
@@ -132,11 +135,8 @@ class SeqFormerDecoderLayer(nn.Module):
         self.frame_weight = nn.Linear(embed_dims, 1)
 
     def init_weights(self) -> None:
-        """Xavier for matrices; the deformable attention has its own start."""
-        for parameter in self.parameters():
-            if parameter.dim() > 1:
-                nn.init.xavier_uniform_(parameter)
-        self.cross_attn.init_weights()
+        """See :func:`init_matrices`."""
+        init_matrices(self)
         for projection in (self.instance_proj, self.box_proj):
             xavier_init(projection, distribution='uniform')
 

@@ -16,6 +16,7 @@ from mmengine.model import BaseModule, ModuleList
 from torch import Tensor, nn
 
 from ...layers.activations import RELU
+from ...layers.deformable_attention import init_matrices
 from .pixel_decoder import PixelMaps
 
 
@@ -77,9 +78,7 @@ class MaskedDecoder(BaseModule):
     def init_weights(self) -> None:
         """Xavier-uniform for the matrices of the layers, as released."""
         for name in self.stacks:
-            for parameter in getattr(self, name).parameters():
-                if parameter.dim() > 1:
-                    nn.init.xavier_uniform_(parameter)
+            init_matrices(getattr(self, name))
 
     def adapt_weights(self, state: dict[str, Tensor], prefix: str) -> None:
         """Start from a decoder with more queries: from its first ones.
