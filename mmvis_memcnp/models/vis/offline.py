@@ -111,8 +111,9 @@ class OfflineVIS(Mask2FormerVIS[FrameQueries]):
     def segment(self, clips: Tensor) -> ClipQueries:
         """See :meth:`Mask2FormerVIS.segment`; rows in the place of queries."""
         tracked, features = self.follow(clips)
-        found = ClipQueries(*self.refiner(
-            tracked.rows, tracked.frames, all_layers=self.training), features)
+        logits, embeds = self.refiner(
+            tracked.rows, tracked.frames, all_layers=self.training)
+        found = ClipQueries(logits, embeds, features)
         if self.stage or not self.training:
             return found
         # The masks are there: each is a feature that its row alone reads.
