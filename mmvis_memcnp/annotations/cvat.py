@@ -264,9 +264,9 @@ def _notes(name: str, seen: Counter[str], lone: int) -> list[str]:
                     'taken as polygons with four corners.')
     if lone > 1:
         said.append(
-            f'Warning: {name}: {lone} shapes of one frame are in no group; each '
-            'is an object of its own: group those of an object (CVAT has no '
-            'tracks of masks), or make a track of them.')
+            f'Warning: {name}: {lone} shapes of one frame are in no group; '
+            'each is an object of its own: group those of an object (CVAT has '
+            'no tracks of masks), or make a track of them.')
     said += [f'Warning: {name}: {count} tracks of {tag} are left out; '
              'polygons, masks and boxes are read.'
              for tag, count in sorted(seen.items()) if tag.startswith('<')]

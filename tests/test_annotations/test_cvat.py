@@ -193,11 +193,13 @@ def test_masks_of_a_group_are_one_object(run, tmp_path):
 
 def test_polygons_of_a_group_are_one_object(run, tmp_path):
     """Drawn frame by frame: CVAT exports a track of one frame for each."""
-    lone = [track(polygon(t), polygon(t + 1, outside=1), key=t) for t in (0, 1)]
+    lone = [track(polygon(t), polygon(t + 1, outside=1), key=t)
+            for t in (0, 1)]
     status, said, _ = run(xml(*lone))
     assert len(tracks(tmp_path / 'o.json')) == 2
     assert 'Warning: v: 2 shapes of one frame are in no group' in said
-    status, said, _ = run(xml(*lone).replace('manual"', 'manual" group_id="5"'))
+    status, said, _ = run(
+        xml(*lone).replace('manual"', 'manual" group_id="5"'))
     (_, found), = tracks(tmp_path / 'o.json')
     square = rectangle(1, 2, 3, 3)
     assert same(found, [square, square, None, None]) and 'Warning' not in said

@@ -158,7 +158,7 @@ ONE = np.ones((2, 3), bool)
     (file(imageHeight=16), 'is of an image of 12x16 pixels, but its frame'),
     (file(imageWidth='12'), "of '12'x8 pixels"),
     # drawn on another frame of the video
-    (file(shape(), imagePath='sub\\2.png'), "of another frame, 'sub\\\\2.png'"),
+    (file(shape(), imagePath='sub\\2.png'), 'json is of another frame, '),
     # shapes
     (file(3), '0.json, shape 0: it is 3, not an object'),
     (file(shape(), shape('')), "shape 1: its label is '', not a name"),
