@@ -1,7 +1,7 @@
 """The same work for the results of many videos, in one process or several.
 
 Processes that share a file read it together, too: each reads the entries of
-its own videos.
+its own videos, and their annotations, if those were left in their file.
 """
 from __future__ import annotations
 
@@ -54,8 +54,10 @@ def each_result(work: _Work[Result], gt: AnnotationFile,
             found = _read_together(work, gt, Path(results), videos, processes)
             if found is not None:
                 return found
+        gt.read_all()
         results = read_results(results, check_masks=False)
         check_results(gt, results)
+    gt.read_all()
     by_video = group_by_video(results)
     return dict(each_video(
         lambda video: work(video, by_video.get(video, [])), videos,
