@@ -12,6 +12,7 @@ from typing import TypeVar
 import numpy as np
 
 from ...results.json_objects import find_objects
+from ...results.json_rules import collected_later
 from .ground_truth import AnnotationFile
 from .parallel import each_video, in_processes
 from .results import (
@@ -86,7 +87,10 @@ def _read_together(work: _Work[Result], gt: AnnotationFile, path: Path,
             return {v: work(v, by_video.get(v, [])) for v in videos
                     if owners[v] == number}
 
-        shares = in_processes(share, processes)
+        # What they read, video by video, would set off the search for
+        # garbage in all the rest.
+        with collected_later():
+            shares = in_processes(share, processes)
     if shares is None:
         return None
     return {v: shares[owners[v]][v] for v in videos}
