@@ -205,13 +205,47 @@ def _orientation(data: bytes) -> int:
         return 1
 
 
-def _warn_if_dark(image: np.ndarray, name: Path) -> None:
-    largest = int(image.max())
-    if not 0 < largest < 4096 or name.parent in _warned:
-        return
-    _warned.add(name.parent)
+def largest_of_16_bits(path: str | Path) -> int | None:
+    """Largest value of an image of 16 bits, None for others.
+
+    Args:
+        path (str | Path): An image file; of 8 bits the header is read alone.
+    """
+    with open(path, 'rb') as file:
+        head = file.read(32)
+        if head.startswith(b'\x89PNG'):
+            deep = head[24:25] == b'\x10'
+        else:
+            deep = head[:4] in (b'II*\0', b'MM\0*')  # TIFF: only when read
+        if not deep:
+            return None
+        data = head + file.read()
+    image = cv2.imdecode(np.frombuffer(data, np.uint8),
+                         cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+    if image is None or image.dtype != np.uint16:
+        return None
+    return int(image.max())
+
+
+def dark_note(largest: int) -> str | None:
+    """What to say of values of 16 bits that are nearly black once read.
+
+    Args:
+        largest (int): The largest of them.
+
+    Returns:
+        str | None: A part of a sentence; None where they are not so.
+    """
+    if not 0 < largest < 4096:
+        return None
     bits = next(b for b in (8, 10, 12) if largest < 2**b)
-    warnings.warn(
-        f'{name} is a file of 16 bits with values up to {largest}: these look '
-        f'like {bits} bits and are read as nearly black; multiply them by '
-        f'{2**(16 - bits)} (said once a folder).', stacklevel=3)
+    return (f'is a file of 16 bits with values up to {largest}: these look '
+            f'like {bits} bits and are read as nearly black; multiply them '
+            f'by {2**(16 - bits)}')
+
+
+def _warn_if_dark(image: np.ndarray, name: Path) -> None:
+    note = dark_note(int(image.max()))
+    if note is not None and name.parent not in _warned:
+        _warned.add(name.parent)
+        warnings.warn(f'{name} {note} (said once a folder).', stacklevel=3)

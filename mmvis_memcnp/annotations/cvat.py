@@ -1,4 +1,9 @@
-"""CVAT for video 1.1 (docs.cvat.ai, "XML annotation format")."""
+"""CVAT for video 1.1 (docs.cvat.ai/docs/other/xml_format).
+
+CVAT lists a track at every frame at which it is in sight, keyframe or not;
+what was drawn at one frame alone, and masks always, is a track of that frame,
+ended by an entry that is ``outside``, except near the end of the video.
+"""
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from itertools import pairwise
@@ -95,7 +100,7 @@ def read_video(name: str, folder: Path, path: Path) -> LabelledVideo:
     shapes_of: dict[str, dict[int, Shape]] = {}
     seen: Counter[str] = Counter()
     groups = defaultdict(list)
-    labels = {}
+    labels, group_of = {}, {}
     for index, track in enumerate(tree.root.findall('track')):
         key = track.get('id', str(index))
         label = track.get('label')
@@ -107,20 +112,23 @@ def read_video(name: str, folder: Path, path: Path) -> LabelledVideo:
         shapes = _shapes(tree, track, size, len(images), first, step, seen)
         if shapes:
             labels[key], shapes_of[key] = label, shapes
-            if {shape.kind for shape in shapes.values()} == {'mask'}:
-                groups[track.get('group_id', '0'), label].append(key)
+            group_of[key] = track.get('group_id', '0')
     codes = {}
     for key, shapes in shapes_of.items():
         whole = dict(_whole(shapes, len(images), seen))
         codes[key] = {t: to_code(shape, size) for t, shape in whole.items()}
+        if len(whole) == 1 or {s.kind for s in whole.values()} == {'mask'}:
+            groups[group_of[key], labels[key]].append(key)
     for (group, _), keys in groups.items():
         if group != '0' and len(keys) > 1:
             _join(keys, group, codes, video)
     video.tracks = [ObjectTrack(key, labels[key], code)
                     for key, code in codes.items()]
+    # What begins at the last frame may well be a track.
     video.said += _notes(name, seen, sum(
-        len(codes[key]) == 1 for (group, _), keys in groups.items()
-        for key in keys if group == '0'))
+        shapes_of[key][t].kind == 'mask' or t < len(images) - 1
+        for (group, _), keys in groups.items() if group == '0'
+        for key in keys for t in codes[key]))
     return video
 
 
@@ -212,6 +220,11 @@ def _whole(shapes: dict[int, Shape], frames: int, seen: Counter[str]
            ) -> Iterator[tuple[int, Shape]]:
     """Shapes of a track at every frame at which it is in sight."""
     last = list(shapes)[-1]
+    if list(shapes) == [frames - 2] and not shapes[last].outside:
+        # A track would be there at the last frame, too: this is of one frame,
+        # and CVAT notes no end of it so near the end of the video.
+        yield last, shapes[last]
+        return
     # CVAT leaves an object where it was last seen.
     ends = {**shapes, frames: shapes[last]}
     for (t, shape), (end, later) in pairwise(ends.items()):
@@ -227,11 +240,11 @@ def _whole(shapes: dict[int, Shape], frames: int, seen: Counter[str]
 
 def _join(keys: list[str], group: str, codes: dict[str, dict],
           video: LabelledVideo) -> None:
-    """Make one object of the masks of a group, which no track can hold."""
+    """Make one object of the shapes of a group, each of one frame."""
     frames = [t for key in keys for t in codes[key]]
     if len(set(frames)) < len(frames):
         video.said.append(
-            f'Warning: {video.name}: the group {group} has several masks at '
+            f'Warning: {video.name}: the group {group} has several shapes at '
             'one frame and is not taken as one object.')
         return
     first, *others = keys
@@ -251,9 +264,9 @@ def _notes(name: str, seen: Counter[str], lone: int) -> list[str]:
                     'taken as polygons with four corners.')
     if lone > 1:
         said.append(
-            f'Warning: {name}: {lone} masks are in no group; each is an '
-            'object of its own, because CVAT has no tracks of masks: group '
-            'those of an object.')
+            f'Warning: {name}: {lone} shapes of one frame are in no group; '
+            'each is an object of its own: group those of an object (CVAT has '
+            'no tracks of masks), or make a track of them.')
     said += [f'Warning: {name}: {count} tracks of {tag} are left out; '
              'polygons, masks and boxes are read.'
              for tag, count in sorted(seen.items()) if tag.startswith('<')]

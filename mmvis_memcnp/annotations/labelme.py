@@ -1,10 +1,15 @@
-"""labelme: a json beside each image (labelme 5, annotation file)."""
+"""labelme: a json beside each image.
+
+Shapes are those of ``shape_to_mask`` and the masks of ``utils/shape.py`` at
+github.com/wkentaro/labelme; lines and points have no area.
+"""
 import base64
 import binascii
 import io
+import math
 from collections import Counter
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Collection, Mapping
+from pathlib import Path, PureWindowsPath
 
 import numpy as np
 from PIL import Image
@@ -59,11 +64,11 @@ def read_video(name: str, folder: Path, jsons: Path) -> LabelledVideo:
     left_out: Counter[str] = Counter()
     for t, path in enumerate(used):
         for key, label, codes in _read_frame(labelled[path.stem], size,
-                                             left_out):
+                                             left_out, images.keys()):
             track = objects.setdefault(key, ObjectTrack(key, label, {}))
             track.codes[t] = mask_utils.merge(codes)
     said = [f'Warning: {name}: {count} shapes of the type {kind} are left '
-            'out; polygons, rectangles and masks are read.'
+            'out; polygons, rectangles, circles and masks are read.'
             for kind, count in sorted(left_out.items())]
     if len(used) < len(images):
         said.append(f'{name}: {len(images) - len(used)} frames have no json '
@@ -76,12 +81,12 @@ def read_video(name: str, folder: Path, jsons: Path) -> LabelledVideo:
                          list(objects.values()), said)
 
 
-def _read_frame(path: Path, size: tuple[int, int], left_out: Counter[str]
-                ) -> list[tuple[str, str, list[RLE]]]:
+def _read_frame(path: Path, size: tuple[int, int], left_out: Counter[str],
+                frames: Collection[str]) -> list[tuple[str, str, list[RLE]]]:
     """Objects of a frame: key, label and masks.
 
     Raises:
-        ValueError: If the json is broken.
+        ValueError: If the json is broken, or is one of another of the frames.
     """
     data = parse_json(path)
     shapes = data.get('shapes') if isinstance(data, dict) else None
@@ -93,6 +98,12 @@ def _read_frame(path: Path, size: tuple[int, int], left_out: Counter[str]
         raise ValueError(
             f'{path} is of an image of {short(sides[1])}x{short(sides[0])} '
             f'pixels, but its frame has {size[1]}x{size[0]} (as shown).')
+    # Where a json lies and what it says may differ: labelme shows the latter.
+    named = data.get('imagePath')
+    stem = PureWindowsPath(named).stem if isinstance(named, str) else path.stem
+    if stem != path.stem and stem in frames:
+        raise ValueError(f'{path} is of another frame, {short(named)}, as its '
+                         'imagePath says: correct that, or the name.')
     found: dict[str, tuple[str, str, list[RLE]]] = {}
     for index, shape in enumerate(shapes):
         where = f'{path}, shape {index}'
@@ -126,8 +137,10 @@ def _code(shape: Mapping, size: tuple[int, int], where: str) -> RLE | None:
     Raises:
         ValueError: If it cannot be read.
     """
-    kind = shape.get('shape_type', 'polygon')
-    if kind not in ('polygon', 'rectangle', 'mask'):
+    kind = shape.get('shape_type')
+    if kind in (None, 'oriented_rectangle'):  # the latter has four corners
+        kind = 'polygon'
+    if kind not in ('polygon', 'rectangle', 'circle', 'mask'):
         if not isinstance(kind, str):
             raise ValueError(f'{where}: its shape_type is {short(kind)}.')
         return None
@@ -144,12 +157,23 @@ def _code(shape: Mapping, size: tuple[int, int], where: str) -> RLE | None:
         return polygon_code(np.array(points, float), size, where)
     if len(points) != 2:
         raise ValueError(f'{where}: the {kind} has {len(points)} points, not '
-                         'two corners.')
+                         'two.')
     (x1, y1), (x2, y2) = points
+    if kind == 'circle':
+        return polygon_code(_circle(x1, y1, math.dist(*points)), size, where)
     if kind == 'rectangle':
         return polygon_code(np.array(
             [[x1, y1], [x2, y1], [x2, y2], [x1, y2]], float), size, where)
     return _placed(shape.get('mask'), (x1, y1, x2, y2), size, where)
+
+
+def _circle(x: float, y: float, radius: float) -> np.ndarray:
+    """Points of a circle, (N, 2), at most a tenth of a pixel inside it."""
+    count = max(12, min(1000, math.ceil(math.pi / math.acos(
+        1 - min(1, .1 / max(radius, .1))))))
+    angle = 2 * math.pi * np.arange(count) / count
+    return np.stack([x + radius * np.cos(angle),
+                     y + radius * np.sin(angle)], axis=1)
 
 
 def _placed(text: object, box: tuple[float, float, float, float],
@@ -169,7 +193,11 @@ def _placed(text: object, box: tuple[float, float, float, float],
             given = image.size
             wanted = tuple(int(round(b)) - int(round(a)) + 1
                            for a, b in (box[::2], box[1::2]))
-            if given != wanted or max(given) > 3 * max(size):
+            # Rounded each for itself, corners may be a pixel off.
+            play = int(any(side % 1 for side in box))
+            if (any(abs(a - b) > play for a, b in
+                    zip(given, wanted, strict=True))
+                    or max(given) > 3 * max(size)):
                 raise ValueError(
                     f'{where}: its mask has {given[0]}x{given[1]} pixels, '
                     f'but its corners are {wanted[0]}x{wanted[1]} apart (in '

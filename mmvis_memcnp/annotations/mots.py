@@ -2,8 +2,8 @@
 
 A line is an object at a frame, of six fields: number of the frame, id, class,
 height, width and a compressed run-length code of COCO. An id is 1000 times
-the class, plus the number of the object within its class; 10000 is a region
-to be ignored.
+the class, plus the number of the object within its class; 10000, of the class
+10, is a region to be ignored.
 """
 import re
 from pathlib import Path
@@ -21,7 +21,7 @@ from .videos import (
 
 _FORMS = ('{}.txt', '{}/gt/gt.txt', '{}/gt.txt')
 _CLASSES = {1: 'car', 2: 'pedestrian'}
-_IGNORED = 10000
+_IGNORED = 10
 _FIELDS = ('frame', 'id', 'class', 'height', 'width')
 
 
@@ -76,7 +76,7 @@ def read_video(name: str, folder: Path, path: Path) -> LabelledVideo:
                 f'the images have {size[1]}x{size[0]} (as shown).')
         code = checked_code(dict(size=[height, width], counts=fields[5]),
                             size, where)
-        if key == _IGNORED:
+        if _IGNORED in (kind, key // 1000):
             ignored += 1
             continue
         if key // 1000 != kind:
@@ -89,7 +89,7 @@ def read_video(name: str, folder: Path, path: Path) -> LabelledVideo:
             raise ValueError(f'{where}: the object {key} is there for the '
                              f'second time at the frame {frame}.')
         track.codes[place[frame]] = code
-    said = ([f'{name}: {ignored} regions to be ignored (id {_IGNORED}) are '
+    said = ([f'{name}: {ignored} regions to be ignored (class {_IGNORED}) are '
              'left out.'] if ignored else [])
     return LabelledVideo(name, size, frame_names(name, folder, images),
                          [found[key] for key in sorted(found)], said)

@@ -6,7 +6,13 @@ from typing import Any
 
 from pycocotools import mask as mask_utils
 
-from ..images import image_size, is_cut_off, natural_order
+from ..images import (
+    dark_note,
+    image_size,
+    is_cut_off,
+    largest_of_16_bits,
+    natural_order,
+)
 from ..results.json_rules import (
     find_faults,
     is_id,
@@ -91,6 +97,14 @@ def _of_video(video: dict, images: Path | None) -> Iterator[str]:
             problem = _of_image(images / file, video)
             if problem:
                 yield f'{file} {problem}'
+        values = [(value, file) for file in good
+                  if (images / file).is_file()
+                  and (value := largest_of_16_bits(images / file)) is not None]
+        if values:  # one dark frame among others is meant
+            value, file = max(values, key=lambda found: found[0])
+            note = dark_note(value)
+            if note is not None:
+                yield f'{file} {note}'
 
 
 def _of_image(path: Path, video: dict) -> str | None:

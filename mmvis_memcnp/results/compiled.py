@@ -13,7 +13,7 @@ import numpy as np
 
 _FOLDER = Path(__file__).parent
 # Changes with the arguments of the functions; csrc/run_lengths.cpp has it too.
-_VERSION = 1
+_VERSION = 2
 
 
 @functools.cache
@@ -39,7 +39,7 @@ def _library() -> ctypes.CDLL | str:
                                      number, array, number, array]
     library.mmvis_shared.restype = None
     library.mmvis_objects.argtypes = [array, number, ctypes.c_char_p, number,
-                                      array, number]
+                                      array, number, array]
     library.mmvis_objects.restype = number
     return library
 
@@ -120,30 +120,37 @@ def shared(bounds: np.ndarray, offsets: np.ndarray, others: np.ndarray,
     return found
 
 
-def objects(text: bytes | mmap, key: bytes) -> np.ndarray | None:
-    """Find the objects of a json that is a list of objects.
+def objects(text: bytes | mmap, key: bytes,
+            begin: int = 0) -> tuple[np.ndarray, int] | None:
+    """Find the objects of a list of objects in a json.
 
     Only the outer list is checked: if all objects, as they are cut out here,
-    are good, so is the json.
+    are good, so is the list.
 
     Args:
         text (bytes | mmap): The json, in UTF-8.
         key (bytes): Where each object has a whole number of at most 18
             digits.
+        begin (int): Where the list begins. Defaults to 0.
 
     Returns:
-        np.ndarray | None: int64 (N, 3), first byte of each object, the one
-        behind its last, and the number. None if this is no such list, or not
-        read so easily.
+        tuple[np.ndarray, int] | None: int64 (N, 3), first byte of each
+        object, the one behind its last, and the number; and the byte behind
+        the list. None if this is no such list, or not read so easily.
     """
     library = _library()
     assert isinstance(library, ctypes.CDLL)
-    data = np.frombuffer(text, np.uint8)
+    data = np.frombuffer(text, np.uint8)[begin:]
+    behind = np.zeros(1, np.int64)
     room = 1 << 12
     while True:
         found = np.empty((room, 3), np.int64)
         count = library.mmvis_objects(_address(data, np.uint8), len(data),
-                                      key, len(key), _address(found), room)
+                                      key, len(key), _address(found), room,
+                                      _address(behind))
+        if count >= 0:
+            found[:count, :2] += begin
+            return found[:count], begin + int(behind[0])
         if count != -2:  # else there are more
-            return None if count < 0 else found[:count]
+            return None
         room *= 8

@@ -174,6 +174,26 @@ def check_faults(data: Mapping, path: str) -> None:
         raise ValueError(f'{path}: {fault}; {FIX}.')
 
 
+def check_tracks(annotations: Sequence[Mapping], videos: Mapping[int, Mapping],
+                 categories: Collection[int], path: str) -> None:
+    """Refuse a fault of tracks, apart from their ids.
+
+    Args:
+        annotations (Sequence[Mapping]): Tracks with an id each.
+        videos (Mapping): Records without faults, by their id.
+        categories (Collection[int]): Ids of the categories.
+        path (str): The json, for the message.
+
+    Raises:
+        ValueError: One sentence about the first one.
+    """
+    lengths = {key: num_frames(video) for key, video in videos.items()}
+    for annotation in annotations:
+        for fault in _of_annotation(annotation, lengths, categories):
+            raise ValueError(
+                f'{path}: annotation {annotation["id"]}{fault}; {FIX}.')
+
+
 def read_masks(annotation: Mapping, video: Mapping,
                path: str) -> list[RLE | None]:
     """Codes of a track of a json without faults.

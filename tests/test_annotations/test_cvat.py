@@ -106,6 +106,8 @@ def test_an_export(run, tmp_path):
     # boxes do the same, and it is said that they are no masks
     ((box(0, 1, 2, 4, 5), box(2, 3, 2, 6, 5)), [1, 2, 3, 3],
      'Warning: v: the boxes of 1 tracks are taken as polygons'),
+    # drawn at the last frame but one alone: CVAT notes no end of it there
+    ((polygon(2), ), [None, None, 1, None], '1 objects'),
     # the end of a track may be noted behind the last frame
     ((polygon(2), polygon(3), polygon(4, outside=1)), [None, None, 1, 1],
      '1 objects'),
@@ -181,12 +183,26 @@ def test_masks_of_a_group_are_one_object(run, tmp_path):
     # masks are not interpolated
     assert same(found[0][1], [placed(part, 5, 1), None, placed(part, 6, 1),
                               None])
-    assert 'Warning: v: 2 masks are in no group' in said
+    assert 'Warning: v: 2 shapes of one frame are in no group' in said
     status, said, _ = run(xml(
         track(mask(0), more='group_id="3"'),
         track(mask(0), key=1, more='group_id="3"')))
     assert len(tracks(tmp_path / 'o.json')) == 2
-    assert 'group 3 has several masks at one frame' in said
+    assert 'group 3 has several shapes at one frame' in said
+
+
+def test_polygons_of_a_group_are_one_object(run, tmp_path):
+    """Drawn frame by frame: CVAT exports a track of one frame for each."""
+    lone = [track(polygon(t), polygon(t + 1, outside=1), key=t)
+            for t in (0, 1)]
+    status, said, _ = run(xml(*lone))
+    assert len(tracks(tmp_path / 'o.json')) == 2
+    assert 'Warning: v: 2 shapes of one frame are in no group' in said
+    status, said, _ = run(
+        xml(*lone).replace('manual"', 'manual" group_id="5"'))
+    (_, found), = tracks(tmp_path / 'o.json')
+    square = rectangle(1, 2, 3, 3)
+    assert same(found, [square, square, None, None]) and 'Warning' not in said
 
 
 def test_frames_of_a_filter(run, tmp_path):

@@ -41,7 +41,7 @@ def mask_shape(part, left, top, **more):
 
 def file(*shapes, **more):
     return dict(version='5.4.1', flags={}, shapes=list(shapes),
-                imagePath='0.jpg', imageData=None, imageHeight=8,
+                imagePath='..\\x\\image.jpg', imageData=None, imageHeight=8,
                 imageWidth=12) | more
 
 
@@ -94,15 +94,24 @@ def test_a_folder(run, tmp_path):
      'Warning: v: cat is there with and without group_id'),
     # what has no area
     ([shape(), shape('p', [[1, 2]], 'point'),
-      shape('c', [[1, 2], [3, 4]], 'circle')], [rectangle(1, 2, 3, 3)],
-     'Warning: v: 1 shapes of the type circle are left out'),
+      shape('c', [[1, 2], [3, 4]], 'line')], [rectangle(1, 2, 3, 3)],
+     'Warning: v: 1 shapes of the type line are left out'),
+    # a circle is its middle and a point on it
+    ([shape(points=[[5, 4], [5, 6.1]], kind='circle')],
+     [placed(pixels('.##.', '####', '####', '.##.'), 3, 2)], ''),
+    # a rectangle that is turned has four corners
+    ([shape(kind='oriented_rectangle')], [rectangle(1, 2, 3, 3)], ''),
     # masks reach out of the frame by what labelme cuts off
     ([mask_shape(np.ones((3, 4), bool), -2, 6)], [rectangle(0, 6, 2, 2)], ''),
     # a mask may be grey, with 255 for the object
     ([mask_shape(pixels('#.', '##').astype(np.uint8) * 255, 3, 3)],
      [placed(pixels('#.', '##'), 3, 3)], ''),
-    # an old file has no types and no groups
+    # corners of a mask between pixels are rounded each for itself
+    ([mask_shape(np.ones((2, 3), bool), 1, 2, points=[[1.6, 2], [3.4, 3]])],
+     [rectangle(2, 2, 3, 2)], ''),
+    # an old file has no types and no groups, or null
     ([dict(label='cat', points=SQUARE)], [rectangle(1, 2, 3, 3)], ''),
+    ([shape(kind=None)], [rectangle(1, 2, 3, 3)], ''),
 ])
 def test_shapes(run, tmp_path, shapes, expected, said):
     status, out, err = run(file(*shapes), None, None)
@@ -148,6 +157,8 @@ ONE = np.ones((2, 3), bool)
     # of another image
     (file(imageHeight=16), 'is of an image of 12x16 pixels, but its frame'),
     (file(imageWidth='12'), "of '12'x8 pixels"),
+    # drawn on another frame of the video
+    (file(shape(), imagePath='sub\\2.png'), 'json is of another frame, '),
     # shapes
     (file(3), '0.json, shape 0: it is 3, not an object'),
     (file(shape(), shape('')), "shape 1: its label is '', not a name"),
@@ -164,6 +175,7 @@ ONE = np.ones((2, 3), bool)
     (file(shape(points=SQUARE[:2])), 'the polygon has 2 points; it needs'),
     (file(shape(points=[[1, 2], [3, 4], [1e6, 5]])), 'x coordinate 1000000'),
     (file(shape(kind='rectangle')), 'the rectangle has 4 points, not two'),
+    (file(shape(kind='circle')), 'the circle has 4 points, not two'),
     # masks: none, no base64, no picture, a picture of another kind or size
     (file(mask_shape(ONE, 1, 1, mask=None)), 'its mask is None, not a pict'),
     (file(mask_shape(ONE, 1, 1, mask='@@')), 'is no readable PNG in base64'),

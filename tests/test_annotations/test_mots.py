@@ -33,15 +33,15 @@ def run(tmp_path):
 
 
 def test_kitti(run, tmp_path):
-    """Frames from 0; ids of two classes; a region to be ignored."""
+    """Frames from 0; ids of two classes; regions to be ignored."""
     status, said, err = run(
         line(0, 2001, 2, B) + line(0, 1005, 1) + line(1, 10000, 10) +
-        '\n' + line(2, 1005, 1, B))
+        '\n' + line(2, 10001, 10) + line(2, 1005, 1, B))
     assert status == 0, err
     (car, one), (person, two) = tracks(tmp_path / 'o.json')
     assert (car, person) == ('car', 'pedestrian')
     assert same(one, [A, None, B]) and same(two, [B, None, None])
-    assert 'v: 1 regions to be ignored (id 10000) are left out.' in said
+    assert 'v: 2 regions to be ignored (class 10) are left out.' in said
     assert 'v: 3 frames, 2 objects.' in said
     assert is_valid(tmp_path / 'o.json', tmp_path)
 

@@ -190,6 +190,29 @@ def test_validate_looks_at_the_frames(run, tmp_path):
     ]
 
 
+@pytest.mark.parametrize('suffix, largest, said', [
+    ('png', [100, 4095], 'video 1: 1/1.png is a file of 16 bits with values '
+     'up to 4095: these look like 12 bits'),
+    ('tif', [9, 9], 'up to 9: these look like 8 bits'),
+    # one dark frame is a dark frame; all are black: nothing to multiply
+    ('png', [100, 4096], 'no problem'),
+    ('png', [0, 0], 'no problem'),
+])
+def test_validate_names_what_is_nearly_black(run, tmp_path, suffix, largest,
+                                             said):
+    path, names = tmp_path / 'a.json', [f'1/{i}.{suffix}' for i in (0, 1)]
+    data = good_json() | dict(annotations=[])
+    data['videos'][0].update(length=2, file_names=names)
+    path.write_text(json.dumps(data))
+    (tmp_path / '1').mkdir()
+    for name, value in zip(names, largest, strict=True):
+        Image.fromarray(np.full((8, 12), value, np.uint16)).save(
+            tmp_path / name)
+    _, out, _ = run('dataset_converters/validate_ytvis.py', path,
+                    '--images', tmp_path)
+    assert said in out and len(out.splitlines()) == 1
+
+
 @pytest.mark.parametrize('data, sentence', [
     (dict(images=[], annotations=[]), 'COCO json of still images'),
     (dict(images=[], videos=[]), 'youtubevis2coco.py'),

@@ -13,6 +13,8 @@ FIGURE = ('config.py', 'model.pth', 'video', '--out')
 TOOLS = {
     'demo/make_clip.py': (),
     'tools/analysis_tools/colour_baseline.py': ('a.json', 'images', '--out'),
+    'tools/analysis_tools/memcnp_report.py': (
+        'config.py', 'model.pth', '--mean-context'),
     'tools/analysis_tools/plot_training.py': ('run', '--out'),
     'tools/analysis_tools/preview_clips.py': ('config.py', '--out'),
     'tools/analysis_tools/report.py': ('a.json', '--out'),

@@ -44,7 +44,6 @@ from mmvis_memcnp.evaluation.functional import (
 from mmvis_memcnp.results import SigmaMap
 from mmvis_memcnp.results.ownership import check_file, new_file
 from mmvis_memcnp.results.sigma_map import KEY
-from mmvis_memcnp.visualization.files import replacing
 from mmvis_memcnp.visualization.reliability import plot_reliability
 
 
@@ -182,6 +181,10 @@ def main() -> None:
                         f'{args.score_thr}.')
     if args.fit is not None:
         check_file(args.fit, '--fit', args.overwrite, [args.checkpoint])
+    files = [Path(args.out_dir) / f'calibration.{kind}'
+             for kind in ('json', 'png')]
+    for file in files:
+        check_file(file, '--out-dir', args.overwrite)
     cfg = preflight.load_config(args.config, args.cfg_options)
     preflight.check_parts(cfg, args.config, 'model', 'test_dataloader',
                           'test_evaluator', 'test_cfg')
@@ -203,15 +206,15 @@ def main() -> None:
     for name, number in numbers.items():
         print(f'{name:16} {number:10.4g}')
     lines = curves(pairs, dof)
-    out = Path(args.out_dir)
-    with replacing(out / 'calibration.json') as path:
+    with new_file(files[0], args.overwrite, '--out-dir') as path:
         path.write_text(json.dumps(plain(dict(
             numbers, sigma_map=mapping.settings() if mapping else None,
             **lines))) + '\n')
-    plot_reliability(out / 'calibration.png', lines['fractions'],
-                     lines['sparsification'], lines.get('levels'),
-                     lines.get('coverage'), lines.get('spread'))
-    print(f'{out}/calibration.json, {out}/calibration.png')
+    with new_file(files[1], args.overwrite, '--out-dir') as path:
+        plot_reliability(path, lines['fractions'],
+                         lines['sparsification'], lines.get('levels'),
+                         lines.get('coverage'), lines.get('spread'))
+    print(', '.join(map(str, files)))
 
 
 if __name__ == '__main__':

@@ -89,11 +89,13 @@ def read_pair(args: argparse.Namespace
 
     Several processes read the results later.
     """
-    gt = AnnotationFile.load(args.ground_truth, check_masks=False)
+    together = args.processes > 1 and not args.skip_broken
+    gt = AnnotationFile.load(args.ground_truth, check_masks=False,
+                             by_video=together and not args.occlusion)
     if not gt.has_annotations:
         raise UserError(f'{gt.name} has no annotations: there is nothing to '
                         'score against.')
-    if args.processes > 1 and not args.skip_broken:
+    if together:
         return gt, args.results, {}
     results = read_results(args.results, check_masks=False)
     check_results(gt, results)

@@ -37,13 +37,14 @@ from torch import Tensor, nn
 
 from mmvis_memcnp.apis import VISInferencer
 from mmvis_memcnp.cli.options import add_model_options
+from mmvis_memcnp.cli.output_options import add_overwrite_option
 from mmvis_memcnp.cli.run import run_tool
 from mmvis_memcnp.datasets import sync_classes
 from mmvis_memcnp.errors import UserError
 from mmvis_memcnp.models.memcnp import MemCNPLoss, MemoryBank
 from mmvis_memcnp.models.memcnp.distribution import SIGMA_MIN
 from mmvis_memcnp.models.vis import DVISDAQ
-from mmvis_memcnp.results.files import replacing
+from mmvis_memcnp.results.ownership import check_file, new_file
 
 #: Sigma counts as at its floor below this.
 FLOOR = SIGMA_MIN * 1.05
@@ -255,12 +256,13 @@ def report(model: Any, loader: Any, batches: int
         uss_differs=selection(recorder)), means
 
 
-def save_constant(model: Any, means: list[Tensor], path: Path) -> None:
+def save_constant(model: Any, means: list[Tensor], path: Path,
+                  overwrite: bool) -> None:
     """The model with a context that does not depend on the point."""
     for readout, mean in zip(parts_of(model).readouts, means, strict=True):
         readout.fc2.weight.data.zero_()
         readout.fc2.bias.data.copy_(mean)
-    with replacing(path) as part:
+    with new_file(path, overwrite, '--mean-context') as part:
         torch.save(dict(state_dict=model.state_dict()), part)
 
 
@@ -276,12 +278,16 @@ def parse_args() -> argparse.Namespace:
                         help='the figures as one line of json')
     parser.add_argument('--mean-context', type=Path, metavar='FILE',
                         help='save the model with a constant context')
+    add_overwrite_option(parser)
     add_model_options(parser)
     return parser.parse_args()
 
 
 def main() -> None:
     args = parse_args()
+    if args.mean_context:
+        check_file(args.mean_context, '--mean-context', args.overwrite,
+                   [args.checkpoint])
     inferencer = VISInferencer.from_args(args)
     cfg = inferencer.cfg
     sync_classes(cfg)
@@ -291,7 +297,8 @@ def main() -> None:
     figures, means = report(inferencer.model, loader, args.batches)
     print(json.dumps(figures, indent=None if args.json else 1))
     if args.mean_context:
-        save_constant(inferencer.model, means, args.mean_context)
+        save_constant(inferencer.model, means, args.mean_context,
+                      args.overwrite)
 
 
 if __name__ == '__main__':

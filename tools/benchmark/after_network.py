@@ -29,7 +29,12 @@ import torch.nn.functional as F  # noqa: E402
 from pycocotools import mask as coco_mask  # noqa: E402
 from torch import Tensor  # noqa: E402
 
+from mmvis_memcnp.cli.run import run_tool  # noqa: E402
 from mmvis_memcnp.results import RLE, MaskSource  # noqa: E402
+from mmvis_memcnp.results.ownership import (  # noqa: E402
+    check_file,
+    new_file,
+)
 from mmvis_memcnp.results.pixels import FrameMeta  # noqa: E402
 
 #: Who goes which way, and input pixels a mask value.
@@ -170,6 +175,8 @@ def main() -> None:
                         help='pairs a row; more are steadier')
     parser.add_argument('--csv', type=Path, help='where the rows go')
     args = parser.parse_args()
+    if args.csv:
+        check_file(args.csv, '--csv', overwrite=True)
     torch.set_num_threads(1)
     found = []
     print('| way back | objects | network | original | released, ms | '
@@ -180,12 +187,12 @@ def main() -> None:
               '{released_ms} | {package_ms} | {ratio} |'.format(**row),
               flush=True)
     if args.csv:
-        args.csv.parent.mkdir(parents=True, exist_ok=True)
-        with args.csv.open('w', newline='') as file:
+        with new_file(args.csv, overwrite=True) as part, \
+                open(part, 'w', newline='') as file:
             writer = csv.DictWriter(file, list(found[0]))
             writer.writeheader()
             writer.writerows(found)
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

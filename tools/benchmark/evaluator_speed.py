@@ -149,7 +149,8 @@ def score_here(gt: str, results: str, processes: int) -> tuple:
         reduce_results,
     )
     clock = Clock()
-    truth = AnnotationFile.load(gt, check_masks=False)
+    truth = AnnotationFile.load(gt, check_masks=False,
+                                by_video=processes > 1)
     tracks: list | str = results  # several processes read it together
     if processes == 1:
         tracks = read_results(results, check_masks=False)

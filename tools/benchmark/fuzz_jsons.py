@@ -47,6 +47,7 @@ from pycocotools import mask as mask_utils
 
 from mmvis_memcnp.cli.run import run_tool
 from mmvis_memcnp.errors import UserError
+from mmvis_memcnp.results.files import check_place
 
 FOLDER = Path(__file__).resolve().parents[1]
 TESTED = ('analysis_tools/eval_json.py',
@@ -436,6 +437,10 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Run all cases; status 1 if one fails."""
     args = parse_args()
+    if args.log:
+        check_place(args.log.parent, '--log')
+    if args.keep:
+        check_place(args.keep, '--keep')
     done = finished_cases(args.log) if args.log else {}
     seeds = range(args.seed, args.seed + args.count)
     left = [(seed, args.keep) for seed in seeds if seed not in done]
@@ -445,6 +450,7 @@ def main() -> None:
         for seed, case in pool.imap_unordered(run_case, left):
             done[seed] = case
             if args.log:
+                args.log.parent.mkdir(parents=True, exist_ok=True)
                 with args.log.open('a') as log:
                     log.write(json.dumps([seed, *case]) + '\n')
             kind, which, _, wrong = case

@@ -161,8 +161,8 @@ class Report:
 
     def save(self) -> None:
         """Put the file in place of the former one."""
-        from mmvis_memcnp.results.files import replacing
-        with replacing(self.path, durable=False) as part:
+        from mmvis_memcnp.results.ownership import new_file
+        with new_file(self.path, overwrite=True, durable=False) as part:
             part.write_text(json.dumps(self.data, indent=1))
 
 
@@ -294,6 +294,17 @@ def problem(device: str) -> str | None:
     return None
 
 
+def no_place(path: Path) -> str | None:
+    """Why nothing can be noted there, in a sentence."""
+    from mmvis_memcnp.errors import OutputError
+    from mmvis_memcnp.results.ownership import check_file
+    try:
+        check_file(path, '--out', overwrite=True)
+    except OutputError as error:
+        return str(error)
+    return None
+
+
 def main() -> int:
     args = parse_args()
     begin = time.monotonic()
@@ -301,7 +312,7 @@ def main() -> int:
     if args.wheels:
         install(args.wheels)
     # Nothing was checked: whoever relies on the exit status must see it.
-    error = problem(args.device)
+    error = problem(args.device) or no_place(args.out)
     if error:
         print(f'Error: {error}', file=sys.stderr)
         return 1

@@ -45,7 +45,10 @@ from mmvis_memcnp.engine.optimize import (  # noqa: E402
     optimize_model,
 )
 from mmvis_memcnp.errors import UserError  # noqa: E402
-from mmvis_memcnp.results.files import replacing  # noqa: E402
+from mmvis_memcnp.results.ownership import (  # noqa: E402
+    check_file,
+    new_file,
+)
 
 
 class Variant(NamedTuple):
@@ -277,7 +280,7 @@ def _peak(device: torch.device) -> float:
 # -- output ---------------------------------------------------------------
 def write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
     """All rows, whole or not at all."""
-    with replacing(path, durable=False) as part, \
+    with new_file(path, overwrite=True, durable=False) as part, \
             open(part, 'w', newline='') as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator='\n')
         writer.writeheader()
@@ -338,6 +341,8 @@ def main() -> None:
     if unknown:
         raise UserError(f'There is no family {min(unknown)}: use '
                         f'{", ".join(sorted(families))}.')
+    # Written again and again, and the file of the run before is replaced.
+    check_file(args.out, '--out', overwrite=True)
     begin, rows = time.monotonic(), []
     groups = {'--configs': args.configs} if args.configs else {
         family: [c for c in configs if family_of(c) == family]

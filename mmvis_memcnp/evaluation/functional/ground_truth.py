@@ -2,14 +2,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from ...results.json_objects import JSONObjects, find_records
 from ...results.json_rules import (
     FIX,
     check_faults,
+    check_tracks,
+    find_faults,
     length_note,
     num_frames,
     parse_json,
@@ -41,6 +46,28 @@ class GTTrack:
     fix = FIX
 
 
+class _ByVideo(Mapping[int, list[dict[str, Any]]]):
+    """Annotations of each video, read and checked when they are asked for."""
+
+    def __init__(self, objects: JSONObjects, gt: AnnotationFile) -> None:
+        self._objects, self._gt = objects, gt
+        self._places: dict[int, list[int]] = {}
+        for place, video in enumerate(objects.places[:, 2].tolist()):
+            self._places.setdefault(video, []).append(place)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __getitem__(self, video: int) -> list[dict[str, Any]]:
+        records = self._objects.parse(np.array(self._places[video]))
+        check_tracks(records, {video: self._gt.videos[video]},
+                     self._gt.categories, self._gt.name)
+        return records
+
+
 @dataclass
 class AnnotationFile:
     """A whole json file.
@@ -56,7 +83,8 @@ class AnnotationFile:
     """
     videos: dict[int, dict[str, Any]]
     categories: dict[int, str]
-    annotations: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
+    annotations: Mapping[int, list[dict[str, Any]]] = field(
+        default_factory=dict)
     name: str = 'the ground truth'
 
     @property
@@ -66,7 +94,8 @@ class AnnotationFile:
 
     @classmethod
     def load(cls, source: str | Path | dict[str, Any],
-             check_masks: bool = True) -> AnnotationFile:
+             check_masks: bool = True,
+             by_video: bool = False) -> AnnotationFile:
         """Read a YouTube-VIS / OVIS json.
 
         All masks are read here, so that a bad one is known before a model
@@ -79,6 +108,10 @@ class AnnotationFile:
                 missing, null or empty (public validation sets).
             check_masks: False leaves the masks as they are in the file, for
                 `reduce_results`, which checks them as it decodes them.
+            by_video: leaves all annotations in the file, where possible:
+                those of a video are read when they are asked for, so that
+                several processes share that, and what is wrong with them is
+                said then.  `read_all` reads them now.
 
         Raises:
             FileNotFoundError: if there is no such file.
@@ -92,30 +125,71 @@ class AnnotationFile:
             if not Path(source).is_file():
                 raise FileNotFoundError(
                     f'there is no ground truth {name}: check the path.')
+            found = by_video and cls._by_video(name)
+            if found:
+                return found
             source = parse_json(source)
         if not isinstance(source, dict) or 'videos' not in source:
             raise ValueError(
                 f'{name} is not a YouTube-VIS json: it has no "videos". Pass '
                 'the annotation file of a video data set.')
         check_faults(source, name)
-        gt = cls(
-            videos={v['id']: v for v in source['videos'] or []},
-            categories={
-                c['id']: c['name'] for c in source.get('categories') or []
-            },
-            name=name)
+        gt = cls._of(source, name)
+        gt.annotations = gt._grouped(source, check_masks)
+        return gt
+
+    @classmethod
+    def _of(cls, data: Mapping[str, Any], name: str) -> AnnotationFile:
+        """Videos and categories of a json without faults."""
+        gt = cls({v['id']: v for v in data['videos'] or []},
+                 {c['id']: c['name'] for c in data.get('categories') or []},
+                 name=name)
         for video in gt.videos.values():
             note = length_note(video)
             if note is not None:
                 logging.getLogger(__name__).warning(
                     '%s: %s; file_names is used.', name, note)
-        for record in source.get('annotations') or []:
-            video = gt.videos[record['video_id']]
-            masks = (read_masks(record, video, name) if check_masks else
-                     record['segmentations'])
-            gt.annotations.setdefault(video['id'], []).append(
-                {**record, 'segmentations': masks})
         return gt
+
+    def _grouped(self, data: Mapping[str, Any], check_masks: bool
+                 ) -> dict[int, list[dict[str, Any]]]:
+        """Annotations of a json without faults."""
+        found: dict[int, list[dict[str, Any]]] = {}
+        for record in data.get('annotations') or []:
+            video = self.videos[record['video_id']]
+            masks = (read_masks(record, video, self.name) if check_masks else
+                     record['segmentations'])
+            found.setdefault(video['id'], []).append(
+                {**record, 'segmentations': masks})
+        return found
+
+    @classmethod
+    def _by_video(cls, name: str) -> AnnotationFile | None:
+        """What `load` reads where it leaves the annotations in the file."""
+        found = find_records(name, 'annotations', ('video_id', 'id'))
+        if found is None:
+            return None
+        data, objects, (videos, ids) = found
+        if 'videos' not in data or any(find_faults(data)) or \
+                len(np.unique(ids)) < len(ids):
+            return None
+        known = {video['id'] for video in data['videos'] or []}
+        if not known >= set(videos.tolist()):
+            return None
+        gt = cls._of(data, name)
+        gt.annotations = _ByVideo(objects, gt)
+        return gt
+
+    def read_all(self) -> None:
+        """Read annotations that were left in the file.
+
+        Raises:
+            ValueError: see `load`.
+        """
+        if isinstance(self.annotations, _ByVideo):
+            data = parse_json(self.name)
+            check_faults(data, self.name)
+            self.annotations = self._grouped(data, check_masks=False)
 
     def length(self, video_id: int) -> int:
         """Number of frames of a video."""

@@ -1,7 +1,7 @@
 """The same work for the results of many videos, in one process or several.
 
 Processes that share a file read it together, too: each reads the entries of
-its own videos.
+its own videos, and their annotations, if those were left in their file.
 """
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import TypeVar
 import numpy as np
 
 from ...results.json_objects import find_objects
+from ...results.json_rules import collected_later
 from .ground_truth import AnnotationFile
 from .parallel import each_video, in_processes
 from .results import (
@@ -54,8 +55,10 @@ def each_result(work: _Work[Result], gt: AnnotationFile,
             found = _read_together(work, gt, Path(results), videos, processes)
             if found is not None:
                 return found
+        gt.read_all()
         results = read_results(results, check_masks=False)
         check_results(gt, results)
+    gt.read_all()
     by_video = group_by_video(results)
     return dict(each_video(
         lambda video: work(video, by_video.get(video, [])), videos,
@@ -84,7 +87,10 @@ def _read_together(work: _Work[Result], gt: AnnotationFile, path: Path,
             return {v: work(v, by_video.get(v, [])) for v in videos
                     if owners[v] == number}
 
-        shares = in_processes(share, processes)
+        # What they read, video by video, would set off the search for
+        # garbage in all the rest.
+        with collected_later():
+            shares = in_processes(share, processes)
     if shares is None:
         return None
     return {v: shares[owners[v]][v] for v in videos}

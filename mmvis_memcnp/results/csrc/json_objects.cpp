@@ -79,21 +79,23 @@ inline const char* read_object(const char* at, const char* end,
 
 }  // namespace
 
-// Finds the objects of a json that is a list of objects, and the whole number
-// that each has under one key.
+// Finds the objects of a list of objects with which a text begins, and the
+// whole number that each has under one key.
 //
 // Only the outer list is checked: if all objects, as they are cut out here,
-// are good, so is the json.
+// are good, so is the list.
 //
 //   key     without quotation marks
 //   found   room for begin, end and number of `room` objects
+//   behind  gets where the list ends
 //
 // Returns the number of objects; -1 if it is no such list, if a number is
 // missing or too long, or if a key of an object has a backslash; -2 if there
 // are more than `room` objects.
 MMVIS_EXPORT int64_t mmvis_objects(const char* text, int64_t size,
                                    const char* key, int64_t length,
-                                   int64_t* found, int64_t room) {
+                                   int64_t* found, int64_t room,
+                                   int64_t* behind) {
   const char* const end = text + size;
   const char* at = skip_space(text, end);
   if (at == end || *at++ != '[') return -1;
@@ -106,8 +108,10 @@ MMVIS_EXPORT int64_t mmvis_objects(const char* text, int64_t size,
     found[3 * count + 1] = at - text;
     at = skip_space(at, end);
     if (at == end) return -1;
-    if (*at == ']')
-      return skip_space(at + 1, end) == end ? count + 1 : -1;
+    if (*at == ']') {
+      *behind = at + 1 - text;
+      return count + 1;
+    }
     if (*at++ != ',') return -1;
   }
   return -2;

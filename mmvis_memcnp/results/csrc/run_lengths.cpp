@@ -138,7 +138,7 @@ shared_by_bits(const Mask& some, const Mask& drawn, const Word* words) {
 }  // namespace
 
 // Changes with the arguments of the functions.
-MMVIS_EXPORT int64_t mmvis_version() { return 1; }
+MMVIS_EXPORT int64_t mmvis_version() { return 2; }
 
 // Decodes codes, one behind the other in `text`.
 //

@@ -124,6 +124,93 @@ def test_the_same_sentences(gt, path, text):
     assert str(error.value) == said[0]
 
 
+# -- annotations that stay in their file --------------------------------------
+def truth(**changes):
+    """A ground truth, of whose annotations the third has other fields."""
+    data = ground_truth(
+        [annotation(10 * v, [rows(0), rows(1, 2)], video=v) for v in VIDEOS]
+        + [annotation(7, [rows(3), None], video=3)], VIDEOS)
+    data['annotations'][2].update(changes)
+    return data
+
+
+def load(tmp_path, text, **options):
+    path = tmp_path / 'gt.json'
+    path.write_text(text, encoding='utf-8')
+    return AnnotationFile.load(path, check_masks=False, **options)
+
+
+LAST = json.dumps(truth())
+FIRST = json.dumps(dict(reversed(truth().items())))
+
+
+@pytest.mark.skipif(bool(compiled.missing()), reason='not built')
+@pytest.mark.parametrize('text', [
+    LAST, FIRST, json.dumps(truth(), indent=2),
+    # texts that look like the list
+    json.dumps(dict(info='"annotations": [{"id": 1, "video_id": 1}]')
+               | truth()),
+])
+def test_annotations_are_read_by_video(text, path, tmp_path):
+    whole, lazy = (load(tmp_path, text, by_video=b) for b in (False, True))
+    assert type(lazy.annotations) is not dict
+    assert lazy.videos == whole.videos and lazy.has_annotations
+    assert dict(lazy.annotations) == whole.annotations
+    assert lazy.tracks(3) == whole.tracks(3) and len(lazy.tracks(3)) == 2
+    # a video without annotations, in both
+    lazy.videos[8] = whole.videos[8] = dict(id=8)
+    assert lazy.tracks(8) == whole.tracks(8) == []
+    del lazy.videos[8], whole.videos[8]
+    one, two = numbers(whole, path, 1), numbers(lazy, path, 2)
+    np.testing.assert_array_equal(one.precision, two.precision)
+    # several processes left them where they are; one reads them all
+    assert type(lazy.annotations) is not dict
+    three = numbers(lazy, path, 1)
+    np.testing.assert_array_equal(one.precision, three.precision)
+    assert lazy.annotations == whole.annotations
+
+
+FAULTS = [
+    LAST[:-5], LAST + '}', LAST.replace('}, {', '} {', 1),
+    LAST.replace('"annotations": [', '"annotations": [7, '),
+    LAST.replace('"annotations": [', '"annotations": ['
+                 '{"id": 10, "video_id": 1}, '),  # an id twice
+    LAST.replace('"annotations"', '"annotations": 5, "annotations"')[:-1]
+    + ', "annotations": 6}',  # the last of one name counts
+    LAST.replace('"videos"', '"video"'), LAST.replace('"height": 4', '"h": 4'),
+    *(json.dumps(truth(**change)) for change in (
+        dict(video_id=9), dict(video_id='3'), dict(category_id=2),
+        dict(iscrowd=3), dict(segmentations=None), dict(areas=[1]),
+        dict(areas=[1, -1]), dict(bboxes=[[1, 2, 3], None]), dict(id=None),
+        # found when it is decoded
+        dict(segmentations=[dict(size=[4, 4], counts='1'), None]))),
+]
+
+
+@pytest.mark.parametrize('text', FAULTS)
+def test_faults_of_annotations_by_video_are_said_as_ever(text, path,
+                                                         tmp_path):
+    said = []
+    for by_video in (False, True):
+        with pytest.raises(ValueError) as error:
+            numbers(load(tmp_path, text, by_video=by_video), path,
+                    1 + by_video)
+        said.append(str(error.value))
+    assert said[0] == said[1] and 'gt.json' in said[0]
+
+
+@pytest.mark.parametrize('text', [
+    json.dumps(dict(info=dict(annotations=[dict(id=1, video_id=1)]))
+               | truth()),  # a list of another object
+    json.dumps(truth() | dict(annotations=[])),
+    json.dumps(truth() | dict(annotations=None)),
+    LAST.replace('"id": 7', '"\\u0069d": 7'),
+])
+def test_unusual_annotations_are_read_at_once(text, tmp_path):
+    whole, gt = (load(tmp_path, text, by_video=b) for b in (False, True))
+    assert type(gt.annotations) is dict and gt == whole
+
+
 def test_no_file(gt, tmp_path):
     for processes in (1, 2):
         with pytest.raises(FileNotFoundError, match='check the path'):

@@ -5,6 +5,7 @@ import os
 import random
 import signal
 import time
+import zipfile
 
 import pytest
 
@@ -53,11 +54,17 @@ def stop(child, number, seconds):
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-def check_whole(path):
-    """All entries of one run."""
-    entries = json.loads(path.read_text())
-    assert [e['video_id'] for e in entries] == list(range(ENTRIES))
-    assert len({e['run'] for e in entries}) == 1
+def check_whole(folder):
+    """All entries of one run, in the json and in the archive."""
+    texts = [(folder / 'results.json').read_text()]
+    if (folder / 'results.zip').exists():
+        with zipfile.ZipFile(folder / 'results.zip') as archive:
+            assert archive.namelist() == ['results.json']
+            texts.append(archive.read('results.json'))  # checks its sum
+    for text in texts:
+        entries = json.loads(text)
+        assert [e['video_id'] for e in entries] == list(range(ENTRIES))
+        assert len({e['run'] for e in entries}) == 1
 
 
 def unfinished(folder):
@@ -76,7 +83,7 @@ def test_sigkill_at_any_moment(tmp_path):
         # once there it never goes
         assert (tmp_path / 'results.json').exists() >= bool(seen)
         if (tmp_path / 'results.json').exists():
-            check_whole(tmp_path / 'results.json')
+            check_whole(tmp_path)
             seen += 1
     assert half_way > 5 and seen > 30
     # the next run clears what was left, and knows the file for its own
@@ -89,7 +96,7 @@ def test_sigkill_at_any_moment(tmp_path):
     while neighbour.exists() or (ours / 'left').exists():
         time.sleep(.05)
     stop(child, signal.SIGKILL, .5)
-    check_whole(tmp_path / 'results.json')
+    check_whole(tmp_path)
 
 
 @pytest.mark.slow
@@ -102,4 +109,4 @@ def test_sigterm_leaves_nothing_half_written(tmp_path):
         assert status == 143
         assert not unfinished(tmp_path)
         if (tmp_path / 'results.json').exists():
-            check_whole(tmp_path / 'results.json')
+            check_whole(tmp_path)
