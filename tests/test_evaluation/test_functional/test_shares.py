@@ -5,6 +5,7 @@ import os
 import numpy as np
 import pytest
 
+import mmvis_memcnp.evaluation.functional.ground_truth as annotation_files
 from mmvis_memcnp.evaluation.functional import (
     AnnotationFile,
     average_precision,
@@ -137,7 +138,9 @@ def truth(**changes):
 def load(tmp_path, text, **options):
     path = tmp_path / 'gt.json'
     path.write_text(text, encoding='utf-8')
-    return AnnotationFile.load(path, check_masks=False, **options)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(annotation_files, 'WORTH_SHARING', 0)
+        return AnnotationFile.load(path, check_masks=False, **options)
 
 
 LAST = json.dumps(truth())
