@@ -257,7 +257,7 @@ def report(model: Any, loader: Any, batches: int
 
 
 def save_constant(model: Any, means: list[Tensor], path: Path,
-                  overwrite: bool) -> None:
+                  overwrite: bool = False) -> None:
     """The model with a context that does not depend on the point."""
     for readout, mean in zip(parts_of(model).readouts, means, strict=True):
         readout.fc2.weight.data.zero_()
