@@ -15,6 +15,9 @@ A case is a seed. With --log every case is a line of a file as soon as it is
 done, and the same command goes on where an earlier one was stopped, unless the
 code has changed since.
 
+With --together two processes score a case, and read the ground truth together
+however small it is, as they do large ones.
+
 Example:
 
     python tools/benchmark/fuzz_jsons.py --count 10000 --seed 0 --log fuzz.log
@@ -35,6 +38,8 @@ import tempfile
 import time
 import traceback
 from collections import Counter
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from types import ModuleType
@@ -47,6 +52,7 @@ from pycocotools import mask as mask_utils
 
 from mmvis_memcnp.cli.run import run_tool
 from mmvis_memcnp.errors import UserError
+from mmvis_memcnp.evaluation.functional import ground_truth
 from mmvis_memcnp.results.files import check_place
 
 FOLDER = Path(__file__).resolve().parents[1]
@@ -272,11 +278,26 @@ def load_tool(name: str) -> ModuleType:
     return module
 
 
+def read_together() -> None:
+    """Let several processes read any ground truth together; a file called
+    ``together`` tells that it was one that they can."""
+    find_records = ground_truth.find_records
+
+    def find(*arguments: Any) -> Any:
+        found = find_records(*arguments)
+        if found:
+            Path('together').touch()
+        return found
+
+    vars(ground_truth).update(find_records=find, WORTH_SHARING=0)
+
+
 def in_process(folder: Path, tool: ModuleType, arguments: list[str],
-               compare: bool) -> tuple[int, str, str]:
+               compare: bool, together: bool = False) -> tuple[int, str, str]:
     """Run a tool in a process with limits: status, stdout and stderr.
 
-    After a result ``compare`` adds that of the slow reading.
+    After a result ``compare`` adds that of the slow reading. With
+    ``together`` the tool shares the work with a second process.
     """
     child = os.fork()
     if child == 0:
@@ -288,6 +309,9 @@ def in_process(folder: Path, tool: ModuleType, arguments: list[str],
                         number)
             resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
             resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
+            if together:
+                read_together()
+                arguments = [*arguments, '--processes', '2']
             sys.argv = [str(tool.__file__), *arguments]
             try:
                 run_tool(tool.main)
@@ -329,20 +353,22 @@ def sentence(err: str) -> str | None:
     return None
 
 
-def judge(folder: Path, tools: dict[str, ModuleType],
-          which: str) -> tuple[str, str | None]:
+def judge(folder: Path, tools: dict[str, ModuleType], which: str,
+          together: bool) -> tuple[str, str | None]:
     """What became of a case: its outcome, and what is wrong with that."""
     status, out, err = in_process(
         folder, tools['eval_json'], ['gt.json', 'results.json', '--json'],
-        True)
+        True, together)
     lines = out.strip().splitlines()
     if status == 0:
+        scored = 'scored together' if (
+            folder / 'together').exists() else 'scored'
         scores, expected = map(json.loads, lines[-2:])
         for name, value in expected.items():
             if abs(scores[name] - value) > 1e-9:
-                return 'scored', (f'{name} is {scores[name]}, the slow '
-                                  f'reading says {value}')
-        return 'scored', None
+                return scored, (f'{name} is {scores[name]}, the slow '
+                                f'reading says {value}')
+        return scored, None
     if status != 1:
         return 'scored', f'status {status}: {err[-1500:]}'
     wrong = sentence(err)
@@ -360,20 +386,22 @@ def judge(folder: Path, tools: dict[str, ModuleType],
 TOOLS: dict[str, ModuleType] = {}
 
 
-def run_case(job: tuple[int, Path | None]) -> tuple[int, list]:
+def run_case(seed: int, keep: Path | None,
+             together: bool) -> tuple[int, list]:
     """Make and judge a case.
 
     Args:
-        job: its seed, and the folder for the files of a case that fails.
+        seed: of the case.
+        keep: folder for the files of a case that fails.
+        together: whether two processes read it together.
 
     Returns:
         Seed, and kind, file, outcome and what was wrong.
     """
-    seed, keep = job
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         kind, which = make_case(folder, seed)
-        outcome, wrong = judge(folder, TOOLS, which)
+        outcome, wrong = judge(folder, TOOLS, which, together)
         if wrong is not None and keep is not None:
             kept = keep / str(seed)
             kept.mkdir(parents=True, exist_ok=True)
@@ -429,6 +457,8 @@ def parse_args() -> argparse.Namespace:
                         help='folder for the files of cases that fail')
     parser.add_argument('--processes', type=int, default=1,
                         help='that share the cases (default: %(default)s)')
+    parser.add_argument('--together', action='store_true',
+                        help='two processes score each case')
     parser.add_argument('--log', type=Path,
                         help='file of finished cases, to which more are added')
     return parser.parse_args()
@@ -443,11 +473,16 @@ def main() -> None:
         check_place(args.keep, '--keep')
     done = finished_cases(args.log) if args.log else {}
     seeds = range(args.seed, args.seed + args.count)
-    left = [(seed, args.keep) for seed in seeds if seed not in done]
+    left = [seed for seed in seeds if seed not in done]
     TOOLS.update({Path(name).stem: load_tool(name) for name in TESTED})
     gc.freeze()  # forked processes share what is never looked at again
-    with get_context('fork').Pool(args.processes, quiet_worker) as pool:
-        for seed, case in pool.imap_unordered(run_case, left):
+    # Not a Pool: its workers may not have processes of their own.
+    pool = ProcessPoolExecutor(args.processes, get_context('fork'),
+                               quiet_worker)
+    try:
+        work = partial(run_case, keep=args.keep, together=args.together)
+        for finished in as_completed([pool.submit(work, s) for s in left]):
+            seed, case = finished.result()
             done[seed] = case
             if args.log:
                 args.log.parent.mkdir(parents=True, exist_ok=True)
@@ -456,9 +491,11 @@ def main() -> None:
             kind, which, _, wrong = case
             if wrong is not None:
                 print(f'seed {seed} ({kind} of {which}): {wrong}', flush=True)
+    finally:
+        pool.shutdown(cancel_futures=True)
     counts = Counter(tuple(done[seed][:3]) for seed in seeds)
     for key, number in sorted(counts.items()):
-        print(f'{" ".join(key):30} {number}')
+        print(f'{" ".join(key):36} {number}')
     failed = [seed for seed in seeds if done[seed][3] is not None]
     print(f'{args.count} cases, {len(failed)} failed'
           + (f': seeds {failed[:50]}' if failed else ''))

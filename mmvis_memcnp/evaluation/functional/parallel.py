@@ -5,11 +5,15 @@ import gc
 import logging
 import multiprocessing
 import os
+import signal
 from collections.abc import Callable, Iterable, Iterator
 from multiprocessing.connection import Connection
 from typing import TypeVar
 
 Result = TypeVar('Result')
+
+#: What a terminal or the process that waits sends to end a helper.
+STOPS = {signal.SIGINT, signal.SIGTERM}
 
 
 def each_video(work: Callable[[int], Result], videos: Iterable[int],
@@ -65,7 +69,13 @@ def in_processes(work: Callable[[int], Result],
             answer, end = context.Pipe(duplex=False)
             helper = context.Process(target=_help, args=(work, number, end),
                                      daemon=True)
-            helper.start()
+            # Until it has let go of this process's handlers, which would
+            # raise there, and be seen.
+            mask = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
+            try:
+                helper.start()
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             helpers.append(helper)
             answers.append(answer)
             end.close()  # only the helper has it, and may close it by dying
@@ -85,6 +95,9 @@ def in_processes(work: Callable[[int], Result],
 def _help(work: Callable[[int], object], number: int,
           end: Connection) -> None:
     """Do one share and send the result; nothing on failure."""
+    for stop in STOPS:
+        signal.signal(stop, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
     try:
         end.send(work(number))
     finally:

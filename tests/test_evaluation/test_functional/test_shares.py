@@ -1,6 +1,8 @@
 """Several processes find, and refuse, what one does."""
 import json
 import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -263,3 +265,24 @@ def test_large_answers_and_no_fork(monkeypatch):
                         lambda: ['spawn'])
     assert in_processes(lambda n: n, 2) is None
     assert list(each_video(str, [4, 2], 2)) == [(4, '4'), (2, '2')]
+
+
+#: A helper gets SIGTERM the moment it exists, as when the first process fails
+#: at once and ends it.
+STOPPED_AT_ONCE = '''
+import os, signal
+from mmvis_memcnp.cli.run import run_tool
+from mmvis_memcnp.evaluation.functional.parallel import in_processes
+os.register_at_fork(
+    after_in_child=lambda: os.kill(os.getpid(), signal.SIGTERM))
+run_tool(lambda: print(in_processes(str, 2), signal.pthread_sigmask(
+    signal.SIG_BLOCK, [])))
+'''
+
+
+def test_a_helper_that_is_ended_says_nothing():
+    # It has the handlers of the tool, which raise, until it lets go of them.
+    done = subprocess.run([sys.executable, '-c', STOPPED_AT_ONCE],
+                          capture_output=True, text=True, timeout=60)
+    # Nothing is found together, and this process is stopped as before.
+    assert (done.stdout, done.stderr) == ('None set()\n', '')
