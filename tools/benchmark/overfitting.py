@@ -8,9 +8,15 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+from programs import run_program
+
+from mmvis_memcnp.errors import UserError
+from mmvis_memcnp.evaluation.functional import AnnotationFile
 
 ROOT = Path(__file__).resolve().parents[2]
+TOOLS = ROOT / 'tools'
 #: Iterations of warm-up in ``configs/_base_/schedules/small_cpu.py``.
 WARM_UP = 200
 
@@ -34,9 +40,8 @@ def data_options(annotations: Path, frames: Path) -> list[str]:
         frames: folder of its frames.
     """
     annotations, frames = annotations.resolve(), frames.resolve()
-    categories = json.loads(annotations.read_text())['categories']
-    classes = tuple(c['name'] for c in sorted(
-        categories, key=lambda c: c['id']))
+    categories = AnnotationFile.load(annotations).categories
+    classes = tuple(categories[i] for i in sorted(categories))
     options = [f'test_evaluator.ann_file={annotations}',
                f'val_evaluator.ann_file={annotations}']
     for loader in ('train', 'val', 'test'):
@@ -56,11 +61,11 @@ def schedule_options(iters: int) -> list[str]:
         iters: at least 2; a fifth of them warm up, if they are few.
 
     Raises:
-        ValueError: if there is no iteration left after the warm-up.
+        UserError: if there is no iteration left after the warm-up.
     """
     if iters < 2:
-        raise ValueError(f'{iters} iterations are no training: take 2 at '
-                         'least.')
+        raise UserError(f'{iters} iterations are no training: take 2 at '
+                        'least.')
     warm = max(1, min(WARM_UP, iters // 5))
     return [
         f'train_cfg.max_iters={iters}', f'train_cfg.val_interval={iters + 1}',
@@ -86,7 +91,7 @@ def overfit(config: Path, annotations: Path, frames: Path, work_dir: Path,
         overwrite: replace what an earlier run left in ``work_dir``.
 
     Raises:
-        subprocess.CalledProcessError: if a tool fails.
+        UserError: if a tool fails, or there are too few iterations.
     """
     options = data_options(annotations, frames)
     schedule = [] if iters is None else schedule_options(iters)
@@ -94,21 +99,17 @@ def overfit(config: Path, annotations: Path, frames: Path, work_dir: Path,
         schedule.append(f'train_dataloader.batch_size={batch_size}')
     again = ['--overwrite'] if overwrite else []
     start = time.time()
-    _run('train.py', config, '--work-dir', work_dir, *again, '--seed', seed,
-         '--cfg-options', *options, *schedule)
+    run_program(TOOLS / 'train.py', config, '--work-dir', work_dir,
+                *again, '--seed', seed, '--cfg-options', *options, *schedule)
     minutes = (time.time() - start) / 60
     checkpoint = (work_dir / 'last_checkpoint').read_text().strip()
     results = work_dir / 'results.json'
-    _run('test.py', config, checkpoint, '--work-dir', work_dir / 'test',
-         *again, '--out', results, '--cfg-options', *options)
+    run_program(TOOLS / 'test.py', config, checkpoint, '--work-dir',
+                work_dir / 'test', *again, '--out', results, '--cfg-options',
+                *options)
     printed = subprocess.run([
-        sys.executable, ROOT / 'tools/analysis_tools/eval_json.py',
+        sys.executable, TOOLS / 'analysis_tools/eval_json.py',
         annotations, results, '--json'
     ], check=True, capture_output=True, text=True).stdout
     scores = json.loads(printed.strip().splitlines()[-1])
     return Outcome(scores['AP'], scores['AP50'], minutes)
-
-
-def _run(tool: str, *args: Any) -> None:
-    command = [sys.executable, ROOT / 'tools' / tool, *args]
-    subprocess.run([str(c) for c in command], check=True)

@@ -13,6 +13,7 @@ from threading import Lock
 from typing import Any
 
 from plot_training import curve, read_log
+from programs import run_program
 from study_plan import (
     ROOT,
     Run,
@@ -50,18 +51,17 @@ def make_data(study: Study, root: Path) -> None:
         root (Path): Folder of the levels.
 
     Raises:
-        UserError: If there is data of other sizes.
+        UserError: If there is data of other sizes, or none can be written.
     """
     height, width = (int(n) for n in study.sizes['size'].split('x'))
     for level, split, videos, frames, seed in data_folders(study):
         folder = root / level / split
         if not folder.exists():
-            subprocess.run(
-                [sys.executable, TOOLS / 'dataset_converters/moving_shapes.py',
-                 folder, '--videos', str(videos), '--frames', str(frames),
-                 '--size', study.sizes['size'], '--seed', str(seed),
-                 '--level', split_level(level)[0]], check=True,
-                env=environment())
+            run_program(
+                TOOLS / 'dataset_converters/moving_shapes.py', folder,
+                '--videos', videos, '--frames', frames,
+                '--size', study.sizes['size'], '--seed', seed,
+                '--level', split_level(level)[0], env=environment())
         found = json.loads((folder / 'instances.json').read_text())['videos']
         if len(found) != videos or any(
                 (v['length'], v['height'], v['width']) != (
