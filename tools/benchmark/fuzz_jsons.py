@@ -53,6 +53,7 @@ from pycocotools import mask as mask_utils
 from mmvis_memcnp.cli.run import run_tool
 from mmvis_memcnp.errors import UserError
 from mmvis_memcnp.evaluation.functional import ground_truth
+from mmvis_memcnp.results import compiled
 from mmvis_memcnp.results.files import check_place
 
 FOLDER = Path(__file__).resolve().parents[1]
@@ -471,6 +472,9 @@ def main() -> None:
         check_place(args.log.parent, '--log')
     if args.keep:
         check_place(args.keep, '--keep')
+    if args.together and compiled.missing():
+        raise UserError('--together needs the compiled functions: '
+                        f'{compiled.missing()}')
     done = finished_cases(args.log) if args.log else {}
     seeds = range(args.seed, args.seed + args.count)
     left = [seed for seed in seeds if seed not in done]
