@@ -473,8 +473,8 @@ def main() -> None:
     if args.keep:
         check_place(args.keep, '--keep')
     if args.together and compiled.missing():
-        raise UserError('--together needs the compiled functions: '
-                        f'{compiled.missing()}')
+        raise UserError('--together needs the compiled functions '
+                        f'({compiled.missing()}): make own-ops builds them.')
     done = finished_cases(args.log) if args.log else {}
     seeds = range(args.seed, args.seed + args.count)
     left = [seed for seed in seeds if seed not in done]
