@@ -15,7 +15,7 @@ from mmdet.utils import reduce_mean
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from ....results.frame import FrameInstances, mask_boxes
+from ....results.frame import FrameInstances
 from ...layers import aligned_giou
 from ...matching import Queries
 from ...truth import GroundTruth, Matches
@@ -144,17 +144,21 @@ def mask_places(masks: Tensor, sizes: Tensor,
     cells = sizes.float() / stride
     x, y = (torch.arange(side, device=masks.device)
             for side in masks.shape[:1:-1])
-    inside = ((masks > 0) & (x < cells[:, :1])[:, None, None] &
-              (y < cells[:, 1:])[:, None, :, None])
-    count = inside.sum((2, 3))[..., None]
-    mean = torch.stack([inside.sum(axis).float() @ (place + .5)
-                        for axis, place in ((2, x), (3, y))], -1)
-    mean = mean / count.clamp(min=1) / cells[:, None]
-    boxes = mask_boxes(inside.flatten(0, 1)).view(*masks.shape[:2], 4)
-    boxes = bbox_xyxy_to_cxcywh(
-        (boxes / cells.repeat(1, 2)[:, None]).clamp(max=1))
-    return (mean.clamp(max=1).where(count > 0, NOWHERE),
-            boxes.where(count > 0, .5))
+    # As floats: a CPU adds them up ten times as fast as bools.
+    inside = (masks > 0).float()
+    inside *= (x < cells[:, :1])[:, None, None]
+    inside *= (y < cells[:, 1:])[:, None, :, None]
+    lines = inside.sum(2), inside.sum(3)
+    count = lines[0].sum(2, keepdim=True)
+    mean, low, high = zip(*(
+        (line @ (place + .5),
+         place.where(line > 0, len(place)).amin(2),
+         (place + 1).where(line > 0, 0).amax(2))
+        for line, place in zip(lines, (x, y), strict=True)), strict=True)
+    middle = torch.stack(mean, -1) / count.clamp(min=1) / cells[:, None]
+    boxes = torch.stack((*low, *high), -1) / cells.repeat(1, 2)[:, None]
+    return (middle.clamp(max=1).where(count > 0, NOWHERE),
+            bbox_xyxy_to_cxcywh(boxes.clamp(max=1)).where(count > 0, .5))
 
 
 @MODELS.register_module()
