@@ -10,26 +10,30 @@ from .costs import MatchCost, Queries, Truth
 
 
 def bce_cost(logits: Tensor, target: Tensor) -> Tensor:
-    """Mean binary cross-entropy of every pair.
+    """Mean binary cross-entropy of every pair, also under autocast.
 
     Args:
         logits: (..., Q, P) at points.
         target: (..., G, P) in [0, 1].
 
     Returns:
-        (..., Q, G), at least 0.
+        (..., Q, G) float32, at least 0.
     """
-    # -t log s(x) - (1 - t) log(1 - s(x)) = softplus(x) - t x
-    empty = F.softplus(logits).mean(-1, keepdim=True)
-    return empty - logits @ target.transpose(-1, -2) / logits.shape[-1]
+    # Sums over the points of a clip do not fit half precision.
+    with torch.autocast(logits.device.type, enabled=False):
+        logits, target = logits.float(), target.float()
+        # -t log s(x) - (1 - t) log(1 - s(x)) = softplus(x) - t x
+        empty = F.softplus(logits).mean(-1, keepdim=True)
+        return empty - logits @ target.transpose(-1, -2) / logits.shape[-1]
 
 
 def dice_cost(logits: Tensor, target: Tensor) -> Tensor:
-    """Dice loss of every pair; shapes as in :func:`bce_cost`, in [0, 1]."""
-    p = logits.sigmoid()
-    both = p @ target.transpose(-1, -2)
-    total = p.sum(-1, keepdim=True) + target.sum(-1)[..., None, :]
-    return 1 - (2 * both + 1) / (total + 1)
+    """Dice loss of every pair, as :func:`bce_cost`; in [0, 1]."""
+    with torch.autocast(logits.device.type, enabled=False):
+        p, target = logits.float().sigmoid(), target.float()
+        both = p @ target.transpose(-1, -2)
+        total = p.sum(-1, keepdim=True) + target.sum(-1)[..., None, :]
+        return 1 - (2 * both + 1) / (total + 1)
 
 
 @TASK_UTILS.register_module()

@@ -177,8 +177,10 @@ class ClipMatching:
         for name in PER_FRAME:
             if name not in windows[0].instances:
                 continue
+            # In half precision a sum of windows rounds, and can overflow.
             values = torch.cat(
-                [w.instances[name][:, frame - w.start] for w in windows])
+                [w.instances[name][:, frame - w.start].float()
+                 for w in windows])
             mean = values.new_zeros(len(ids), *values.shape[1:]).index_add_(
                 0, rows, values)
             out[name] = mean / count.view(-1, *[1] * (values.dim() - 1))

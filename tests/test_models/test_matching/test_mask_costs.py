@@ -169,3 +169,21 @@ def test_mixed_precision_costs_the_same():
         expected = cost(queries(*args), gt)
         with torch.autocast('cpu', dtype=torch.bfloat16):
             assert torch.equal(cost(queries(*args), gt), expected)
+
+
+@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
+def test_sums_over_a_clip_do_not_overflow(dtype):
+    """36 frames at 32 x 32 points: their sums are above 65504, and their
+    counts above what half precision tells apart."""
+    g = torch.Generator().manual_seed(0)
+    masks = torch.rand(12, 36 * 32 * 32, generator=g) > torch.linspace(
+        .05, .8, 12)[:, None]
+    logits, target = masks * 20. - 10, masks.flip(0) * 1.
+    for cost in (bce_cost, dice_cost):
+        expected = cost(logits, target)
+        assert (expected > 0).all() and expected.isfinite().all()
+        with torch.autocast('cpu', dtype):
+            assert torch.equal(cost(logits, target), expected)
+        # Inputs in half precision, which +-10, 0 and 1 are in exactly.
+        found = cost(logits.to(dtype), target.to(dtype))
+        assert torch.equal(found, expected)

@@ -78,6 +78,19 @@ def test_sigmas_are_kept_where_there_are_any():
                        torch.full((1, 4), .2))
 
 
+@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
+def test_many_windows_in_half_precision(dtype):
+    """A sum of x is beyond float16, and bfloat16 rounds every sum."""
+    matching = ClipMatching(36)
+    state = matching.start()
+    for start in range(36):
+        item = window([LEFT], [[.9]], 36)
+        item.bboxes = torch.tensor([1901., 1001., 1951., 1051.]).to(
+            dtype).repeat(1, 36, 1)
+        matching.step(state, start, item)
+    assert torch.equal(matching.fuse(state, 35).bboxes, item.bboxes[:, 0])
+
+
 def test_soft_iou_equals_a_loop():
     g = torch.Generator().manual_seed(0)
     matching = ClipMatching(4, match_thr=.4)

@@ -312,6 +312,20 @@ def test_places_of_masks_by_hand():
     assert torch.allclose(points[0, 0], torch.tensor([12 / 22, 6 / 10]))
 
 
+@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
+def test_places_of_large_masks_in_mixed_precision(dtype):
+    """The sum of 12800 cells' places is larger than float16 can hold."""
+    masks = torch.full((1, 2, 96, 160), -1.)
+    masks[0, 0] = masks[0, 1, 10:80, 20:151] = 1.
+    size = torch.tensor([[640., 384.]])
+    expected = mask_places(masks, size)
+    with torch.autocast('cpu', dtype):
+        found = mask_places(masks, size)
+    assert torch.equal(found[0], expected[0])
+    assert torch.equal(found[1], expected[1])
+    assert torch.allclose(found[0][0, 0], torch.tensor([.5, .5]))
+
+
 # -- batches and padding ----------------------------------------------------
 @pytest.mark.parametrize('stage', [0, 1])
 def test_clips_do_not_know_of_each_other(monkeypatch, stage):

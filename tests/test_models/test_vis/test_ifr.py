@@ -203,6 +203,25 @@ def test_results_are_matched_to_the_pivot(pivot):
         assert own[order].tolist() == orders[pivot].tolist()
 
 
+def test_long_clips_are_matched_in_float16():
+    """Look-alikes, which masks alone tell apart, in a clip whose mask costs
+    are sums beyond float16."""
+    g = torch.Generator().manual_seed(0)
+    order = torch.randperm(12, generator=g)
+    there = torch.rand(1, 1, 12, 16, 16, generator=g) > torch.linspace(
+        .05, .8, 12)[:, None, None]
+    masks = (there * 20. - 10).expand(-1, 36, -1, -1, -1)
+    logits = torch.full((12, 3), -4.)
+    logits[:, 0] = 4.
+    own = torch.eye(12).expand(1, 1, 36, -1, -1)
+    found = [ClipQueries(logits[None, None], own, masks[:, :, rows])
+             for rows in (torch.arange(12), order)]
+    made = tiny_model(scales=(1., 1.), pivot=0)
+    with torch.autocast('cpu', torch.float16):
+        matched = made._match(found, [logits.sigmoid()] * 2)[1]
+    assert order[matched].tolist() == list(range(12))
+
+
 def test_sizes_of_all_resolutions(model):
     """Masks on the canvas of the input, also where nothing divides it."""
     made = tiny_model(scales=(.5, 1., 1.3), pivot=2).eval()

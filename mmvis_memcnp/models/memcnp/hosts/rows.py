@@ -150,11 +150,13 @@ def mask_places(masks: Tensor, sizes: Tensor,
     inside *= (y < cells[:, 1:])[:, None, :, None]
     lines = inside.sum(2), inside.sum(3)
     count = lines[0].sum(2, keepdim=True)
-    mean, low, high = zip(*(
-        (line @ (place + .5),
-         place.where(line > 0, len(place)).amin(2),
-         (place + 1).where(line > 0, 0).amax(2))
-        for line, place in zip(lines, (x, y), strict=True)), strict=True)
+    # Sums of places do not fit half precision.
+    with torch.autocast(masks.device.type, enabled=False):
+        mean, low, high = zip(*(
+            (line @ (place + .5),
+             place.where(line > 0, len(place)).amin(2),
+             (place + 1).where(line > 0, 0).amax(2))
+            for line, place in zip(lines, (x, y), strict=True)), strict=True)
     middle = torch.stack(mean, -1) / count.clamp(min=1) / cells[:, None]
     boxes = torch.stack((*low, *high), -1) / cells.repeat(1, 2)[:, None]
     return (middle.clamp(max=1).where(count > 0, NOWHERE),
