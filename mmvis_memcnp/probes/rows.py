@@ -12,6 +12,11 @@ from ..models.trackers import reorder
 from ..models.vis import MinVIS
 from ..models.vis.session import VideoMeta
 
+#: Of several calls of a stack in a frame, the one that is drawn: T_E asks for
+#: what is remembered, then, if it has to, for the frame itself; T_A the other
+#: way round.
+CALLS = dict(existing=0, aligning=-1)
+
 
 class RowHistory(NamedTuple):
     """N rows of a video of T frames.
@@ -44,7 +49,7 @@ def follow_rows(inferencer: VISInferencer,
         images (Iterable[ndarray]): Frames (H, W, 3), uint8, BGR.
 
     Raises:
-        ValueError: If the model is another.
+        ValueError: If the model is another, or there is no frame.
     """
     model = inferencer.model
     state = model.begin(VideoMeta()).rows if isinstance(
@@ -53,17 +58,17 @@ def follow_rows(inferencer: VISInferencer,
         raise ValueError(f'{type(model).__name__} of this config has no '
                          'memory of rows: use a config of configs/o2vis or '
                          'configs/minvis.')
-    seen: dict[str, Tensor] = {}
+    seen: dict[str, list[Tensor]] = {}
     frames: list[tuple[Tensor, ...]] = []
     maps: dict[str, list[Tensor]] = {}
     with ExitStack() as hooks:
-        for name in ('existing', 'aligning'):
+        for name in CALLS:
             for layer in getattr(model.tracker, name, [])[-1:]:
                 hooks.callback(layer.cross_attn.attn.register_forward_hook(
-                    # Of several calls in a frame the last is the result's.
-                    lambda _m, _i, out, name=name: seen.update(
-                        {name: out[1]})).remove)
+                    lambda _m, _i, out, name=name: seen.setdefault(
+                        name, []).append(out[1])).remove)
         for image in images:
+            seen.clear()
             inputs, metas = inferencer.prepare([image])
             item, = model.encode(inputs, metas)
             tracked, state = model.track(state, item)
@@ -75,8 +80,11 @@ def follow_rows(inferencer: VISInferencer,
                 if state.occupied is None else state.occupied
             frames.append((state.memory.embeds, written, logits.float(),
                            occupied, tracked.order))
-            for name, weights in seen.items():
-                maps.setdefault(name, []).append(weights)
+            for name, calls in seen.items():
+                maps.setdefault(name, []).append(calls[CALLS[name]])
+    if not frames:
+        raise ValueError('There are no frames to follow: give at least one '
+                         'image.')
     return RowHistory._make((
         *(torch.cat(x).cpu().numpy() for x in zip(*frames, strict=True)),
         {name: torch.cat(x).cpu().numpy() for name, x in maps.items()}))

@@ -1,5 +1,6 @@
 """tools/analysis_tools/visualize_rows.py and what it draws with."""
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -9,9 +10,12 @@ from mmdet.registry import MODELS, TASK_UTILS
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
+from mmvis_memcnp.probes.rows import follow_rows
 from mmvis_memcnp.visualization.rows import memory_contents
+from tests.fakes import tiny_o2vis
 from tests.fakes.colour_blobs import clip, write_model
 from tests.fakes.programs import run_program
+from tests.fakes.tiny_mask2former_vis import frames_of
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOL = ROOT / 'tools/analysis_tools/visualize_rows.py'
@@ -63,6 +67,44 @@ def test_other_models_are_refused(folder):
     result = run_program(TOOL, 'memory', *write_model(folder), 'frames',
                          '--device', 'cpu', cwd=folder)
     assert result.returncode == 1 and 'configs/o2vis' in result.stderr
+
+
+def following(model, count=3):
+    """What follows a model, and frames as it prepares them."""
+    frames, metas = frames_of(model, count)
+    return SimpleNamespace(model=model, prepare=lambda images: (
+        images[0][None], metas[:1])), frames
+
+
+@pytest.mark.parametrize('make, name', [
+    (tiny_o2vis.tiny_model, 'existing'), (tiny_o2vis.tiny_model, 'aligning'),
+    (tiny_o2vis.alone, 'existing')])  # asks for the frame itself after that
+def test_attention_is_that_of_what_is_remembered(make, name, monkeypatch):
+    """Of the pass that asks with the memory, or with the anchors made of it;
+    in the first frame of that which asks with the frame."""
+    model = make().eval()
+    real, maps = model.tracker.read, {True: [], False: []}
+
+    def read(layers, frame, rows=None, start=None):
+        if layers is not getattr(model.tracker, name):
+            return real(layers, frame, rows, start)
+        attention = layers[-1].cross_attn.attn
+        with attention.register_forward_hook(
+                lambda _m, _i, out: maps[rows is not None].append(out[1])):
+            return real(layers, frame, rows, start)
+
+    monkeypatch.setattr(model.tracker, 'read', read)
+    found = follow_rows(*following(model)).attention[name]
+    assert len(maps[True]) == 2
+    np.testing.assert_array_equal(
+        found, torch.cat((maps[False][0], *maps[True])).numpy())
+    assert abs(found[1] - maps[False][-1][0].numpy()).max() > 1e-3
+
+
+def test_no_frame_to_follow():
+    model = tiny_o2vis.tiny_model().eval()
+    with pytest.raises(ValueError, match='no frames to follow: give at least'):
+        follow_rows(following(model)[0], [])
 
 
 @pytest.mark.parametrize('memory, expected', [
