@@ -86,7 +86,8 @@ X, Y, U = (1., 0.), (0., 1.), (.6, .8)
      (.4 * .76 + .6, .4 * .48)),
     # opposite to what came before: at least 0, it does not move away
     (SimilarityMemory(3), [(X, 1.), ((-1., 0.), 1.)], X),
-    (SimilarityMemory(0), [(X, 1.), ((-1., 0.), 1.)], X),
+    # but with itself it does: cosine -.6, 1.6 of X less .6 of (-.6, .8)
+    (SimilarityMemory(0), [(X, 1.), ((-.6, .8), 1.)], (1.6 + .36, -.48)),
     # with itself: (.76, .48) / .8988 . X
     (SimilarityMemory(0), [(X, 1.), (U, 1.), (X, 1.)],
      ((1 - .845489) * .76 + .845489, (1 - .845489) * .48)),

@@ -35,10 +35,12 @@ class SimilarityMemory(AverageMemory[SimilarityState]):
     embedding is taken as it is.
 
     Args:
-        length (int): L, earlier embeddings that b is averaged over; 0 =
-            compare with the memory m itself, as O2VIS, Table 3 (a), row 2,
-            does. Higher = steadier, and more memory. For training at least
-            the frames of a clip less one. Defaults to 10, as released CTVIS.
+        length (int): L, earlier embeddings that b is averaged over. Higher =
+            steadier, and more memory. For training at least the frames of a
+            clip less one. 0 = b is the cosine with the memory m itself,
+            which may be negative, as that of O2VIS, Table 3 (a), row 2, in
+            its published form (LOMM): what is opposed pushes m away.
+            Defaults to 10, as released CTVIS.
     """
 
     def __init__(self, length: int = 10) -> None:
@@ -55,13 +57,12 @@ class SimilarityMemory(AverageMemory[SimilarityState]):
 
     def share(self, state: SimilarityState, embeds: Tensor,
               weight: Tensor) -> Tensor:
-        """b, (B, M) in [0, 1]."""
+        """b, (B, M) in [0, 1]; from -1 on with a ``length`` of 0."""
         unit = F.normalize(embeds, dim=-1)
-        if self.length:
-            known = state.count.clamp(1, self.length)
-            cosine = (state.earlier * unit[:, :, None]).sum((2, 3)) / known
-        else:
-            cosine = (F.normalize(state.embeds, dim=-1) * unit).sum(-1)
+        if not self.length:
+            return (F.normalize(state.embeds, dim=-1) * unit).sum(-1)
+        known = state.count.clamp(1, self.length)
+        cosine = (state.earlier * unit[:, :, None]).sum((2, 3)) / known
         return cosine.clamp(min=0)
 
     def update(self, state: SimilarityState, embeds: Tensor, written: Tensor,
