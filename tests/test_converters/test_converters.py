@@ -456,6 +456,20 @@ def test_which_tracker_it_is(system, marks):
     assert guess_system(names) == system
 
 
+@pytest.mark.parametrize('width', [256, 512])
+def test_trackers_that_read_more_than_queries(width):
+    """DVIS_Plus with REID_BRANCH: queries and embeddings side by side."""
+    official = {MARK.format('decoder_norm'): torch.ones(256),
+                'tracker.decoder_norm.weight': torch.ones(width)}
+    convert = KEY_MAPS['dvis_tracker'].convert
+    if width == 256:
+        assert sorted(convert(official)) == [
+            'segmenter.decoder.norm.weight', 'tracker.norm.weight']
+        return
+    with pytest.raises(ValueError, match='reads 512 .* 256: .*REID_BRANCH'):
+        convert(official)
+
+
 @pytest.mark.parametrize('part', ['daq', 'dvispp'])
 def test_all_names_of_the_refiner(part):
     """Of one in a checkpoint of DVIS-DAQ offline."""

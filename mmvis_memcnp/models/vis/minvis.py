@@ -17,6 +17,7 @@ from ...results.pixels import FrameMeta, MaskSource
 from ...results.saved_values import saveable
 from ..segmenters.mask2former import FrameQueries
 from ..trackers import RowState, TrackedFrame, reorder
+from ..trackers.row_heads import RowHeads
 from .base import VIS, VISOptions
 from .frame_training import frame_losses
 from .row_scores import RowScores, check_num_shown
@@ -76,6 +77,15 @@ class MinVIS(VIS[MinVISState, FrameQueries]):
         self.num_shown = check_num_shown(num_shown)
         self.segmenter = MODELS.build(segmenter)
         self.tracker = MODELS.build(tracker)
+        # EoMT has no decoder of its own: its backbone makes the queries.
+        dims = getattr(getattr(self.segmenter, 'decoder', self.segmenter),
+                       'embed_dims', None)
+        if dims and isinstance(self.tracker, RowHeads) and \
+                self.tracker.layer_sizes[0] != dims:
+            raise ValueError(
+                f'embed_dims of the tracker is {self.tracker.layer_sizes[0]}, '
+                f'but the queries that it reads have {dims} channels: set '
+                f'tracker.embed_dims={dims}.')
         self.matcher = TASK_UTILS.build(matcher) if matcher else None
         self.frame_loss = MODELS.build(loss or dict(type='SampledMaskLoss'))
         self.loss_embed = MODELS.build(loss_embed) if loss_embed else None

@@ -8,6 +8,7 @@ from mmvis_memcnp.models.vis.o2vis import (
     existing_truth,
     similarity_loss,
 )
+from tests.fakes import tiny_o2vis
 from tests.fakes.tiny_dvis_daq import OBJECTS, long_clip
 from tests.fakes.tiny_o2vis import alone, offline, referring, tiny_model
 from tests.fakes.tiny_sipmask import batch, losses, video
@@ -87,6 +88,13 @@ def test_a_tracker_that_learns_nothing_is_refused():
             _delete_=True, type='RowTracker', memory=dict(
                 type='LatestMemory'),
             association=dict(type='HungarianAssociation')))
+
+
+@pytest.mark.parametrize('make', [tiny_model, offline, referring])
+def test_a_tracker_is_as_wide_as_the_queries(make, monkeypatch):
+    monkeypatch.setitem(tiny_o2vis.SIZES, 'embed_dims', 64)
+    with pytest.raises(ValueError, match='tracker is 64, .* 32 channels: set'):
+        make()
 
 
 def test_what_learns_of_what(model):
