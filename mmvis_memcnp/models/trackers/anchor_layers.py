@@ -109,5 +109,7 @@ class SlotLayer(nn.Module):
                 weight = weight.masked_fill(padded[..., None], 0.)
             weight = weight / weight.sum(1, keepdim=True)
             update = weight.transpose(1, 2) @ read.float()
-        rows = self.norms[0](rows + update)
+        # A cast model's layers read their own type alone.
+        rows = self.norms[0](
+            rows + update.to(self.norms[0].weight.dtype))
         return self.norms[1](self.ffn(rows))

@@ -182,7 +182,7 @@ class AnchorTracker(RowHeads):
         with torch.autocast(masks.device.type, enabled=False):
             total = inside @ mask_features.float().flatten(2).transpose(1, 2)
         pooled = total / (inside.sum(-1, keepdim=True) + 1e-8)
-        return self.anchor_embed(pooled)
+        return self.anchor_embed(pooled.to(self.norm.weight.dtype))
 
     # -- the next state -------------------------------------------------------
     def carry(self,

@@ -94,8 +94,9 @@ class OccupancyTracker(ReferringRows):
         Returns:
             tuple[TrackedFrame, RowState]: And the state after it.
         """
-        held = self.objects.memory.read(state.memory) \
-            if len(state.memory) else None
+        # What is remembered is single precision, in a cast model as well.
+        held = self.objects.memory.read(state.memory).to(
+            self.norm.weight.dtype) if len(state.memory) else None
         existing = self.read(self.existing, hidden, held)
         current = self.read(self.aligning or self.existing, hidden)[-1] \
             if self.projected else queries
@@ -113,7 +114,7 @@ class OccupancyTracker(ReferringRows):
             matched = reorder(current, order)
             similarity = F.cosine_similarity(
                 matched.float(), norm(held).float(), -1)
-            anchor = self.anchor(matched, held, similarity)
+            anchor = self.anchor(matched, held, similarity.to(held))
         rows = self._predict(self.read(self.aligning, hidden, anchor))
         probs = rows.logits[-1].float().softmax(-1)
         state = self.objects.remember(

@@ -86,6 +86,8 @@ class TemporalRefiner(RowHeads):
             no object, and weights (L, B, T, N, D) of the mask features.
         """
         states = []
+        # Of a memory, rows are single precision in a cast model, too.
+        rows = rows.to(self.norm.weight.dtype)
         for layer in self.layers:
             rows = layer.refine(rows, frames)
             states.append(rows)

@@ -70,9 +70,11 @@ class IFR(Mask2FormerVIS[tuple]):
         frames = _pad(frames, self.mask_stride)
         return list(zip(*(
             self.segmenter.encode(_pad(F.interpolate(
-                frames, size=self._size(frames.shape[-2:], scale),
-                mode='bilinear', align_corners=False, antialias=True),
-                DIVISOR)).split() for scale in self.scales), strict=True))
+                # A CPU resizes so in single precision alone.
+                frames.float(), size=self._size(frames.shape[-2:], scale),
+                mode='bilinear', align_corners=False, antialias=True
+            ).to(frames), DIVISOR)).split()
+            for scale in self.scales), strict=True))
 
     def _size(self, input_hw: Sequence[int], scale: float) -> tuple[int, int]:
         """Height and width at a resolution, whole cells of the canvas."""

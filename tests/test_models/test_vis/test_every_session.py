@@ -116,6 +116,23 @@ def test_mixed_precision_in_chunks(system, chunk):
     assert seen(exact) != seen(runs[0])  # it was another precision
 
 
+@pytest.mark.parametrize('system', [
+    'seqformer', 'instanceformer', 'dvis-daq offline', 'ifr, augmented',
+    'o2vis offline', 'o2vis with T_E alone'], indirect=True)
+def test_a_model_that_is_cast_as_a_whole(system):
+    """What is remembered stays in single precision; layers read their own."""
+    model, frames, metas = system
+    cast = copy.deepcopy(model).bfloat16()
+    session = cast.session()
+    found = follow(session, frames[:2].bfloat16(), metas[:2])
+    found += session.flush()
+    assert [r.frame_id for r in found] == [0, 1]
+    assert any(len(r) for r in found)
+    for r in found:
+        assert r.scores.dtype == torch.float32
+        assert r.scores.isfinite().all() and r.bboxes.isfinite().all()
+
+
 def test_what_calibration_needs_comes_with_the_results(system, request):
     """Class probability, centre-ness, uncertainty, and, if the model has a
     map, standard deviations of its size, in whichever sink."""

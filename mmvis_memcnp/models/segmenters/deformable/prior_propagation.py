@@ -172,7 +172,10 @@ class ClassPrior(BaseModule):
         if history is None or not self.active:
             return logits
         frames = torch.cat((history.logits, logits[:, None]), dim=1)
-        score = self.weigh[layer](frames.sigmoid()).float().sigmoid()
+        weigh = self.weigh[layer]
+        score = weigh(frames.sigmoid().to(
+            weigh.get_parameter('weight').dtype))
+        score = score.float().sigmoid()
         weight = score.log_softmax(dim=1)
         # log p and log (1 - p) of p = sum of weight * probability: a logit
         # that neither p near 0 nor p near 1 spoils.

@@ -176,7 +176,8 @@ class SeqFormerDecoderLayer(nn.Module):
         box = self.box.update(box, self.box_proj(read))
         weights = self.frame_weight(box).float().softmax(dim=1)
         collected = (self.instance_proj(read) * weights).sum(dim=1)
-        return self.instance.update(instance, collected), box
+        return self.instance.update(
+            instance, collected.to(self.instance_proj.weight.dtype)), box
 
 
 @MODELS.register_module()

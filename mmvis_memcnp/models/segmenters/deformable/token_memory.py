@@ -124,7 +124,9 @@ class TokenMemory(BaseModule):
             (queries.float(), logits.float().sigmoid(), boxes.float()), -1)
         chosen = raw.detach().gather(
             1, index[..., None].expand(-1, -1, raw.shape[-1]))
-        tokens, index = self.project(chosen)[:, None], index[:, None]
+        tokens = self.project(
+            chosen.to(self.project.weight.dtype))[:, None]
+        index = index[:, None]
         if state is not None:
             tokens = torch.cat((state.tokens.to(tokens.dtype), tokens), 1)
             index = torch.cat((state.sources, index), 1)
@@ -154,7 +156,7 @@ class TokenMemory(BaseModule):
         span = max(span, stored)
         blank = torch.zeros((1, span, 1), dtype=torch.bool,
                             device=position.device)
-        table = self.sine(blank)[0, :, :, 0].t()
+        table = self.sine(blank)[0, :, :, 0].t().to(position)
         table = (table[-stored:] if self.temporal_index == 'age' else
                  table[:stored])
         place = position[state.sources] + table[None, :, None]
