@@ -5,8 +5,11 @@ neither torch nor mmdet.
 """
 import io
 import re
+import struct
 import warnings
-from collections.abc import Sequence
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
@@ -17,6 +20,10 @@ IMAGE_SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp')
 # How a complete file ends; what lacks it is looked at closely.
 _ENDINGS = ((b'\xff\xd8', b'\xff\xd9'), (b'\x89PNG', b'IEND\xaeB`\x82'))
 _ORIENTATION = 274
+# What Pillow and OpenCV raise for damaged files, besides what Pillow raises
+# for a size that would take gigabytes.
+_DAMAGED = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError,
+            TypeError, OverflowError, struct.error, zlib.error, cv2.error)
 # Folders of which it was said that their images are nearly black.
 _warned: set[Path] = set()
 # From what is stored to what is shown.
@@ -79,6 +86,24 @@ def list_folders(folder: str | Path) -> list[Path]:
     return [Path(folder) / name for name in natural_order(names)]
 
 
+@contextmanager
+def decoding(otherwise: str) -> Iterator[None]:
+    """Turn whatever a decoder raises into one sentence.
+
+    Args:
+        otherwise (str): It.
+
+    Raises:
+        ValueError: If the image cannot be decoded.
+    """
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except (*_DAMAGED, Image.DecompressionBombError) as error:
+        raise ValueError(otherwise) from error
+
+
 def is_cut_off(data: bytes) -> bool:
     """Whether an encoded JPEG or PNG lacks its end.
 
@@ -92,7 +117,9 @@ def is_cut_off(data: bytes) -> bool:
                 return False
             try:
                 Image.open(io.BytesIO(data)).load()
-            except (OSError, SyntaxError):
+            except Image.DecompressionBombError:
+                return False  # who decodes it refuses it
+            except _DAMAGED:
                 return True
     return False
 
@@ -143,7 +170,8 @@ def decode_image(data: bytes, name: str | Path) -> np.ndarray:
     # release to release.
     flags = (cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
              | cv2.IMREAD_IGNORE_ORIENTATION)
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    with decoding(f'The frame {name} is not a readable image.'):
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     if image is None:
         raise ValueError(f'The frame {name} is not a readable image.')
     if image.dtype == np.uint16:
@@ -165,11 +193,9 @@ def image_size(data: bytes) -> tuple[int, int]:
     Raises:
         ValueError: If it is no image.
     """
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            width, height = image.size
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ValueError('is not a readable image') from error
+    with decoding('is not a readable image'), \
+            Image.open(io.BytesIO(data)) as image:
+        width, height = image.size
     turned = _orientation(data) in (5, 6, 7, 8)
     return (width, height) if turned else (height, width)
 
@@ -183,14 +209,10 @@ def open_upright(path: str | Path) -> Image.Image:
     Raises:
         ValueError: If it is no image.
     """
-    try:
-        with Image.open(path) as image:
-            image.load()
-            return ImageOps.exif_transpose(image)
-    except FileNotFoundError:
-        raise
-    except (OSError, SyntaxError) as error:
-        raise ValueError(f'{path} is not a readable image.') from error
+    with decoding(f'{path} is not a readable image.'), \
+            Image.open(path) as image:
+        image.load()
+        return ImageOps.exif_transpose(image)
 
 
 def _orientation(data: bytes) -> int:
@@ -206,7 +228,7 @@ def _orientation(data: bytes) -> int:
 
 
 def largest_of_16_bits(path: str | Path) -> int | None:
-    """Largest value of an image of 16 bits, None for others.
+    """Largest value of an image of 16 bits, None for others and broken ones.
 
     Args:
         path (str | Path): An image file; of 8 bits the header is read alone.
@@ -220,8 +242,11 @@ def largest_of_16_bits(path: str | Path) -> int | None:
         if not deep:
             return None
         data = head + file.read()
-    image = cv2.imdecode(np.frombuffer(data, np.uint8),
-                         cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8),
+                             cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+    except cv2.error:
+        return None
     if image is None or image.dtype != np.uint16:
         return None
     return int(image.max())

@@ -1,6 +1,8 @@
 """All tools see the same picture."""
 import io
+import struct
 import warnings
+import zlib
 
 import cv2
 import numpy as np
@@ -13,6 +15,8 @@ from mmvis_memcnp.datasets import LoadFrame
 from mmvis_memcnp.images import (
     decode_image,
     image_size,
+    is_cut_off,
+    largest_of_16_bits,
     list_folders,
     list_images,
     natural_order,
@@ -110,6 +114,65 @@ def test_16_bits(monkeypatch, suffix, largest, bits):
 def test_no_image(data, sentence):
     with pytest.raises(ValueError, match=sentence):
         decode_image(data, 'a')
+
+
+def png(*chunks):
+    """Chunks (name, content) with their checksums."""
+    return b'\x89PNG\r\n\x1a\n' + b''.join(
+        struct.pack('>I', len(content)) + name + content
+        + struct.pack('>I', zlib.crc32(name + content))
+        for name, content in chunks)
+
+
+def png_of(width, height, bits):
+    """Whole, with pixels for one row of 9 alone."""
+    return png((b'IHDR', struct.pack('>IIBBBBB', width, height, bits, 0, 0, 0,
+                                     0)),
+               (b'IDAT', zlib.compress(bytes(10))), (b'IEND', b''))
+
+
+WIDE = (1 << 20) + 1
+DAMAGED = [
+    # OpenCV raises for what would take gigabytes, Pillow another error
+    png_of(60_000, 60_000, 8),
+    png_of(60_000, 60_000, 16),  # read whole by the validator
+    # OpenCV raises for a side beyond a million
+    encoded('bmp', 1)[:18] + struct.pack('<i', WIDE) + encoded(
+        'bmp', 1)[22:],
+    # Pillow: 'Truncated IHDR chunk', without the name of the file
+    png((b'IHDR', bytes(5)), (b'IEND', b'')),
+    b'',
+    b'II*\0' + bytes(40),  # a TIFF of nothing
+]
+
+
+@pytest.mark.parametrize('data', DAMAGED)
+def test_damaged_images_get_a_sentence_of_every_reader(tmp_path, data):
+    path = tmp_path / 'a.png'
+    path.write_bytes(data)
+    for read in (lambda: decode_image(data, path), lambda: read_image(path)):
+        with pytest.raises(ValueError, match='The frame .*a.png is ') as error:
+            read()
+        assert 'cut off' in str(error.value) or \
+            str(error.value).endswith('is not a readable image.')
+    assert largest_of_16_bits(path) is None
+    with pytest.raises(ValueError, match='a.png is not a readable image'):
+        open_upright(path)
+    size = None
+    try:
+        size = image_size(data)  # what its header says
+    except ValueError as error:
+        assert str(error) == 'is not a readable image'
+    assert size in (None, (48, WIDE))
+
+
+def test_a_damaged_image_with_something_behind_it():
+    """Decoded to see whether it is cut off, which raises as above."""
+    huge, short = DAMAGED[0], DAMAGED[3]
+    assert not is_cut_off(huge + b'x') and is_cut_off(short + b'x')
+    for data in (huge, short):
+        with pytest.raises(ValueError, match='The frame a is '):
+            decode_image(data + b'x', 'a')
 
 
 @pytest.mark.parametrize('ordered', [

@@ -4,7 +4,6 @@ Shapes are those of ``shape_to_mask`` and the masks of ``utils/shape.py`` at
 github.com/wkentaro/labelme; lines and points have no area.
 """
 import base64
-import binascii
 import io
 import math
 from collections import Counter
@@ -15,7 +14,7 @@ import numpy as np
 from PIL import Image
 from pycocotools import mask as mask_utils
 
-from ..images import list_images
+from ..images import decoding, list_images
 from ..results.json_rules import is_number, parse_json
 from ..results.rle import RLE, short
 from .videos import (
@@ -160,7 +159,12 @@ def _code(shape: Mapping, size: tuple[int, int], where: str) -> RLE | None:
                          'two.')
     (x1, y1), (x2, y2) = points
     if kind == 'circle':
-        return polygon_code(_circle(x1, y1, math.dist(*points)), size, where)
+        radius = math.dist(*points)
+        if radius > 2 * sum(size):  # far out of it in any case
+            raise ValueError(f'{where}: the circle has a radius of '
+                             f'{radius:.4g} pixels in a frame of '
+                             f'{size[1]}x{size[0]}.')
+        return polygon_code(_circle(x1, y1, radius), size, where)
     if kind == 'rectangle':
         return polygon_code(np.array(
             [[x1, y1], [x2, y1], [x2, y2], [x1, y2]], float), size, where)
@@ -186,25 +190,22 @@ def _placed(text: object, box: tuple[float, float, float, float],
     if not isinstance(text, str):
         raise ValueError(f'{where}: its mask is {short(text)}, not a picture '
                          'in base64.')
-    try:
+    otherwise = f'{where}: its mask is no readable PNG in base64.'
+    with decoding(otherwise):  # base64 raises a ValueError
         data = base64.b64decode(text, validate=True)
-        with Image.open(io.BytesIO(data), formats=('PNG', )) as image:
-            # Looked at before it is decoded: a header can promise much.
-            given = image.size
-            wanted = tuple(int(round(b)) - int(round(a)) + 1
-                           for a, b in (box[::2], box[1::2]))
-            # Rounded each for itself, corners may be a pixel off.
-            play = int(any(side % 1 for side in box))
-            if (any(abs(a - b) > play for a, b in
-                    zip(given, wanted, strict=True))
-                    or max(given) > 3 * max(size)):
-                raise ValueError(
-                    f'{where}: its mask has {given[0]}x{given[1]} pixels, '
-                    f'but its corners are {wanted[0]}x{wanted[1]} apart (in '
-                    f'a frame of {size[1]}x{size[0]}).')
-            pixels = np.array(image.convert('L')) > 0
-    except (binascii.Error, OSError, SyntaxError,
-            Image.DecompressionBombError) as error:
-        raise ValueError(f'{where}: its mask is no readable PNG in base64.'
-                         ) from error
+        image = Image.open(io.BytesIO(data), formats=('PNG', ))
+    # Looked at before it is decoded: a header can promise much.
+    given = image.size
+    wanted = tuple(int(round(b)) - int(round(a)) + 1
+                   for a, b in (box[::2], box[1::2]))
+    # Rounded each for itself, corners may be a pixel off.
+    play = int(any(side % 1 for side in box))
+    if (any(abs(a - b) > play for a, b in zip(given, wanted, strict=True))
+            or max(given) > 3 * max(size)):
+        raise ValueError(
+            f'{where}: its mask has {given[0]}x{given[1]} pixels, but its '
+            f'corners are {wanted[0]}x{wanted[1]} apart (in a frame of '
+            f'{size[1]}x{size[0]}).')
+    with decoding(otherwise):
+        pixels = np.array(image.convert('L')) > 0
     return pixels_code(pixels, int(round(box[0])), int(round(box[1])), size)

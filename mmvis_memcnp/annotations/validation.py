@@ -181,9 +181,6 @@ def _read_masks(masks: list, video: dict
             except MaskError as error:
                 rles.append(None)
                 problems[frame] = str(error)
-    for frame, (mask, rle) in enumerate(zip(masks, rles, strict=True)):
-        if mask and rle is None and problems[frame] is None:
-            problems[frame] = 'has no polygon of three points'
     return rles, problems
 
 

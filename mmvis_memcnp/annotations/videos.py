@@ -243,7 +243,7 @@ def checked_code(segmentation: object, size: tuple[int, int],
     except MaskError as error:
         raise ValueError(f'{where}: the mask {error}.') from error
     if code is None:
-        raise ValueError(f'{where}: the mask has no polygon of three points.')
+        raise ValueError(f'{where}: the mask has no polygon.')
     return code
 
 

@@ -26,6 +26,19 @@ def positive(text: str) -> float:
     return value
 
 
+def pixels(text: str) -> int:
+    """Side of a picture, a whole number of pixels in 16..8192.
+
+    Raises:
+        argparse.ArgumentTypeError: For anything else.
+    """
+    value = _number(text)
+    if not 16 <= value <= 8192 or value % 1:
+        raise argparse.ArgumentTypeError(
+            f'{text} is not a whole number in 16..8192')
+    return int(value)
+
+
 def _number(text: str) -> float:
     try:
         return float(text)

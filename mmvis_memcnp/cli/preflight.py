@@ -388,12 +388,17 @@ def last_checkpoint(work_dir: str) -> str | None:
         Its path, or None if nothing was saved there yet.
 
     Raises:
-        UserError: ``last_checkpoint`` names a file that is gone.
+        UserError: ``last_checkpoint`` is damaged or names a file that is
+            gone.
     """
     note = Path(work_dir) / 'last_checkpoint'
     if not note.is_file():
         return None
-    named = Path(note.read_text().strip())
+    try:
+        named = Path(note.read_text('utf-8').strip())
+    except UnicodeDecodeError as error:
+        raise UserError(f'{note} is damaged: give the path of a checkpoint '
+                        'after --resume.') from error
     for path in (named, note.parent / named.name):
         if path.is_file():
             return str(path)

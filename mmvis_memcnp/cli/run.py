@@ -4,6 +4,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import select
 import signal
 import sys
 import threading
@@ -28,7 +29,8 @@ def user_message(error: BaseException) -> str | None:
     this package: its code raises those for bad input. The same kinds raised
     inside a library are defects and keep their traceback. An error that a
     data loading worker handed over carries its traceback as text, which is
-    read in the same way. A file name that is too long is always the user's.
+    read in the same way. A file name that is too long and memory that does
+    not suffice are always the user's.
 
     Args:
         error: What was caught.
@@ -38,6 +40,10 @@ def user_message(error: BaseException) -> str | None:
     """
     if isinstance(error, TypeError):
         return _unknown_option(error)
+    if isinstance(error, MemoryError):
+        return ('There is not enough memory'
+                f'{f" ({error})" if str(error) else ""}: give more, or a '
+                'smaller input.')
     if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
         return f'{str(error.filename)[:60]}... is too long for a file name.'
     if not isinstance(error, _INPUT_ERRORS):
@@ -133,6 +139,15 @@ def _stop_behind(error: BaseException | None) -> KeyboardInterrupt | None:
     return error
 
 
+def _nobody_reads() -> bool:
+    """Whether the reader of stdout is gone, as behind '| head'."""
+    if not hasattr(select, 'poll'):  # on Windows
+        return False
+    reader = select.poll()
+    reader.register(sys.stdout.fileno(), 0)
+    return any(event & select.POLLERR for _, event in reader.poll(0))
+
+
 def run_tool(main: Callable[[], object],
              stopped: str = 'nothing is left half-written.') -> None:
     """Run a command-line tool; bad input ends it with one sentence.
@@ -140,7 +155,8 @@ def run_tool(main: Callable[[], object],
     The sentence goes to stderr and the exit status is 1. Set
     ``MMVIS_TRACEBACK=1`` to see where it came from. Defects keep their
     traceback. Ctrl-C and SIGTERM end it with a sentence, too, once temporary
-    files are gone; the exit status is 130 or 143.
+    files are gone; the exit status is 130 or 143. A tool whose output nobody
+    reads any more (``| head``) ends without a word, with 141.
 
     Args:
         main: The tool.
@@ -149,7 +165,10 @@ def run_tool(main: Callable[[], object],
     with _Signals() as signals:
         try:
             main()
+            sys.stdout.flush()
         except (Exception, KeyboardInterrupt) as error:
+            if isinstance(error, BrokenPipeError) and _nobody_reads():
+                sys.exit(141)
             message = user_message(error)
             stop = _stop_behind(error)
             if stop is None and message is None:
@@ -162,3 +181,9 @@ def run_tool(main: Callable[[], object],
                 raise
             print(f'Error: {message}', file=sys.stderr, flush=True)
             sys.exit(1)
+        finally:
+            try:
+                sys.stdout.flush()
+            except OSError:
+                # Python would try once more at the end, and complain.
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from mmdet.registry import DATASETS
+from mmengine.logging import print_log
 from pycocotools import mask as mask_utils
 
 from ..annotations.flavours import FLAVOUR_FIXES, flavour
@@ -158,12 +159,12 @@ class CocoPseudoVideo(VISDataset):
                              'instances json of COCO.')
         return data
 
-    @staticmethod
-    def _objects(annotations: list[dict],
+    def _objects(self, annotations: list[dict],
                  label_of: Mapping[int, int]) -> dict[int, list[dict]]:
         """Objects of every image; masks stay as they are in the json."""
         table: dict[int, list[dict]] = {}
         position: dict[int, int] = {}
+        flat = 0
         for annotation in annotations:
             image = annotation['image_id']
             track = position[image] = position.get(image, -1) + 1
@@ -171,6 +172,10 @@ class CocoPseudoVideo(VISDataset):
             label = label_of.get(annotation['category_id'])
             if (annotation.get('iscrowd') or label is None or not mask
                     or box is None or box[2] < 1 or box[3] < 1):
+                continue
+            if isinstance(mask, list) and all(
+                    isinstance(p, list) and len(p) < 6 for p in mask):
+                flat += 1
                 continue
             x, y, w, h = map(float, box)
             table.setdefault(image, []).append(
@@ -180,6 +185,10 @@ class CocoPseudoVideo(VISDataset):
                     mask=mask,
                     instance_id=track,
                     ignore_flag=0))
+        if flat:
+            print_log(
+                f'{self.ann_file}: {flat} objects without a polygon of three '
+                'points are left out.', 'current', 30)
         return table
 
     def prepare_data(self, idx: int | tuple[int, int]) -> Any:

@@ -147,9 +147,9 @@ def parse_track(annotation: dict, video: dict,
                 path: str) -> list[tuple[RLE, list[float]] | None]:
     """Masks and boxes of one track.
 
-    A frame counts as visible when it has a mask of at least one pixel and a
-    box of at least one pixel in width and height. Where the track has no
-    ``bboxes`` at all, the boxes are those of the masks.
+    A frame counts as visible when it has a mask of at least one pixel and,
+    if a box, one of at least one pixel in width and height. Where there is
+    no box it is that of the mask.
 
     Args:
         annotation: Track of a json without faults.
@@ -173,14 +173,15 @@ def parse_track(annotation: dict, video: dict,
         return track
     masks = list(rles.values())
     areas = mask_utils.area(masks)
-    given = annotation.get('bboxes')
-    if given is None:
-        boxes = dict(zip(rles, mask_utils.toBbox(masks), strict=True))
-    else:
-        boxes = {f: box for f, box in enumerate(given) if box}
+    given = annotation.get('bboxes') or [None] * video['length']
+    boxes = {frame: given[frame] for frame in rles}
+    lacking = [frame for frame, box in boxes.items() if not box]
+    if lacking:
+        boxes.update(zip(lacking, mask_utils.toBbox(
+            [rles[frame] for frame in lacking]), strict=True))
     for frame, area in zip(rles, areas, strict=True):
-        box = boxes.get(frame)
-        if box is None or area == 0 or box[2] < 1 or box[3] < 1:
+        box = boxes[frame]
+        if area == 0 or box[2] < 1 or box[3] < 1:
             continue
         x, y, w, h = np.asarray(box, dtype=np.float64).tolist()
         track[frame] = (rles[frame], [x, y, x + w, y + h])

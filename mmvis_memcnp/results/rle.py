@@ -69,10 +69,12 @@ def to_rles(segmentations: Sequence[object],
     """Bring the segmentations of a track to COCO's compressed RLE.
 
     Args:
-        segmentations (Sequence): One a frame: None, a list of polygons
+        segmentations (Sequence): One a frame: None or an empty list where
+            the object is not seen, a list of polygons
             ``[x1, y1, x2, y2, ...]`` in pixels, an uncompressed RLE
             (``counts`` a list of ints) or a compressed one (``counts`` str
-            or bytes).
+            or bytes). Of some polygons those of less than three points,
+            which have no area, do not count.
         size (tuple[int, int], optional): (H, W) of the frames in pixels,
             which the codes must have. None: any size will do, and polygons
             are refused, as in results.
@@ -80,18 +82,18 @@ def to_rles(segmentations: Sequence[object],
     Returns:
         list[dict | None]: ``dict(size=[H, W], counts=bytes)`` whose runs
         fill the size, none but the first being of no pixel; None where there
-        is no segmentation (nothing, no polygon of three points or more).
+        is no segmentation.
 
     Raises:
         MaskError: If the form is none of these, the size is another, the
-            runs do not fill it, or a coordinate is not finite or far out of
-            the frame.
+            runs do not fill it, no polygon has three points, or a coordinate
+            is not finite or far out of the frame.
     """
     found: list[RLE | None] = []
     strings: dict[int, RLE] = {}
     for frame, segmentation in enumerate(segmentations):
         try:
-            if segmentation is None or segmentation == {}:
+            if segmentation is None:
                 found.append(None)
             elif isinstance(segmentation, list):
                 found.append(_from_polygons(segmentation, size))
@@ -125,6 +127,9 @@ def _parts(segmentation: object, size: tuple[int, int] | None
     Raises:
         MaskError: If it is no code, or of another size.
     """
+    if segmentation == {}:
+        raise MaskError('is {}, which no mask is; write null where the '
+                        'object is not seen')
     if not isinstance(segmentation, dict) or 'counts' not in segmentation:
         raise MaskError('is neither polygons nor a run-length encoding')
     given = segmentation.get('size')
@@ -202,7 +207,8 @@ def _from_polygons(polygons: list, size: tuple[int, int] | None
         _check_polygon(polygon, i, *size)
     polygons = [p for p in polygons if len(p) >= 6]
     if not polygons:
-        return None
+        raise MaskError('has no polygon of three points; write null where '
+                        'the object is not seen')
     return mask_utils.merge(mask_utils.frPyObjects(polygons, *size))
 
 

@@ -175,6 +175,9 @@ ONE = np.ones((2, 3), bool)
     (file(shape(points=SQUARE[:2])), 'the polygon has 2 points; it needs'),
     (file(shape(points=[[1, 2], [3, 4], [1e6, 5]])), 'x coordinate 1000000'),
     (file(shape(kind='rectangle')), 'the rectangle has 4 points, not two'),
+    # the angle between its points is 0 to a float
+    (file(shape(points=[[0, 0], [1e17, 0]], kind='circle')),
+     'the circle has a radius of 1e+17 pixels in a frame'),
     (file(shape(kind='circle')), 'the circle has 4 points, not two'),
     # masks: none, no base64, no picture, a picture of another kind or size
     (file(mask_shape(ONE, 1, 1, mask=None)), 'its mask is None, not a pict'),

@@ -1,7 +1,11 @@
 """Bad input is told from defects."""
 import argparse
 import contextlib
+import os
+import re
 import signal
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -9,8 +13,12 @@ from mmdet.registry import MODELS
 from mmengine.config import Config
 from torch.utils.data import DataLoader
 
-from mmvis_memcnp.cli.numbers import positive, share
-from mmvis_memcnp.cli.preflight import apply_overrides, load_config
+from mmvis_memcnp.cli.numbers import pixels, positive, share
+from mmvis_memcnp.cli.preflight import (
+    apply_overrides,
+    last_checkpoint,
+    load_config,
+)
 from mmvis_memcnp.cli.run import run_tool, user_message
 from mmvis_memcnp.compat.checkpoint import load_checkpoint_file
 from mmvis_memcnp.engine import ResumableSampler
@@ -69,6 +77,54 @@ def test_a_name_that_is_too_long_has_its_sentence(tmp_path):
     with pytest.raises(OSError) as error:
         (tmp_path / ('n' * 300)).read_text()
     assert 'is too long for a file name.' in user_message(error.value)
+
+
+def test_memory_that_does_not_suffice_has_its_sentence():
+    error = caught(lambda: np.zeros(1 << 60, np.uint8))
+    assert re.match(r'There is not enough memory \(Unable to .*\): give more',
+                    user_message(error))
+
+
+@pytest.mark.parametrize('unbuffered', ['', '1'])
+@pytest.mark.parametrize('work, code, said', [
+    # it prints more than a pipe holds
+    ('lambda: [print("x" * 99) for _ in range(9999)]', 141, ''),
+    # what it prints is in the buffer still when it ends
+    ('lambda: [print("x"), sys.exit("1 problem.")]', 1, '1 problem.\n'),
+    # a pipe of its own is a defect
+    ('broken', 1, None)])
+def test_a_reader_that_is_gone_ends_a_tool(unbuffered, work, code, said):
+    program = (
+        'import os, sys; from mmvis_memcnp.cli.run import run_tool\n'
+        'def broken():\n'
+        '    r, w = os.pipe(); os.close(r); os.write(w, b"x")\n'
+        f'run_tool({work})')
+    tool = subprocess.Popen(
+        [sys.executable, '-c', program], text=True,
+        env=dict(os.environ, PYTHONUNBUFFERED=unbuffered),
+        stdout=None if said is None else subprocess.PIPE,
+        stderr=subprocess.PIPE)
+    if tool.stdout:
+        tool.stdout.close()
+    err = tool.stderr.read()
+    if tool.wait() == 141 and said:
+        assert unbuffered and not err  # it could not print
+    else:
+        assert tool.returncode == code
+        assert err == said or said is None and 'BrokenPipeError' in err
+
+
+def test_pixels_of_a_picture():
+    assert [pixels(text) for text in ('16', '8192')] == [16, 8192]
+    for text in ('0', '-3', '100000000', '20.5', 'nan', 'x'):
+        with pytest.raises(argparse.ArgumentTypeError):
+            pixels(text)
+
+
+def test_a_damaged_note_of_the_last_checkpoint_is_named(tmp_path):
+    (tmp_path / 'last_checkpoint').write_bytes(b'\xff\xfe')
+    with pytest.raises(UserError, match='last_checkpoint is damaged: give'):
+        last_checkpoint(str(tmp_path))
 
 
 def test_defects_have_none():

@@ -7,7 +7,7 @@ import pytest
 import torch
 from mmdet.registry import DATASETS
 
-from mmvis_memcnp.datasets import sync_classes
+from mmvis_memcnp.datasets import coco_pseudo_video, sync_classes
 from mmvis_memcnp.datasets.classes import OVIS, dataset_classes
 from mmvis_memcnp.datasets.coco_classes import (
     CLASS_MAPS,
@@ -167,6 +167,17 @@ def test_a_mask_without_a_pixel_is_no_object(coco):
         size=[HEIGHT, WIDTH], counts=[HEIGHT * WIDTH])
     clip = coco()[0]
     assert [i['instance_id'] for i in clip['instances'][0]] == [2]
+
+
+def test_objects_without_area_are_left_out_and_counted(coco, monkeypatch):
+    said = []
+    monkeypatch.setattr(coco_pseudo_video, 'print_log',
+                        lambda text, *_: said.append(text))
+    coco.data['annotations'][0]['segmentation'] = [[5, 6, 25, 16], []]
+    clip = coco()[0]
+    assert [i['instance_id'] for i in clip['instances'][0]] == [2]
+    assert [text.partition(': ')[2] for text in said] == [
+        '1 objects without a polygon of three points are left out.']
 
 
 @pytest.mark.parametrize('options, message', [

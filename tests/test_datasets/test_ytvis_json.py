@@ -68,13 +68,12 @@ def test_no_annotations(tmp_path, fields):
 def test_a_frame_is_visible_with_mask_and_box():
     boxes = [(1, 2, 3, 4)] * 6
     annotation = track(1, 7, 5, boxes)
-    annotation['bboxes'][1] = None
     annotation['segmentations'][2] = None
     annotation['bboxes'][3] = [1, 2, 0.5, 4]
     annotation['segmentations'][4] = compressed(box_mask(0, 0, 0, 0))
     found = parse_track(annotation, VIDEO | dict(length=6), 'a.json')
     assert [f is not None for f in found] == [
-        True, False, False, False, False, True]
+        True, True, False, False, False, True]
     assert found[0][1] == [1, 2, 4, 6]
 
 
@@ -85,6 +84,14 @@ def test_boxes_come_from_masks_where_there_are_none():
     assert found[0][1] == [1, 2, 4, 6]
     assert found[1] is None
     assert found[2][1] == [6, 0, 8, 8]
+
+
+@pytest.mark.parametrize('none', [None, []])
+def test_an_object_that_lacks_some_boxes_is_trained(none):
+    annotation = track(1, 7, 5, [(1, 2, 3, 4), None, (6, 0, 2, 8)])
+    annotation['bboxes'] = [[1, 2, 5, 4], none, none]
+    found = parse_track(annotation, VIDEO, 'a.json')
+    assert [f and f[1] for f in found] == [[1, 2, 6, 6], None, [6, 0, 8, 8]]
 
 
 def test_an_unreadable_mask_is_named():

@@ -66,6 +66,21 @@ def test_all_numbers(score):
             'LocA', 'IDF1', 'IDP', 'IDR', 'MOTA', 'switches'}
 
 
+def test_a_class_may_be_called_as_another_row(score, tmp_path):
+    truth = ground_truth([annotation(1, [rows(0)] * 2, category=c)
+                          | dict(id=c) for c in (1, 2)], categories=(1, 2))
+    for category, name in zip(truth['categories'], ('masks', 'boxes'),
+                              strict=True):
+        category['name'] = name
+    files = dict(gt=tmp_path / 'gt.json', results=tmp_path / 'results.json')
+    files['gt'].write_text(json.dumps(truth))
+    files['results'].write_text(json.dumps([result([rows(0)] * 2)]))
+    lines = [line.split() for line in score('--classwise', **files)[2:6]]
+    assert [(*line[:-5], line[-5]) for line in lines] == [
+        ('masks', '50.0'), ('boxes', '50.0'),
+        ('class', 'masks', '100.0'), ('class', 'boxes', '0.0')]
+
+
 def test_tracking_of_the_fixture_of_py_motmetrics(score):
     folder = ROOT / 'tests/data/mot_metrics_1'
     expected = json.loads((folder / 'expected.json').read_text())

@@ -35,9 +35,15 @@ def test_polygons_are_merged():
     np.testing.assert_array_equal(mask_utils.decode(rle), expected)
 
 
-@pytest.mark.parametrize('empty', [None, [], {}, [[1, 2, 3, 4]]])
+@pytest.mark.parametrize('empty', [None, []])
 def test_no_mask(empty):
     assert to_rle(empty, HEIGHT, WIDTH) is None
+
+
+def test_polygons_without_area_do_not_count_beside_one():
+    one = [[1, 2, 4, 2, 4, 6, 1, 6]]
+    assert to_rle([[0, 0, 9, 7], *one, []], HEIGHT, WIDTH) == to_rle(
+        one, HEIGHT, WIDTH)
 
 
 GOOD = compressed(box_mask(3, 2, 5, 3))['counts']
@@ -81,6 +87,7 @@ NOT_A_MASK = [
     ('text', 'neither polygons'),
     (0, 'neither polygons'),  # falsy, but not null
     (dict(size=[HEIGHT, WIDTH]), 'neither polygons'),  # no counts at all
+    ({}, 'is {}.* write null'),  # it counted as not seen, without a word
     # -- size
     (dict(counts=[FULL]), 'size None'),
     (code([25], (5, 5)), r'size \[5, 5\].*\[8, 12\]'),  # another size
@@ -116,6 +123,8 @@ NOT_A_MASK = [
     (code('O' + GOOD), 'less than no pixel'),  # -1, then the rest
     (code('PPPPPPPPP1'), 'more pixels than any frame'),  # 2^45: C overflows
     # -- polygons
+    ([[1, 1, 5, 5]], 'no polygon of three points; write null'),  # the same
+    ([[], [1, 1]], 'no polygon of three points'),
     (polygon(4, 6, None, 6), 'x coordinate None in polygon 0 at position 6'),
     (polygon(4, float('nan')), 'y coordinate nan'),
     (polygon(float('inf'), 6), 'x coordinate inf'),  # gigabytes

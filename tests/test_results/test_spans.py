@@ -110,7 +110,7 @@ def test_forms_may_be_mixed():
     track = [dict(size=[6, 50], counts=[0, 10, 290]), None,
              dict(size=[6, 50], counts=[5, 0, 5, 290]),  # a run of no pixel
              encode(np.zeros((1, 6, 50)))[0],
-             [[0, 0, 9, 0, 9, 5, 0, 5]], {}]
+             [[0, 0, 9, 0, 9, 5, 0, 5]], []]
     found, places = read_spans([track], (6, 50), polygons=True)
     codes = to_rles(track, (6, 50))
     assert found.areas().tolist() == mask_utils.area(

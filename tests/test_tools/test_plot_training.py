@@ -6,6 +6,7 @@ from pathlib import Path
 import cv2
 import pytest
 
+from mmvis_memcnp.errors import UserError
 from tests.fakes.programs import run_program
 
 TOOL = (Path(__file__).resolve().parents[2] /
@@ -43,6 +44,17 @@ def test_picture(resumed, tmp_path):
     result = run_program(TOOL, resumed, '--out', out, cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     assert cv2.imread(str(out)).std() > 5
+
+
+@pytest.mark.parametrize('line', [
+    b'{"loss": 2.',  # cut off, as by a full disk
+    b'\xff\xfe', b'[1]', b'{"loss": 2.0}', b'{"step": "7"}'])
+def test_a_damaged_log_is_named(line, resumed):
+    path = sorted(resumed.glob('*/vis_data/scalars.json'))[0]
+    path.write_bytes(path.read_bytes() + line)
+    tool = runpy.run_path(str(TOOL))
+    with pytest.raises(UserError, match=f'{path}: line 4 is no record'):
+        tool['read_log'](resumed)
 
 
 @pytest.mark.parametrize('args, said', [

@@ -194,7 +194,9 @@ def report(args: argparse.Namespace) -> Numbers:
         numbers['classes'] = {
             gt.categories[c]: s for c, s in
             precision(scores, cat_ids).per_class().items()}
-        rows.update(numbers['classes'])
+        # A class may be called as another row is.
+        rows.update({f'class {name}': n
+                     for name, n in numbers['classes'].items()})
     print(format_table(rows), end='\n\n')
     print(format_table(tracked, TRACKING, ['switches']))
     print(f'(tracking: classes not told apart, score >= {args.score_thr})')

@@ -18,6 +18,8 @@ from matplotlib.figure import Figure
 
 from mmvis_memcnp.cli.output_options import add_overwrite_option
 from mmvis_memcnp.cli.run import run_tool
+from mmvis_memcnp.errors import UserError
+from mmvis_memcnp.results.json_rules import is_number
 from mmvis_memcnp.results.ownership import check_file, new_file
 
 
@@ -43,14 +45,29 @@ def read_log(work_dir: Path) -> list[dict]:
 
     Raises:
         FileNotFoundError: if there is no log.
+        UserError: if a line of one is damaged.
     """
     files = sorted(work_dir.glob('*/vis_data/scalars.json'))
     if not files:
         raise FileNotFoundError(
             f'{work_dir} holds no */vis_data/scalars.json: is it the work '
             'directory of a training?')
-    return [json.loads(line) for file in files
-            for line in file.read_text().splitlines() if line.strip()]
+    records = []
+    for file in files:
+        for number, line in enumerate(file.read_bytes().splitlines(), 1):
+            if not line.strip():
+                continue
+            try:
+                record = json.loads(line)
+            except ValueError:  # no json, or no text
+                record = None
+            if not isinstance(record, dict) or not is_number(
+                    record.get('step')):
+                raise UserError(
+                    f'{file}: line {number} is no record of a training, '
+                    'which a stopped one may have left: take it out.')
+            records.append(record)
+    return records
 
 
 def curve(records: list[dict], name: str) -> tuple[list[int], list[float]]:

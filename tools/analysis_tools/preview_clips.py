@@ -17,6 +17,7 @@ from mmdet.structures import DetDataSample
 from mmengine.registry import init_default_scope
 
 from mmvis_memcnp.cli import preflight
+from mmvis_memcnp.cli.numbers import pixels
 from mmvis_memcnp.cli.options import add_config_options
 from mmvis_memcnp.cli.output_options import (
     add_picture_options,
@@ -41,7 +42,7 @@ def parse_args() -> argparse.Namespace:
                         help='rows of the picture (default: %(default)s)')
     parser.add_argument('--seed', type=int, default=0,
                         help='of items and transforms (default: %(default)s)')
-    parser.add_argument('--height', type=int, default=180,
+    parser.add_argument('--height', type=pixels, default=180,
                         help='pixels of a frame in the picture '
                         '(default: %(default)s)')
     add_config_options(parser)

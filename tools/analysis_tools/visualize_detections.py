@@ -8,6 +8,7 @@ import argparse
 import numpy as np
 
 from mmvis_memcnp.apis import VISInferencer, open_source
+from mmvis_memcnp.cli.numbers import pixels
 from mmvis_memcnp.cli.options import add_model_options
 from mmvis_memcnp.cli.output_options import (
     add_picture_options,
@@ -32,7 +33,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--ellipse-scale', type=float,
                         help='drawn length of a standard deviation (default: '
                         '1 if the checkpoint has a map of them, else 0.1)')
-    parser.add_argument('--height', type=int, default=360,
+    parser.add_argument('--height', type=pixels, default=360,
                         help='pixels of a frame in the figure (default: 360)')
     add_model_options(parser)
     add_picture_options(parser, 'outputs/detections.png')

@@ -11,6 +11,7 @@ import argparse
 import numpy as np
 
 from mmvis_memcnp.apis import VISInferencer, read_frames
+from mmvis_memcnp.cli.numbers import pixels
 from mmvis_memcnp.cli.options import add_model_options
 from mmvis_memcnp.cli.output_options import (
     add_picture_options,
@@ -39,7 +40,7 @@ def parse_args() -> argparse.Namespace:
                         'layer\n(default: level 0 or the last layer)')
     parser.add_argument('--topk', type=int, default=5,
                         help='items (default: 5)')
-    parser.add_argument('--height', type=int, default=240,
+    parser.add_argument('--height', type=pixels, default=240,
                         help='pixels of the frame in the figure '
                         '(default: 240)')
     add_model_options(parser)

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from mmvis_memcnp.apis import VISInferencer, open_source
+from mmvis_memcnp.cli.numbers import pixels
 from mmvis_memcnp.cli.options import add_model_options
 from mmvis_memcnp.cli.output_options import (
     add_picture_options,
@@ -43,7 +44,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--score-thr', type=float, default=0.3,
                         help='video score of an instance (default: 0.3)')
     parser.add_argument('--method', choices=['tsne', 'pca'], default='tsne')
-    parser.add_argument('--height', type=int, default=240,
+    parser.add_argument('--height', type=pixels, default=240,
                         help='pixels of a frame in the figure '
                         '(default: 240)')
     add_model_options(parser)

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from mmvis_memcnp.apis import read_frames
+from mmvis_memcnp.cli.numbers import pixels
 from mmvis_memcnp.cli.output_options import (
     add_picture_options,
     check_picture,
@@ -34,7 +35,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--frames', type=int, nargs='+', help='numbers from '
                         '0; default: six, evenly spread')
     parser.add_argument('--score-thr', type=float, default=0.3)
-    parser.add_argument('--height', type=int, default=200,
+    parser.add_argument('--height', type=pixels, default=200,
                         help='pixels of a frame in the figure (default: 200)')
     add_picture_options(parser, 'outputs/results.png')
     return parser.parse_args()

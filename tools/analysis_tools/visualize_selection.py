@@ -15,6 +15,7 @@ import torch
 from mmengine.structures import InstanceData
 
 from mmvis_memcnp.apis import VISInferencer, read_frames
+from mmvis_memcnp.cli.numbers import pixels
 from mmvis_memcnp.cli.options import add_model_options
 from mmvis_memcnp.cli.output_options import (
     add_picture_options,
@@ -42,7 +43,7 @@ def parse_args() -> argparse.Namespace:
                         help='number from 0 (default: 0)')
     parser.add_argument('--selections', nargs='+', metavar='NAME',
                         help='rows (default: all that the model has)')
-    parser.add_argument('--height', type=int, default=300,
+    parser.add_argument('--height', type=pixels, default=300,
                         help='pixels of a frame in the figure (default: 300)')
     add_model_options(parser)
     add_picture_options(parser, 'outputs/selection.png')

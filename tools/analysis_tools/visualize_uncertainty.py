@@ -11,6 +11,7 @@ frames as one clip.
 import argparse
 
 from mmvis_memcnp.apis import VISInferencer, read_frames
+from mmvis_memcnp.cli.numbers import pixels
 from mmvis_memcnp.cli.options import add_model_options
 from mmvis_memcnp.cli.output_options import (
     add_picture_options,
@@ -30,7 +31,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('video', help='video, folder of images or pattern')
     parser.add_argument('--frames', type=int, nargs='+', default=[0],
                         help='numbers from 0 (default: 0)')
-    parser.add_argument('--height', type=int, default=240,
+    parser.add_argument('--height', type=pixels, default=240,
                         help='pixels of a frame in the figure (default: 240)')
     add_model_options(parser)
     add_picture_options(parser, 'outputs/uncertainty_maps.png')

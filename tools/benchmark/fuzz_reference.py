@@ -33,17 +33,16 @@ def runs_of(text: str) -> list[int]:
 
 
 def mask_of(code: object, height: int, width: int) -> np.ndarray:
-    """Pixels (height * width,) of a mask; none for null."""
+    """Pixels (height * width,) of a mask; none for null and no polygon."""
     flat = np.zeros(height * width, bool)
-    if not code:
+    if code is None or code == []:
         return flat
     if isinstance(code, list):
         polygons = [p for p in code if len(p) >= 6]
-        if polygons:
-            found = mask_utils.decode(mask_utils.merge(
-                mask_utils.frPyObjects(polygons, height, width)))
-            flat = found.ravel(order='F').astype(bool)
-        return flat
+        assert polygons
+        found = mask_utils.decode(mask_utils.merge(
+            mask_utils.frPyObjects(polygons, height, width)))
+        return found.ravel(order='F').astype(bool)
     assert isinstance(code, dict)
     assert code['size'] == [height, width]
     counts = code['counts']

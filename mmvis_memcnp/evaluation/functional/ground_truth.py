@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +21,7 @@ from ...results.json_rules import (
     parse_json,
     read_masks,
 )
-from ...results.rle import RLE
+from ...results.rle import RLE, short
 from .rle import mean_area
 
 
@@ -235,8 +236,10 @@ def read_video_ids(source: str | Path | Sequence[int],
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if an id is not a number or not in the ground truth.
+        ValueError: if there is none, or one is not a number or not in the
+            ground truth.
     """
+    name = source if isinstance(source, (str, Path)) else 'a subset'
     if isinstance(source, (str, Path)) and not Path(source).is_file():
         raise FileNotFoundError(
             f'There is no list of videos at {source}: correct the path in '
@@ -244,13 +247,22 @@ def read_video_ids(source: str | Path | Sequence[int],
     if str(source).endswith('.json'):
         source = list(AnnotationFile.load(str(source)).videos)
     elif isinstance(source, (str, Path)):
-        words = Path(source).read_text().split()
-        wrong = [w for w in words if not w.isdigit()]
+        try:
+            words = Path(source).read_text('utf-8').split()
+        except UnicodeDecodeError as error:
+            raise ValueError(f'{source} is no text: give a text file of '
+                             'video ids, or a json (*.json).') from error
+        wrong = [w for w in words if not re.fullmatch('-?[0-9]{1,19}', w)]
         if wrong:
-            raise ValueError(f'{source}: {wrong[0]!r} is not a video id.')
+            raise ValueError(f'{source}: {short(wrong[0])} is not a video '
+                             'id.')
         source = [int(w) for w in words]
-    unknown = [v for v in source if v not in gt.videos]
+    ids = list(source)
+    if not ids:
+        raise ValueError(f'{name} has no video: list the ids of those to '
+                         'score.')
+    unknown = [v for v in ids if v not in gt.videos]
     if unknown:
         raise ValueError(f'video {unknown[0]} of a subset is not in '
                          f'{gt.name}.')
-    return list(source)
+    return ids

@@ -326,8 +326,9 @@ class VISMetric(BaseMetric):
             })
         if self.classwise:
             for c, scores in result.per_class().items():
-                rows[self.gt.categories[c]] = scores
-                metrics[f'AP_class/{self.gt.categories[c]}'] = scores['AP']
+                name = self.gt.categories[c]
+                rows[f'class {name}'] = scores  # one may be called 'all'
+                metrics[f'AP_class/{name}'] = scores['AP']
         tracking = sum((r.tracking for r in records.values() if r.tracking),
                        TrackingCounts()).scores()
         metrics.update(

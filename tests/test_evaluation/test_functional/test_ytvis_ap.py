@@ -194,10 +194,19 @@ def test_video_id_files(tmp_path):
     path = tmp_path / 'ids.txt'
     path.write_text('2\n1\n')
     assert read_video_ids(path, gt) == [2, 1]
-    for content in ('3', 'long'):
-        path.write_text(content)
-        with pytest.raises(ValueError):
+    for content, said in (
+            (b'3', 'video 3 of a subset is not in'),
+            (b'long', "ids.txt: 'long' is not a video id"),
+            ('\xb2'.encode(), 'ids.txt: .* is not a video id'),  # a digit
+            (b'9' * 5000, 'ids.txt: .* is not a video id'),
+            (b'\xff\xfe', 'ids.txt is no text'),
+            # nothing would be scored: dashes, and LocA 100
+            (b'\n', 'ids.txt has no video')):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=said):
             read_video_ids(path, gt)
+    with pytest.raises(ValueError, match='a subset has no video'):
+        read_video_ids([], gt)
 
 
 def exchanged(content):

@@ -86,6 +86,20 @@ def test_is_registered_and_prints_the_table(tmp_path, printed):
     assert printed[-1].startswith('IDF1 40.0, identity switches 0')
 
 
+def test_a_class_may_be_called_all(tmp_path, printed):
+    truth = toy_gt()
+    for category in truth['categories']:
+        if category['name'] == 'cat':
+            category['name'] = 'all'
+    metric = make(tmp_path, truth, classwise=True,
+                  meta=dict(classes=('all', 'owl')))
+    metric.process(None, [sample(1, CAT), sample(2)])
+    metric.evaluate(2)
+    lines = [r.split() for r in printed[-2].strip('\n').splitlines()[1:]]
+    assert [line[:-4] for line in lines] == [
+        ['all', '15.0'], ['class', 'all', '30.0'], ['class', 'owl', '0.0']]
+
+
 def test_videos_that_were_not_run_count_as_missed(tmp_path, printed):
     metric = make(tmp_path, toy_gt())
     metric.process(None, [sample(2, OWL)])
