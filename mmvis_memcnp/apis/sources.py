@@ -18,6 +18,7 @@ from .streams import (
     LiveFrames,
     address_name,
     fetch,
+    is_file,
     one_size,
     probe,
     read_recorded,
@@ -228,19 +229,23 @@ def _open_named(source: str | Path | int, allow_broken: bool,
 
 
 def _address(text: str, drop_frames: bool) -> _Opened:
-    """A video file on a server, which has a length, or a stream."""
-    length, fps, good = None, None, True
+    """A video file on a server, or a stream."""
+    length, fps, good, file = None, None, True, False
     if text.lower().startswith(('http:', 'https:', 'ftp:', 'ftps:')):
         length, fps, good = probe(text)
+        file = length is not None or is_file(text)
     name = address_name(text)
-    if length is None:
+    if not file:
         return name, None, None, True, [], LiveFrames(text, drop_frames)
-    if not good:
-        copied = fetch(text)  # lives as long as what reads it
+    if length is not None and good:
         return name, length, fps, False, [], _Again(
-            lambda: read_recorded(copied.name, length, text))
+            lambda: read_recorded(text, length))
+    # Where the number of frames is not known, only its size tells that a file
+    # came as a whole.
+    copied = fetch(text)  # lives as long as what reads it
+    length, fps, _ = probe(copied.name)
     return name, length, fps, False, [], _Again(
-        lambda: read_recorded(text, length))
+        lambda: read_recorded(copied.name, length or 0, text))
 
 
 def _images(name: str, files: list[Path]) -> _Opened:
