@@ -42,23 +42,18 @@ class FrameSource:
         fps (float, optional): Frames a second, None if not known.
         live (bool): Whether it ends only when somebody stops it.
         files (Sequence[Path]): What is read and must not be written.
+        stored (bool): Whether frames may be taken before their turn: those of
+            files, here or on a server. A camera's come when they come, and
+            who makes arrays may use the same one again.
     """
     name: str
     length: int | None
     fps: float | None
     live: bool
     files: Sequence[Path]
+    stored: bool
     _frames: Iterable[np.ndarray]
     _max_frames: int | None = None
-
-    @property
-    def stored(self) -> bool:
-        """Whether frames may be taken before their turn: those of files.
-
-        A camera's come when they come, and who makes arrays may use the same
-        one again.
-        """
-        return bool(self.files)
 
     @property
     def dropped(self) -> int:
@@ -124,16 +119,18 @@ def open_source(source: Source,
     if isinstance(source, (str, Path, int)):
         opened = _open_named(source, allow_broken, drop_frames)
         name, length, fps, live, files, frames = opened
+        stored = not live
     else:
         length = len(source) if isinstance(source, Sized) else None
         if length == 0:
             raise SourceError('The list of frames is empty: give at least '
                               'one.')
-        name, fps, live, files = 'frames', None, False, []
+        name, fps, live, files, stored = 'frames', None, False, [], False
         frames = _Again(lambda: map(_load_if_path, source))
     if length is not None and max_frames is not None:
         length = min(length, max_frames)
-    return FrameSource(name, length, fps, live, files, frames, max_frames)
+    return FrameSource(name, length, fps, live, files, stored, frames,
+                       max_frames)
 
 
 def check_frame(frame: object, index: int) -> None:

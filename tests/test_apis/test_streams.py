@@ -133,6 +133,8 @@ def test_a_file_on_a_server_is_a_file(server, folder):
         np.testing.assert_array_equal(np.stack(list(source)), here)  # anew
         assert len(list(open_source(f'{server}/b.mp4', max_frames=4))) == 4
     assert source.dropped == 0
+    assert source.stored and not source.files
+    assert not open_source(f'{server}/camera').stored
 
 
 @pytest.mark.parametrize('path, length, fps, count', [
