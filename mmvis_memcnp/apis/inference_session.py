@@ -63,9 +63,10 @@ class InferenceSession:
     def save(self, path: str | Path, overwrite: bool = False) -> None:
         """Write the session to a file; it may go on.
 
-        :meth:`VISInferencer.restore` of the same config and checkpoint goes
-        on from there, in this process or another. The file has all results so
-        far. Frames whose results are still due are the caller's to keep.
+        :meth:`VISInferencer.restore` of the same config, checkpoint,
+        ``optimize`` and backend goes on from there, in this process or
+        another. The file has all results so far. Frames whose results are
+        still due are the caller's to keep.
 
         Args:
             path (str | Path): The file.
@@ -77,7 +78,7 @@ class InferenceSession:
         """
         save_session(self._session, path, overwrite, dict(
             config=self._inferencer.digest(), rgb=self._rgb, size=self._size,
-            count=self._count))
+            count=self._count, running=self._inferencer.running()))
 
     @torch.no_grad()
     def step(self, frames: Frames) -> list[InstanceData]:

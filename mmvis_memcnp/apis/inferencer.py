@@ -86,8 +86,9 @@ class VISInferencer(LoadedModel):
                   name: str,
                   checkpoint: str | Path | None = None,
                   device: str = 'auto',
-                  cfg_options: Mapping[str, Any] | None = None
-                  ) -> VISInferencer:
+                  cfg_options: Mapping[str, Any] | None = None,
+                  optimize: str | None = None,
+                  backend: str = 'torch') -> VISInferencer:
         """The model of a config that comes with the package.
 
         Args:
@@ -95,8 +96,7 @@ class VISInferencer(LoadedModel):
                 :func:`~mmvis_memcnp.cli.shipped.find_config`.
             checkpoint (str | Path, optional): Weights. Defaults to those that
                 come with the package, else random ones.
-            device (str): See the class.
-            cfg_options (Mapping[str, Any], optional): See the class.
+            device, cfg_options, optimize, backend: See the class.
 
         Returns:
             VISInferencer: Ready to use.
@@ -106,7 +106,7 @@ class VISInferencer(LoadedModel):
         """
         config = find_config(name)
         return cls(config, checkpoint or shipped_weights(config), device,
-                   cfg_options)
+                   cfg_options, optimize, backend)
 
     def session(self,
                 sink: Sink | None = None,
@@ -143,10 +143,19 @@ class VISInferencer(LoadedModel):
 
         Raises:
             FileNotFoundError: If there is no such file.
-            SavedFileError: If it is damaged, or of another config, checkpoint
-                or version.
+            SavedFileError: If it is damaged, or of another config,
+                checkpoint, ``optimize``, backend or version.
         """
-        session, known = restore_session(self.model, path, sink)
+
+        def check(known: dict[str, Any]) -> None:
+            own = self.running()
+            if known.get('running', own) != own:  # older files do not say it
+                raise SavedFileError(
+                    f'{path} was saved with {known["running"]}, but this '
+                    f'model runs with {own}: restore it with those of the '
+                    'file.')
+
+        session, known = restore_session(self.model, path, sink, check)
         if known.get('config') != self.digest():
             raise SavedFileError(f'{path} was saved with other options of the '
                                  'model or of its input: restore it with the '

@@ -76,7 +76,7 @@ class LoadedModel:
             self._load(str(checkpoint), saved['state_dict'])
         if network is None:
             self.model.to(self.device).eval()
-        self.optimize = optimize
+        self.optimize, self.backend = optimize, backend
         if optimize is not None:
             optimize_model(self.model)
         self._transform = Compose(
@@ -85,6 +85,10 @@ class LoadedModel:
     def precision(self) -> AbstractContextManager:
         """In which the network runs."""
         return precision_of(self.optimize, self.device)
+
+    def running(self) -> str:
+        """How the network runs, which weights and results depend on."""
+        return f'optimize={self.optimize!r}, backend={self.backend!r}'
 
     def digest(self) -> str:
         """A number that two inferencers share if the options of their models
@@ -182,13 +186,9 @@ def _exported(checkpoint: str | Path | None, device: str,
     """The network that takes the place of the model's own, if one does."""
     if backend not in ('torch', 'onnx'):
         raise ValueError(f"backend is {backend!r}; use 'torch' or 'onnx'.")
-    is_file = str(checkpoint).endswith('.onnx')
     if backend == 'torch':
-        if is_file:
-            raise ValueError(f"{checkpoint} is an exported network: set the "
-                             "backend to 'onnx'.")
         return None
-    if not is_file:
+    if not str(checkpoint).endswith('.onnx'):
         raise ValueError("backend='onnx' needs a file of "
                          'tools/deployment/export_onnx.py in the place of '
                          f'the checkpoint, got {checkpoint}.')

@@ -18,6 +18,7 @@ from .streams import (
     LiveFrames,
     address_name,
     fetch,
+    is_file,
     one_size,
     probe,
     read_recorded,
@@ -41,23 +42,18 @@ class FrameSource:
         fps (float, optional): Frames a second, None if not known.
         live (bool): Whether it ends only when somebody stops it.
         files (Sequence[Path]): What is read and must not be written.
+        stored (bool): Whether frames may be taken before their turn: those of
+            files, here or on a server. A camera's come when they come, and
+            who makes arrays may use the same one again.
     """
     name: str
     length: int | None
     fps: float | None
     live: bool
     files: Sequence[Path]
+    stored: bool
     _frames: Iterable[np.ndarray]
     _max_frames: int | None = None
-
-    @property
-    def stored(self) -> bool:
-        """Whether frames may be taken before their turn: those of files.
-
-        A camera's come when they come, and who makes arrays may use the same
-        one again.
-        """
-        return bool(self.files)
 
     @property
     def dropped(self) -> int:
@@ -123,16 +119,18 @@ def open_source(source: Source,
     if isinstance(source, (str, Path, int)):
         opened = _open_named(source, allow_broken, drop_frames)
         name, length, fps, live, files, frames = opened
+        stored = not live
     else:
         length = len(source) if isinstance(source, Sized) else None
         if length == 0:
             raise SourceError('The list of frames is empty: give at least '
                               'one.')
-        name, fps, live, files = 'frames', None, False, []
+        name, fps, live, files, stored = 'frames', None, False, [], False
         frames = _Again(lambda: map(_load_if_path, source))
     if length is not None and max_frames is not None:
         length = min(length, max_frames)
-    return FrameSource(name, length, fps, live, files, frames, max_frames)
+    return FrameSource(name, length, fps, live, files, stored, frames,
+                       max_frames)
 
 
 def check_frame(frame: object, index: int) -> None:
@@ -228,19 +226,23 @@ def _open_named(source: str | Path | int, allow_broken: bool,
 
 
 def _address(text: str, drop_frames: bool) -> _Opened:
-    """A video file on a server, which has a length, or a stream."""
-    length, fps, good = None, None, True
+    """A video file on a server, or a stream."""
+    length, fps, good, file = None, None, True, False
     if text.lower().startswith(('http:', 'https:', 'ftp:', 'ftps:')):
         length, fps, good = probe(text)
+        file = length is not None or is_file(text)
     name = address_name(text)
-    if length is None:
+    if not file:
         return name, None, None, True, [], LiveFrames(text, drop_frames)
-    if not good:
-        copied = fetch(text)  # lives as long as what reads it
+    if length is not None and good:
         return name, length, fps, False, [], _Again(
-            lambda: read_recorded(copied.name, length, text))
+            lambda: read_recorded(text, length))
+    # Where the number of frames is not known, only its size tells that a file
+    # came as a whole.
+    copied = fetch(text)  # lives as long as what reads it
+    length, fps, _ = probe(copied.name)
     return name, length, fps, False, [], _Again(
-        lambda: read_recorded(text, length))
+        lambda: read_recorded(copied.name, length or 0, text))
 
 
 def _images(name: str, files: list[Path]) -> _Opened:

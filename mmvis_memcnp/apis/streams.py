@@ -3,15 +3,17 @@ from __future__ import annotations
 
 import re
 import shutil
+import string
 import tempfile
 import threading
 import urllib.request
 import warnings
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from http.client import HTTPException
 from pathlib import PurePosixPath
-from typing import IO
-from urllib.parse import unquote, urlsplit
+from typing import IO, Any
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 import cv2
 import numpy as np
@@ -22,6 +24,8 @@ from ..errors import SourceError
 TIMEOUT = 10.
 # Containers may count a frame or two that no decoder gives out.
 UNCERTAIN_FRAMES = 2
+# How lists of addresses begin: HLS, DASH, SDP. What they name may go on.
+_PLAYLISTS = (b'#EXTM3U', b'<', b'v=')
 
 
 def address_name(address: str) -> str:
@@ -75,10 +79,11 @@ def probe(address: str) -> tuple[int | None, float | None, bool]:
     """What an address holds.
 
     Returns:
-        tuple[int | None, float | None, bool]: Number of frames, None for what
-        has no end, such as a camera; frames a second, if they are known; and
-        whether the first can be read from there. It cannot where a file has
-        its index at the end and its server sends files from the start only.
+        tuple[int | None, float | None, bool]: Number of frames, None for a
+        camera and for files that do not say it; frames a second, if they are
+        known; and whether the first can be read from there. It cannot where a
+        file has its index at the end and its server sends files from the
+        start only.
 
     Raises:
         SourceError: If it cannot be opened.
@@ -90,9 +95,44 @@ def probe(address: str) -> tuple[int | None, float | None, bool]:
         good = count <= 0 or capture.grab()
     finally:
         capture.release()
-    if count <= 0:
-        return None, None, good
-    return count, fps if 0 < fps < 1000 else None, good
+    return (count if count > 0 else None, fps if 0 < fps < 1000 else None,
+            good)
+
+
+def is_file(address: str) -> bool:
+    """Whether a server sends a file, whose size it knows, and no stream.
+
+    Containers such as GIF or a row of JPEG pictures tell OpenCV no number of
+    frames, as cameras do.
+
+    Args:
+        address (str): With a scheme that urllib knows; of others False.
+    """
+    try:
+        with _ask(address) as answer:
+            kind = answer.headers.get_content_maintype()
+            size = int(answer.headers.get('Content-Length', 0))
+            begin = answer.read(16).removeprefix(b'\xef\xbb\xbf').lstrip()
+    except (OSError, ValueError, HTTPException):
+        return False
+    return (size > 0 and kind != 'multipart'
+            and not begin.startswith(_PLAYLISTS))
+
+
+def _ask(address: str) -> Any:
+    """The answer of a server, also to addresses that urllib does not take:
+    with a user and a password, with letters beyond ASCII."""
+    parts = urlsplit(address)
+    user, _, host = parts.netloc.rpartition('@')
+    if not user or parts.scheme.lower() not in ('http', 'https'):
+        host, user = parts.netloc, ''
+    request = urllib.request.Request(quote(
+        urlunsplit(parts._replace(netloc=host)), safe=string.punctuation))
+    if user:
+        code = b64encode(unquote(user).encode()).decode()
+        # Not for the server that this one may point to.
+        request.add_unredirected_header('Authorization', f'Basic {code}')
+    return urllib.request.urlopen(request, timeout=TIMEOUT)
 
 
 def fetch(address: str) -> IO[bytes]:
@@ -104,7 +144,7 @@ def fetch(address: str) -> IO[bytes]:
     suffix = PurePosixPath(urlsplit(address).path).suffix
     file = tempfile.NamedTemporaryFile(prefix='mmvis_video_', suffix=suffix)
     try:
-        with urllib.request.urlopen(address, timeout=TIMEOUT) as answer:
+        with _ask(address) as answer:
             shutil.copyfileobj(answer, file)
             wanted = answer.headers.get('Content-Length')
         file.flush()
@@ -127,7 +167,7 @@ def read_recorded(address: str, expected: int,
 
     Args:
         address (str): Of the file.
-        expected (int): Number of its frames.
+        expected (int): Number of its frames, 0 if it is not known.
         name (str, optional): What messages call it. Defaults to the address.
 
     Raises:

@@ -10,7 +10,13 @@ from types import ModuleType
 from ..errors import UserError
 from ..version import __version__
 from .run import run_tool
-from .shipped import config_paths, find_config, shipped_root, shipped_weights
+from .shipped import (
+    CONFIG_SUFFIXES,
+    config_paths,
+    find_config,
+    shipped_root,
+    shipped_weights,
+)
 
 #: Tool of each command, how it is called, and what it does.
 COMMANDS = {
@@ -55,15 +61,22 @@ def tool_arguments(command: str, arguments: Sequence[str]) -> list[str]:
         arguments: what follows it on the command line.
 
     Raises:
-        UserError: if a config is unknown, or the demo lacks one or weights.
+        UserError: if a config is unknown or missing, or not before the
+            options, or the demo lacks weights.
     """
     found = list(arguments)
     if {'-h', '--help'} & set(found):
         return found
     if command == 'demo':
         return _demo_arguments(found)
-    if command in ('train', 'test') and found and found[0][:1] != '-':
-        found[0] = str(find_config(found[0]))
+    if command in ('train', 'test') and found:
+        if found[0][:1] != '-':
+            found[0] = str(find_config(found[0]))
+        elif not any(word.endswith(CONFIG_SUFFIXES) and Path(word).is_file()
+                     for word in found):
+            # Which word is the value of an option is the tool's to know.
+            raise UserError(f'mmvis {command} needs the config first: mmvis '
+                            f'{command} {COMMANDS[command][1]}.')
     if command == 'convert':
         for i, word in enumerate(found):
             if word.startswith('--config='):

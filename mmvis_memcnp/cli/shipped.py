@@ -12,6 +12,8 @@ from pathlib import Path
 
 from ..errors import UserError
 
+#: How the files of configs end.
+CONFIG_SUFFIXES = ('.py', '.json', '.yaml', '.yml')
 _PACKAGE = Path(__file__).resolve().parents[1]
 # GPUs, images on each and length of the schedule in the name of a config.
 _SCHEDULE = re.compile(r'_\d+xb\d+-\d+[ek](-|_)')
@@ -59,8 +61,7 @@ def find_config(name: str | Path) -> Path:
     if path.is_file():
         return path
     text = str(name)
-    if path.suffix in ('.py', '.json', '.yaml', '.yml') and len(
-            path.parts) > 1:
+    if path.suffix in CONFIG_SUFFIXES and len(path.parts) > 1:
         raise UserError(f'There is no config at {name}: correct the path, or '
                         'give the name of a config alone.')
     known = config_paths()

@@ -226,6 +226,11 @@ def load_checkpoint_file(path: str | os.PathLike,
         raise FileNotFoundError(
             f'There is no checkpoint at {path}; correct the path in the '
             'config or on the command line, or download the file first.')
+    if path.endswith('.onnx'):
+        raise CheckpointError(
+            f'{path} is an exported network, which the demo with --backend '
+            "onnx and VISInferencer with backend='onnx' take: use one of "
+            'these, or give the checkpoint that it was exported from.')
     try:
         content = _read(path, map_location)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError,

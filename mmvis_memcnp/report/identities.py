@@ -213,14 +213,22 @@ def _pair(inputs: Inputs, video: Video, tracks: Tracks, g: int, p: int,
     errors = np.abs(np.concatenate([
         ours[:, :2] - theirs[:, :2],
         (ours - theirs)[:, :2] + (ours - theirs)[:, 2:]], 1))
+    spreads = tracks.spreads[p, frames]
     with np.errstate(divide='ignore', invalid='ignore'):
-        worst = (errors / tracks.spreads[p, frames]).max(1)
+        # A side without an error is no surprise, whatever was expected.
+        sides = np.where((errors == 0) & ~np.isnan(spreads), 0,
+                         errors / spreads)
+    worst = np.fmax.reduce(sides, 1)  # NaN: no standard deviation
     off = worst > SURPRISE
     if off.any():
         top = int(np.nanargmax(worst))
+        much = (f'by {worst[top]:.0f} of its standard deviations'
+                if np.isfinite(worst[top]) else
+                f'by {errors[top][np.isinf(sides[top])].max():.1f} pixels '
+                'where its standard deviation is 0')
         yield Case('surprise', video.id, int(frames[top]),
-                   f'{name}: track {p + 1} is off by {worst[top]:.0f} of its '
-                   f'standard deviations', float(off.sum()) / 2, [p], [g])
+                   f'{name}: track {p + 1} is off {much}',
+                   float(off.sum()) / 2, [p], [g])
 
 
 def _stray(inputs: Inputs, video: Video, tracks: Tracks, p: int,

@@ -1,4 +1,6 @@
 """The programming interface, on a system whose answers are known."""
+import inspect
+import itertools
 import warnings
 from pathlib import Path
 
@@ -149,6 +151,53 @@ def test_a_session_of_other_options_is_refused(blobs, tmp_path):
     with pytest.raises(UserError, match='video.session was saved with other '
                        'options .* same config and --cfg-options'):
         other.restore(path)
+
+
+def test_a_session_of_another_way_to_run_is_refused(tmp_path):
+    """Folded norms are other weights, though the checkpoint is the same."""
+    path, weights = tmp_path / 'video.session', tmp_path / 'a.pth'
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        plain = VISInferencer(config(), device='cpu')
+    save(weights, plain)
+    levels = (None, 'exact', 'mixed')
+    made = {level: VISInferencer(config(), weights, 'cpu', optimize=level)
+            for level in levels}
+    for saved, restored in itertools.product(levels, levels):
+        made[saved].session().save(path, overwrite=True)
+        if saved == restored:
+            made[restored].restore(path)
+            continue
+        with pytest.raises(UserError, match=(
+                f"saved with optimize={saved!r}, backend='torch', but this "
+                f"model runs with optimize={restored!r}, backend='torch': "
+                'restore it with those')):
+            made[restored].restore(path)
+    made['exact'].backend = 'onnx'
+    with pytest.raises(UserError, match="='mixed', backend='torch', but .*"
+                       "='exact', backend='onnx'"):
+        made['exact'].restore(path)
+    # Other weights are still told as such.
+    made[None].session().save(path, overwrite=True)
+    with torch.no_grad():
+        made[None].model.backbone.weight += 1
+    with pytest.raises(UserError, match='other weights of ColourBlobVIS'):
+        made[None].restore(path)
+
+
+def test_a_name_takes_what_the_class_takes(monkeypatch):
+    """All arguments, in the same order, with the same defaults."""
+    options = dict(inspect.signature(VISInferencer).parameters)
+    named = dict(inspect.signature(VISInferencer.from_name).parameters)
+    del options['config'], named['name']
+    assert [(p.name, p.default) for p in options.values()] == [
+        (p.name, p.default) for p in named.values()]
+    given = []
+    monkeypatch.setattr(VISInferencer, '__init__',
+                        lambda self, *args: given.append(args))
+    VISInferencer.from_name('idol-memcnp_r50_ovis', 'n.onnx', 'cpu', {'a': 1},
+                            'exact', 'onnx')
+    assert given[0][1:] == ('n.onnx', 'cpu', {'a': 1}, 'exact', 'onnx')
 
 
 def test_frames_of_one_session_have_one_size(blobs):

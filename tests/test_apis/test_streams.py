@@ -1,4 +1,5 @@
 """Frames from a server on this machine: files, cameras, and what breaks."""
+import base64
 import http.server
 import os
 import threading
@@ -8,6 +9,7 @@ import warnings
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from mmvis_memcnp.apis import SourceError, VISInferencer, open_source
 from mmvis_memcnp.apis import streams as streams_module
@@ -22,12 +24,21 @@ def folder(tmp_path_factory):
     path = tmp_path_factory.mktemp('served')
     write_video(path / 'my clip.avi', clip(FRAMES), 'MJPG', fps=12)
     write_video(path / 'b.mp4', clip(6), 'mp4v', fps=12)
+    pictures = [np.full((48, 64), 8 * t, np.uint8) for t in range(12)]
+    first, *rest = map(Image.fromarray, pictures)
+    first.save(path / 'c.gif', save_all=True, append_images=rest,
+               duration=100)
+    row = b''.join(cv2.imencode('.jpg', p)[1].tobytes() for p in pictures)
+    (path / 'row.mjpeg').write_bytes(row)
+    (path / 'фильм.png').write_bytes(cv2.imencode('.png', pictures[3])[1])
+    (path / 'live.m3u8').write_text('#EXTM3U\n#EXT-X-TARGETDURATION:2\n')
     return path
 
 
 class Handler(http.server.SimpleHTTPRequestHandler):
     """``/cut/F`` and ``/stall/F`` stop in the middle of file F, ``/slow/F``
-    takes breaks, ``/camera`` sends pictures one by one."""
+    takes breaks, ``/private/F`` wants a password, ``/camera`` sends pictures
+    one by one."""
     period = .02
     hold = threading.Event()
 
@@ -65,6 +76,16 @@ class Handler(http.server.SimpleHTTPRequestHandler):
         for at in range(0, len(left), 8000):
             time.sleep(.05)
             self.wfile.write(left[at:at + 8000])
+
+    def do_private(self, rest):
+        code = base64.b64encode(b'me:p@ss').decode()
+        if self.headers.get('Authorization') == f'Basic {code}':
+            self._begin(rest, 1.)
+            return
+        self.send_response(401)
+        self.send_header('WWW-Authenticate', 'Basic realm="x"')
+        self.send_header('Content-Length', '0')
+        self.end_headers()
 
     def do_camera(self):
         self.send_response(200)
@@ -112,6 +133,38 @@ def test_a_file_on_a_server_is_a_file(server, folder):
         np.testing.assert_array_equal(np.stack(list(source)), here)  # anew
         assert len(list(open_source(f'{server}/b.mp4', max_frames=4))) == 4
     assert source.dropped == 0
+    assert source.stored and not source.files
+    assert not open_source(f'{server}/camera').stored
+
+
+@pytest.mark.parametrize('path, length, fps, count', [
+    ('c.gif', 12, 10, 12),  # says its length where it is read as a file
+    ('row.mjpeg', None, 25, 12),  # pictures in a row say none anywhere
+    ('фильм.png', None, 25, 1),  # a picture, its address not in ASCII
+    ('private/c.gif', 12, 10, 12),
+])
+def test_a_file_that_does_not_say_its_length_loses_no_frame(
+        server, path, length, fps, count):
+    if path.startswith('private'):
+        server = server.replace('//', '//me:p%40ss@')
+    source = open_source(f'{server}/{path}')
+    assert (source.length, source.fps, source.live) == (length, fps, False)
+    seen = []
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        for frame in source:
+            seen += levels([frame])
+            time.sleep(.01)  # longer than reading takes
+    assert seen == (list(range(12)) if count == 12 else [3])
+    assert len(list(source)) == count  # anew
+    assert source.dropped == 0
+
+
+def test_what_is_a_file_by_what_its_server_says(server):
+    assert streams_module.is_file(f'{server}/c.gif')
+    for path in ('camera', 'live.m3u8', 'none.gif', 'private/c.gif'):
+        assert not streams_module.is_file(f'{server}/{path}')
+    assert not streams_module.is_file('rtsp://127.0.0.1:9/a')
 
 
 @pytest.mark.parametrize('kind', ['cut', 'stall'])
@@ -156,7 +209,7 @@ def test_a_server_that_sends_files_from_the_start_only(server, folder):
 
 def test_a_file_that_is_not_fetched_whole(server):
     for path, told in (('cut/my%20clip.avi', r'\d+ of \d+ bytes'),
-                       ('none.avi', '404')):
+                       ('none.avi', '404'), ('private/b.mp4', '401')):
         with pytest.raises(SourceError, match=f'cannot be fetched .*{told}'):
             streams_module.fetch(f'{server}/{path}')
 

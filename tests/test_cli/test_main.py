@@ -100,7 +100,13 @@ def test_names_become_paths():
                 ) == ['a.mp4', small, 'w.pth']
     assert take('train', [SMALL, '--amp']) == [small, '--amp']
     assert take('test', [small, 'w.pth']) == [small, 'w.pth']
-    assert take('train', ['--amp', SMALL]) == ['--amp', SMALL]
+    # A path may stand anywhere, a name must come first.
+    assert take('train', ['--amp', small]) == ['--amp', small]
+    for command, words in (('train', ['--amp', SMALL]),
+                           ('test', ['--work-dir', 'w', SMALL, 'w.pth'])):
+        with pytest.raises(UserError, match=(
+                f'needs the config first: mmvis {command} CONFIG ')):
+            take(command, words)
     assert take('convert', ['a', 'b', f'--config={SMALL}']) == [
         'a', 'b', f'--config={small}']
     assert take('convert', ['--config', SMALL, 'a', 'b']) == [

@@ -8,6 +8,7 @@ import torch
 from pycocotools.mask import decode
 
 from mmvis_memcnp.apis import VISInferencer
+from mmvis_memcnp.compat.checkpoint import load_checkpoint_file
 from mmvis_memcnp.deployment import (
     OnnxNetwork,
     differences,
@@ -20,13 +21,15 @@ from mmvis_memcnp.deployment.frame_file import (
     nested,
     read_meta,
 )
-from mmvis_memcnp.errors import SavedFileError, UserError
+from mmvis_memcnp.errors import CheckpointError, SavedFileError, UserError
 from mmvis_memcnp.models.segmenters.deformable.positions import CellPositions
 from mmvis_memcnp.models.segmenters.sipmask.base import DenseOutputs
 from mmvis_memcnp.models.vis.saved_session import (
     restore_session,
     save_session,
 )
+from tests.fakes.colour_blobs import config as blobs_config
+from tests.fakes.programs import run_program
 from tests.fakes.systems import build
 
 ROOT = Path(__file__).parents[2]
@@ -188,14 +191,27 @@ def test_refusals(exported, tmp_path):
     broken.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(UserError, match='no network that onnxruntime can'):
         OnnxNetwork(broken)
-    with pytest.raises(ValueError, match="is an exported network: set"):
-        VISInferencer('config.py', path)
+    for load in (load_checkpoint_file,
+                 lambda path: VISInferencer(blobs_config(), path)):
+        with pytest.raises(CheckpointError, match=(
+                "network.onnx is an exported network, .* demo .* "
+                "VISInferencer .*: .* the checkpoint that it was exported")):
+            load(path)
     with pytest.raises(ValueError, match='needs a file of .*export_onnx.py'):
         VISInferencer('config.py', 'weights.pth', backend='onnx')
     with pytest.raises(ValueError, match="on the CPU, the device is 'cuda'"):
         VISInferencer('config.py', path, 'cuda', backend='onnx')
     with pytest.raises(ValueError, match="use 'torch' or 'onnx'"):
         VISInferencer('config.py', path, backend='tensorrt')
+
+
+@pytest.mark.parametrize('size', [('0', '0'), ('-5', '10'), ('640', '0')])
+def test_a_size_without_pixels(size, tmp_path):
+    """Refused before the config is read."""
+    done = run_program(ROOT / 'tools/deployment/export_onnx.py', 'config.py',
+                       'a.pth', 'x.onnx', '--size', *size, cwd=tmp_path)
+    assert done.returncode and done.stderr == (
+        'Error: --size must be positive, width and height.\n')
 
 
 @pytest.mark.parametrize('name', ['seqformer', 'dvis-daq', 'o2vis'])

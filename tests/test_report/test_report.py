@@ -7,11 +7,15 @@ import numpy as np
 import pytest
 from pycocotools import mask as mask_utils
 
-from mmvis_memcnp.evaluation.functional import GTTrack
+from mmvis_memcnp.evaluation.functional import (
+    AnnotationFile,
+    GTTrack,
+    ResultTrack,
+)
 from mmvis_memcnp.evaluation.functional.mot import follow, identity_switches
 from mmvis_memcnp.report.frames import encode_frames, shown_frames
-from mmvis_memcnp.report.identities import Tracks, runs
-from mmvis_memcnp.report.inputs import Video
+from mmvis_memcnp.report.identities import Tracks, find_cases, runs
+from mmvis_memcnp.report.inputs import Inputs, Video
 from mmvis_memcnp.report.shapes import outlines
 from tests.fakes.programs import run_program
 from tests.test_evaluation.toy import annotation, ground_truth, result, rows
@@ -165,6 +169,32 @@ def test_surprise_and_calibration(tool, save, tmp_path):
     assert data['plots']['pairs'] == 3 * length
     assert data['plots']['coverage'] == [0.] * 19
 
+
+@pytest.mark.parametrize('std, text', [
+    # Two sides that are right beside two that are 2 pixels off.
+    ([0, 0, .01, .01], 'is off by 200 of its standard deviations'),
+    ([.01, .01, .01, .01], 'is off by 200 of its standard deviations'),
+    # An error that cannot be, by what the model says.
+    ([1, 1, 0, 1], 'is off by 2.0 pixels where its standard deviation is 0'),
+    ([0, 0, 1, 1], None),  # no error where none is expected
+    ([0, 0, 0, 0], 'is off by 2.0 pixels where its standard deviation is 0'),
+])
+def test_a_standard_deviation_of_zero(save, std, text):
+    def box(side):
+        return mask_utils.encode(np.asfortranarray(np.pad(
+            np.ones((side, side), np.uint8),
+            ((10, 54 - side), (10, 54 - side)))))
+    video = Video(
+        1, 'v', (64, 64), 1,
+        [ResultTrack(1, 1, .9, [box(22)], bboxes=[[10, 10, 22, 22]],
+                     box_std=[std])],
+        [GTTrack(1, False, None, [box(20)])])
+    inputs = Inputs({1: video}, {}, AnnotationFile.load(save(
+        'g.json', ground_truth([], length=1))), [])
+    found = [c.text for c in find_cases(inputs, video, Tracks.of(video, .3))
+             if c.kind == 'surprise']
+    assert found == ([] if text is None else [f'object 1 (class 1): track 1 '
+                                              f'{text}'])
 
 
 def test_outlines_are_the_mask():

@@ -23,6 +23,7 @@ from mmvis_memcnp.cli.options import add_config_options
 from mmvis_memcnp.cli.output_options import add_overwrite_option
 from mmvis_memcnp.cli.run import run_tool
 from mmvis_memcnp.deployment import differences, export_onnx
+from mmvis_memcnp.errors import UserError
 from mmvis_memcnp.results.ownership import check_file, new_file
 
 
@@ -51,6 +52,8 @@ def parse_args(argv: Iterable[str] | None = None) -> argparse.Namespace:
 def main(argv: Iterable[str] | None = None) -> None:
     """Export and compare."""
     args = parse_args(argv)
+    if min(args.size) < 1:
+        raise UserError('--size must be positive, width and height.')
     check_file(args.out, 'OUT', args.overwrite, [Path(args.checkpoint)])
     inferencer = VISInferencer(args.config, args.checkpoint, 'cpu',
                                args.cfg_options)

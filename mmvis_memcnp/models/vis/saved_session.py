@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +56,8 @@ def save_session(session: Session, path: str | Path, overwrite: bool = False,
         file.add_bytes(_RECORDS, map(pack_record, session.store.sink.scan()))
 
 
-def restore_session(model: VIS, path: str | Path, sink: Sink | None = None
+def restore_session(model: VIS, path: str | Path, sink: Sink | None = None,
+                    check: Callable[[dict[str, Any]], None] | None = None
                     ) -> tuple[Session, dict[str, Any]]:
     """The session of a file.
 
@@ -67,6 +68,8 @@ def restore_session(model: VIS, path: str | Path, sink: Sink | None = None
             executed.
         sink (Sink, optional): Empty; gets the results so far. In memory by
             default.
+        check (Callable, optional): Raises if the ``extra`` values do not fit;
+            called before the weights are compared.
 
     Returns:
         tuple[Session, dict]: It goes on as the one that was saved would have,
@@ -82,7 +85,10 @@ def restore_session(model: VIS, path: str | Path, sink: Sink | None = None
         try:
             if file.get('format') != FORMAT:
                 raise OtherVersionError
-            _check_model(model, file.get('system'), file.get('weights'), path)
+            _check_system(model, file.get('system'), path)
+            if check is not None:
+                check(file.get('extra'))
+            _check_weights(model, file.get('weights'), path)
             session = model.session(file.get('video_meta'), sink)
             if file.get('parts') != _types(session):
                 raise SavedFileError(
@@ -117,16 +123,18 @@ def weights_digest(model: VIS) -> str:
     return digest.hexdigest()
 
 
-def _check_model(model: VIS, system: str, weights: str,
-                 path: str | Path) -> None:
+def _check_system(model: VIS, system: str, path: str | Path) -> None:
     own = type(model).__name__
     if system != own:
         raise SavedFileError(f'{path} is a session of {system}, not of {own}: '
                              'restore it with its own model.')
+
+
+def _check_weights(model: VIS, weights: str, path: str | Path) -> None:
     if weights != weights_digest(model):
-        raise SavedFileError(f'{path} was saved with other weights of {own}: '
-                             'restore it with the checkpoint that it was '
-                             'saved with.')
+        raise SavedFileError(f'{path} was saved with other weights of '
+                             f'{type(model).__name__}: restore it with the '
+                             'checkpoint that it was saved with.')
 
 
 def _parts(session: Session) -> dict[str, object]:
