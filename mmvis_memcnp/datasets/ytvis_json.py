@@ -173,8 +173,8 @@ def parse_track(annotation: dict, video: dict,
         return track
     masks = list(rles.values())
     areas = mask_utils.area(masks)
-    given = annotation.get('bboxes') or [None] * video['length']
-    boxes = {frame: given[frame] for frame in rles}
+    given = annotation.get('bboxes')
+    boxes = {frame: given and given[frame] for frame in rles}
     lacking = [frame for frame, box in boxes.items() if not box]
     if lacking:
         boxes.update(zip(lacking, mask_utils.toBbox(
