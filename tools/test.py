@@ -9,8 +9,9 @@ from mmvis_memcnp.cli.options import add_optimize_option
 from mmvis_memcnp.cli.output_options import add_overwrite_option
 from mmvis_memcnp.cli.run import run_tool
 from mmvis_memcnp.cli.runner import Test
-from mmvis_memcnp.cli.work_dir import check_work_dir, config_kept
+from mmvis_memcnp.cli.work_dir import config_kept
 from mmvis_memcnp.errors import UserError
+from mmvis_memcnp.results.files import check_place
 from mmvis_memcnp.results.ownership import check_file, check_folder
 
 
@@ -100,7 +101,7 @@ def main() -> None:
     preflight.set_results_folder(cfg, 'test_evaluator')
     apply_options(cfg, args)
     preflight.let_overwrite(cfg, args.overwrite, 'test_evaluator')
-    check_work_dir(cfg)
+    check_place(cfg.work_dir, '--work-dir')
     preflight.set_test_checkpoint(cfg, args.checkpoint)
     if args.show_dir is not None:
         preflight.add_hook(cfg, 'DrawResultsHook', out_dir=args.show_dir)

@@ -9,31 +9,51 @@ from pathlib import Path
 from mmengine.config import Config
 from mmengine.dist import is_main_process
 
-from ..errors import UserError
+from ..engine.checkpoint_files import checkpoints, strangers
+from ..errors import OutputError, UserError
 from ..results.files import check_place
 from ..results.ownership import is_own, record
 
 
-def check_work_dir(cfg: Config, overwrite: bool = True) -> None:
-    """Refuse a folder that takes no files or holds another training.
+def check_work_dir(cfg: Config, overwrite: bool) -> None:
+    """Refuse a folder that takes no files or holds other checkpoints.
 
     Args:
-        cfg: The config with its ``work_dir``, ``resume`` and ``launcher``.
+        cfg: The config with its ``work_dir`` and ``resume``.
         overwrite: Whether the checkpoints of another training may be
-            replaced. Defaults to True.
+            replaced. No other file is.
 
     Raises:
-        OutputError: No files can be made in it.
+        OutputError: No files can be made in it, or it holds a file with the
+            name of a checkpoint that no training made here.
         UserError: It holds checkpoints, and training starts from the
             beginning.
     """
     check_place(cfg.work_dir, '--work-dir')
-    note = Path(cfg.work_dir) / 'last_checkpoint'
-    if note.is_file() and not (cfg.get('resume') or overwrite):
+    last = Path(cfg.work_dir) / 'last_checkpoint'
+    if cfg.get('resume') and last.is_file():
+        return
+    folder, template = _place(cfg)
+    others = strangers(cfg.work_dir, folder, template)
+    if others:
+        raise OutputError(
+            f'{others[0]} would be replaced, but was not made by a training '
+            'of this package, or was changed since: move it away, or give '
+            'another --work-dir.')
+    if not overwrite and (last.exists() or checkpoints(folder, template)):
         raise UserError(
             f'{cfg.work_dir} holds a training, whose checkpoints would be '
             'replaced: go on with --resume, start again with --overwrite, or '
             'give another --work-dir.')
+
+
+def _place(cfg: Config) -> tuple[str, str | None]:
+    """Folder and names of the checkpoints, as mmengine's hook has them."""
+    hook = cfg.get('default_hooks', {}).get('checkpoint') or {}
+    folder = cfg.work_dir
+    if hook.get('out_dir') is not None:
+        folder = osp.join(hook['out_dir'], Path(folder).name)
+    return folder, hook.get('filename_tmpl')
 
 
 @contextmanager

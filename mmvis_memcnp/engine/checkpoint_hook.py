@@ -1,6 +1,7 @@
 """Checkpoints that a kill at any moment leaves whole."""
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from mmengine.runner import Runner
 
 from ..errors import UserError
 from ..results.files import replacing
+from ..results.ownership import record
+from .checkpoint_files import adopt
 
 
 @register_backend('atomic_local', force=True)
@@ -19,7 +22,8 @@ class AtomicLocalBackend(LocalBackend):
     """Local files that appear whole or not at all.
 
     A reader, or the next start after a kill, sees the former file or the new
-    one: see :func:`~mmvis_memcnp.results.files.replacing`.
+    one: see :func:`~mmvis_memcnp.results.files.replacing`. They are noted as
+    our own: see :mod:`~mmvis_memcnp.results.ownership`.
     """
 
     def put(self, obj: bytes, filepath: str | Path) -> None:
@@ -29,8 +33,11 @@ class AtomicLocalBackend(LocalBackend):
             obj: The content.
             filepath: Where; missing folders are made.
         """
-        with replacing(filepath) as path:
+        real = Path(os.path.realpath(filepath))
+        with replacing(real) as path:
             path.write_bytes(obj)
+            # First the note: until the name is given it fits no file.
+            record(real.parent, [real], [path])
 
     def put_text(self,
                  obj: str,
@@ -85,6 +92,8 @@ class AtomicCheckpointHook(CheckpointHook):
                 'checkpoint would lose gathered gradients; change the '
                 'interval.')
         super().before_train(runner)
+        if is_main_process():
+            adopt(runner.work_dir, self.out_dir, self.filename_tmpl)
 
     def _save_checkpoint_with_step(self, runner: Runner, step: int,
                                    meta: dict) -> None:

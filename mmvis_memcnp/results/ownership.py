@@ -108,6 +108,11 @@ def is_own(path: Path) -> bool:
     return _print_of(path) in _records(path.parent).get(path.name, ())
 
 
+def is_noted(path: Path) -> bool:
+    """Whether a file of this name was made here, changed since or not."""
+    return path.name in _records(path.parent)
+
+
 def strangers(folder: Path) -> Iterator[str]:
     """Names of the files below a folder that were not made with it.
 

@@ -14,6 +14,7 @@ import mmvis_memcnp  # noqa: F401
 from mmvis_memcnp.cli.preflight import last_checkpoint
 from mmvis_memcnp.compat.checkpoint import load_checkpoint_file
 from mmvis_memcnp.engine import AtomicCheckpointHook, AtomicLocalBackend
+from mmvis_memcnp.results.ownership import MARKER
 from tests.fakes.programs import in_process
 
 
@@ -130,7 +131,7 @@ def test_kill_while_writing_leaves_the_former_file(tmp_path):
     assert path.read_bytes() == b'former'
     AtomicLocalBackend().put(b'newer', path)
     assert path.read_bytes() == b'newer'
-    assert os.listdir(tmp_path) == ['file']
+    assert sorted(os.listdir(tmp_path)) == [MARKER, 'file']
 
 
 def _train_and_die_in_save(cfg, save):

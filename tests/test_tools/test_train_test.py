@@ -363,6 +363,55 @@ def test_a_training_is_not_started_over_another(tool, tmp_path):
     assert (run / 'iter_4.pth').read_bytes() != before
 
 
+@pytest.mark.parametrize('name, args', [
+    ('iter_2.pth', []),
+    ('iter_2.pth', ['--overwrite']),
+    # nothing to resume: it would start from the beginning
+    ('iter_2.pth', ['--resume']),
+    ('epoch_1.pth', []),
+    ('best_toy_iter_4.pth', []),
+    ('last_checkpoint', ['--overwrite']),
+    ('mine_2.pth', ['--cfg-options',
+                    'default_hooks.checkpoint.filename_tmpl=mine_{}.pth']),
+])
+def test_a_checkpoint_of_the_user_stays(tool, tmp_path, name, args):
+    run = tmp_path / 'run'
+    run.mkdir()
+    (run / name).write_text('mine')
+    code, err = tool('train', 'toy.py', '--work-dir', 'run', *args)
+    assert (code, err.count('\n')) == (1, 1)
+    assert f'run/{name} would be replaced, but was not made by' in err
+    assert written(run) == [name] and (run / name).read_text() == 'mine'
+
+
+def test_checkpoints_beside_the_work_dir_count(tool, tmp_path):
+    args = ['toy.py', '--work-dir', 'run', '--overwrite', '--cfg-options',
+            'default_hooks.checkpoint.out_dir=there']
+    assert tool('train', *args)[0] == 0
+    assert tool('train', *args)[0] == 0
+    file = tmp_path / 'there' / 'run' / 'iter_2.pth'
+    file.write_text('mine')
+    code, err = tool('train', *args)
+    assert code == 1 and 'there/run/iter_2.pth would be replaced' in err
+    assert file.read_text() == 'mine'
+
+
+def test_a_training_of_an_earlier_version_goes_on(tool, tmp_path):
+    assert tool('train', 'toy.py', '--work-dir', 'run')[0] == 0
+    run = tmp_path / 'run'
+    # Earlier versions noted nothing.
+    (run / '.mmvis_outputs').unlink()
+    args = ['toy.py', '--work-dir', 'run', '--cfg-options']
+    assert tool('train', *args, 'train_cfg.max_iters=6', '--resume')[0] == 0
+    assert {f'iter_{i}.pth' for i in (2, 4, 6)} < set(written(run))
+    assert 'holds a training' in tool('train', *args, 'train_cfg.x=1')[1]
+    (run / 'iter_4.pth').touch()
+    assert 'run/iter_4.pth would be replaced' in tool(
+        'train', '--overwrite', *args, 'log_level=ERROR')[1]
+    (run / 'iter_4.pth').unlink()
+    assert tool('train', '--overwrite', *args, 'log_level=ERROR')[0] == 0
+
+
 @pytest.mark.parametrize('name, args, sentence', [
     ('train', ['--work-dir', 'file'], 'file is a file'),
     ('train', ['--work-dir', '/proc/run'], '/proc takes no new files'),
