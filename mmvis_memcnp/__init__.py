@@ -88,11 +88,12 @@ class _AfterRegistration(Loader):
         if self.finder in sys.meta_path:
             sys.meta_path.remove(self.finder)
         import_module(f'{__name__}.registration')
-        spec.loader = self.loader
         return import_module(spec.name)
 
     def exec_module(self, module: ModuleType) -> None:
-        """Nothing is left to do."""
+        """Hand the module over to its own loader, which has run it."""
+        assert module.__spec__ is not None
+        module.__spec__.loader = self.loader
 
 
 def __getattr__(name: str) -> Any:

@@ -65,3 +65,32 @@ def test_all_is_registered_once_it_may_be_needed(first):
         'assert all(s.loader.path == s.origin for s in specs)\n'
         'print("fine")')
     assert said[-1] == 'fine'
+
+
+def first_imports(names):
+    """Those of the modules that cannot be imported first, and what it said.
+    """
+    done = subprocess.run(
+        [sys.executable, '-m', 'tests.fakes.first_imports', *names], cwd=ROOT,
+        text=True, capture_output=True, timeout=1800)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout.split(), done.stderr[-3000:]
+
+
+def test_modules_in_light_packages_can_be_first():
+    """Their import registers everything, them among it."""
+    failed, said = first_imports([
+        'mmvis_memcnp.datasets.vis_dataset',
+        'mmvis_memcnp.results.ranking',
+        'mmvis_memcnp.models'])
+    assert not failed, said
+
+
+@pytest.mark.slow
+def test_every_module_can_be_first():
+    modules = ['.'.join(path.relative_to(ROOT).with_suffix('').parts)
+               for path in sorted(ROOT.glob('mmvis_memcnp/**/*.py'))]
+    assert len(modules) > 300
+    failed, said = first_imports(
+        [name.removesuffix('.__init__') for name in modules])
+    assert not failed, said
