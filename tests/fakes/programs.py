@@ -5,6 +5,7 @@ import runpy
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,6 +30,7 @@ def run_program(path, *args, cwd):
     with contextlib.chdir(cwd), contextlib.redirect_stdout(out), \
             contextlib.redirect_stderr(err), pytest.MonkeyPatch.context() as m:
         m.setattr(sys, 'argv', [str(path), *map(str, args)])
+        m.syspath_prepend(str(Path(path).parent))
         try:
             runpy.run_path(str(path), run_name='__main__')
         except SystemExit as end:

@@ -53,6 +53,7 @@ from mmvis_memcnp.evaluation.functional import (  # noqa: E402
     read_results,
 )
 from mmvis_memcnp.results.files import check_place, replacing  # noqa: E402
+from mmvis_memcnp.results.ownership import check_file, new_file  # noqa: E402
 
 SCORES = ('identity_recall', 'detection_recall', 'returns_recalled')
 #: The same and the number of returns, in the printed table.
@@ -172,10 +173,10 @@ def test(model: Model, truth: Path, out: Path) -> Path:
         truth (Path): Of :func:`make_videos`.
         out (Path): Folder of results and logs.
     """
-    name = f'{model.name}_s{model.seed}' if model.seed else model.name
+    name = _file_name(model)
     results, log = out / f'{name}.json', out / f'{name}.log'
-    out.mkdir(parents=True, exist_ok=True)
-    with open(log, 'w') as file:
+    with new_file(log, overwrite=True, option='--out') as unfinished, open(
+            unfinished, 'w') as file:
         done = subprocess.run(
             [sys.executable, str(study_runner.TOOLS / 'test.py'),
              str(model.config), str(model.checkpoint), '--work-dir',
@@ -254,6 +255,7 @@ def main(argv: list[str] | None = None) -> dict[str, AbsenceCounts]:
             if not path.is_file():
                 raise UserError(f'{model.name}: there is no {path}; a row of '
                                 'a study is trained by study.py first.')
+        check_file(args.out / f'{_file_name(model)}.log', '--out', True)
     truth = make_videos(args)
     found = {}
     for model in chosen:
@@ -279,6 +281,11 @@ def main(argv: list[str] | None = None) -> dict[str, AbsenceCounts]:
                        strict=True)) for name, counts in found.items()},
         SHOWN, SHOWN[-1:]))
     return found
+
+
+def _file_name(model: Model) -> str:
+    """Of its files, without the suffix."""
+    return f'{model.name}_s{model.seed}' if model.seed else model.name
 
 
 def _short(path: Path) -> str:

@@ -22,7 +22,9 @@ from typing import Any
 
 from turns import Checkout, take_turns
 
+from mmvis_memcnp.cli.output_options import add_overwrite_option
 from mmvis_memcnp.cli.run import run_tool
+from mmvis_memcnp.results.ownership import check_file, new_file
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = ('idol/idol_r50_8xb4-12k_youtubevis2021.py',
@@ -50,6 +52,7 @@ def parse_args() -> argparse.Namespace:
                         metavar=('H', 'W'), help='of frames and network input'
                         ' before padding (default: 360 640)')
     parser.add_argument('--json', type=Path, help='also write the numbers')
+    add_overwrite_option(parser)
     return parser.parse_args()
 
 
@@ -179,10 +182,13 @@ def compare(config: str, args: argparse.Namespace) -> dict[str, Any]:
 
 def main() -> None:
     args = parse_args()
+    if args.json:
+        check_file(args.json, '--json', args.overwrite)
     rows = [compare(config, args) for config in args.configs]
     print(f'load {os.getloadavg()[0]:.1f}')
     if args.json:
-        args.json.write_text(json.dumps(rows, indent=1))
+        with new_file(args.json, args.overwrite, '--json') as path:
+            path.write_text(json.dumps(rows, indent=1))
 
 
 if __name__ == '__main__':

@@ -28,7 +28,9 @@ from typing import Any
 
 from turns import Checkout, take_turns
 
+from mmvis_memcnp.cli.output_options import add_overwrite_option
 from mmvis_memcnp.cli.run import run_tool
+from mmvis_memcnp.results.ownership import check_file, new_file
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = ('sipmask/sipmask-memcnp_r18_movingshapes.py',
@@ -57,6 +59,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--iterations', type=int, default=4,
                         help='of a turn (default: %(default)s)')
     parser.add_argument('--json', type=Path, help='also write the numbers')
+    add_overwrite_option(parser)
     return parser.parse_args()
 
 
@@ -154,10 +157,13 @@ def compare(config: str, args: argparse.Namespace) -> dict[str, Any]:
 
 def main() -> None:
     args = parse_args()
+    if args.json:
+        check_file(args.json, '--json', args.overwrite)
     rows = [compare(config, args) for config in args.configs]
     print(f'load {os.getloadavg()[0]:.1f}')
     if args.json:
-        args.json.write_text(json.dumps(rows, indent=1))
+        with new_file(args.json, args.overwrite, '--json') as path:
+            path.write_text(json.dumps(rows, indent=1))
 
 
 if __name__ == '__main__':
