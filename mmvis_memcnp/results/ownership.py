@@ -5,6 +5,7 @@ with its size and time of change when it was made. A file that is not listed,
 or was changed since, is the user's; nothing here replaces or removes it.
 Imports neither torch nor mmdet.
 """
+import glob
 import json
 import os
 import secrets
@@ -17,6 +18,8 @@ from ..errors import OutputError
 from .files import check_place, replacing, undisturbed, work_folder
 
 MARKER = '.mmvis_outputs'
+# Letters of a folder's name in that of the former one.
+_NAME = 60
 
 
 def check_file(path: str | Path,
@@ -66,6 +69,9 @@ def check_folder(path: str | Path,
                  inputs: Iterable[str | Path] = ()) -> None:
     """Find out now whether a folder may be made, or replaced, later.
 
+    A folder that a kill left without its name, while it was replaced, gets
+    the name back.
+
     Args:
         path (str | Path): The folder to be; missing or empty is best.
         option (str): What named it, for the message. Defaults to 'it'.
@@ -80,6 +86,7 @@ def check_folder(path: str | Path,
             be made.
     """
     real = Path(os.path.realpath(path))
+    _recover(real)
     for source in inputs:
         if real in Path(os.path.realpath(source)).parents:
             raise OutputError(f'{source} is read and lies in {path}, which '
@@ -236,7 +243,7 @@ def put_in_place(source: Path, target: Path) -> None:
             shutil.copymode(target, source)
             if any(target.iterdir()):
                 old = target.with_name(
-                    f'.{target.name[:60]}.old-{secrets.token_hex(4)}')
+                    f'.{target.name[:_NAME]}.old-{secrets.token_hex(4)}')
                 os.rename(target, old)
         try:
             os.replace(source, target)
@@ -245,6 +252,21 @@ def put_in_place(source: Path, target: Path) -> None:
                 os.rename(old, target)
             raise
         if old is not None:
+            # Where a kill leaves what the next start clears.
+            os.rename(old, source)
+            shutil.rmtree(source)
+
+
+def _recover(folder: Path) -> None:
+    """Put back, or clear, what a kill within :func:`put_in_place` left."""
+    if len(folder.name) > _NAME:  # cut off, so it may be another's
+        return
+    pattern = f'{glob.escape(f".{folder.name}.old-")}{"[0-9a-f]" * 8}'
+    for old in folder.parent.glob(pattern):
+        if not folder.exists() or folder.is_dir() and not any(
+                folder.iterdir()):
+            os.replace(old, folder)
+        elif next(strangers(old), None) is None:
             shutil.rmtree(old)
 
 

@@ -1,5 +1,6 @@
 """Nothing is replaced but what was made here and left as it was."""
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from mmvis_memcnp.results.ownership import (
     new_folder,
     remove_own,
 )
+from tests.fakes.programs import in_process
 
 
 def write(path, text='ours', overwrite=False):
@@ -183,6 +185,38 @@ def test_a_folder_of_our_own(tmp_path):
     folder.rename(tmp_path / 'b')
     fill(tmp_path / 'b', True, one='4')
     assert (tmp_path / 'b' / 'one' / 'f.txt').read_text() == '4'
+
+
+def kill_within(path, call, times):
+    """Replace a folder, and die instead of the given call of os."""
+    real, left = getattr(os, call), [times]
+
+    def die(*args, **kwargs):
+        left[0] -= 1
+        if not left[0]:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return real(*args, **kwargs)
+
+    setattr(os, call, die)
+    fill(path, overwrite=True, a='new')
+
+
+@pytest.mark.parametrize('call, times, expected', [
+    ('replace', 1, 'old'),  # the former folder is away, the new not there
+    ('rename', 2, 'new'),  # the new one is there, the former one as well
+    ('rmdir', 1, 'new'),  # the former one is half removed
+])
+def test_a_kill_while_a_folder_is_replaced(tmp_path, call, times, expected):
+    path = tmp_path / 'out'
+    fill(path, a='old')
+    assert in_process(kill_within, path, call, times) == -signal.SIGKILL
+    assert path.exists() == (expected == 'new')
+    with pytest.raises(OutputError, match='--overwrite'):
+        check_folder(path)
+    assert (path / 'a' / 'f.txt').read_text() == expected
+    fill(path, overwrite=True, a='newer')
+    assert (path / 'a' / 'f.txt').read_text() == 'newer'
+    assert os.listdir(tmp_path) == ['out']
 
 
 def test_a_folder_of_inputs(tmp_path):
