@@ -240,9 +240,9 @@ def _address(text: str, drop_frames: bool) -> _Opened:
     # Where the number of frames is not known, only its size tells that a file
     # came as a whole.
     copied = fetch(text)  # lives as long as what reads it
-    length, fps, _ = probe(copied.name)
-    return name, length, fps, False, [], _Again(
-        lambda: read_recorded(copied.name, length or 0, text))
+    found, fps, _ = probe(copied.name)
+    return name, found, fps, False, [], _Again(
+        lambda: read_recorded(copied.name, found or 0, text))
 
 
 def _images(name: str, files: list[Path]) -> _Opened:
