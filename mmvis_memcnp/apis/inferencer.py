@@ -43,6 +43,11 @@ class VISInferencer(LoadedModel):
         backend (str): ``'torch'``, or ``'onnx'``: the checkpoint is a file
             of ``tools/deployment/export_onnx.py``, and onnxruntime runs the
             network of single frames on the CPU. Defaults to ``'torch'``.
+        compile (bool): Compile backbone and neck with ``torch.compile``, see
+            :func:`~mmvis_memcnp.engine.optimize.compile_model`. The first
+            frame takes about half a minute longer, once for all sizes. Meant
+            for a GPU; on a CPU ``optimize`` alone is faster. Needs a C++
+            compiler. Defaults to False.
 
     Attributes:
         model: The system, in evaluation mode.
@@ -86,8 +91,8 @@ class VISInferencer(LoadedModel):
                   name: str,
                   checkpoint: str | Path | None = None,
                   device: str = 'auto',
-                  cfg_options: Mapping[str, Any] | None = None
-                  ) -> VISInferencer:
+                  cfg_options: Mapping[str, Any] | None = None,
+                  compile: bool = False) -> VISInferencer:
         """The model of a config that comes with the package.
 
         Args:
@@ -97,6 +102,7 @@ class VISInferencer(LoadedModel):
                 come with the package, else random ones.
             device (str): See the class.
             cfg_options (Mapping[str, Any], optional): See the class.
+            compile (bool): See the class.
 
         Returns:
             VISInferencer: Ready to use.
@@ -106,7 +112,7 @@ class VISInferencer(LoadedModel):
         """
         config = find_config(name)
         return cls(config, checkpoint or shipped_weights(config), device,
-                   cfg_options)
+                   cfg_options, compile=compile)
 
     def session(self,
                 sink: Sink | None = None,
