@@ -45,9 +45,9 @@ class VISInferencer(LoadedModel):
             network of single frames on the CPU. Defaults to ``'torch'``.
         compile (bool): Compile backbone and neck with ``torch.compile``, see
             :func:`~mmvis_memcnp.engine.optimize.compile_model`. The first
-            frame takes a minute or more, once for all sizes. Meant for a
-            GPU; on a CPU ``optimize`` alone is faster. Needs a C++ compiler.
-            Defaults to False.
+            frame waits for the compiler, minutes on a busy machine, once for
+            all sizes. Meant for a GPU; on a CPU ``optimize`` alone is faster.
+            Needs a C++ compiler. Defaults to False.
 
     Attributes:
         model: The system, in evaluation mode.
