@@ -43,6 +43,11 @@ class VISInferencer(LoadedModel):
         backend (str): ``'torch'``, or ``'onnx'``: the checkpoint is a file
             of ``tools/deployment/export_onnx.py``, and onnxruntime runs the
             network of single frames on the CPU. Defaults to ``'torch'``.
+        compile (bool): Compile backbone and neck with ``torch.compile``, see
+            :func:`~mmvis_memcnp.engine.optimize.compile_model`. The first
+            frame waits for the compiler, minutes on a busy machine, once for
+            all sizes. Meant for a GPU; on a CPU ``optimize`` alone is faster.
+            Needs a C++ compiler. Defaults to False.
 
     Attributes:
         model: The system, in evaluation mode.
@@ -88,7 +93,8 @@ class VISInferencer(LoadedModel):
                   device: str = 'auto',
                   cfg_options: Mapping[str, Any] | None = None,
                   optimize: str | None = None,
-                  backend: str = 'torch') -> VISInferencer:
+                  backend: str = 'torch',
+                  compile: bool = False) -> VISInferencer:
         """The model of a config that comes with the package.
 
         Args:
@@ -96,7 +102,7 @@ class VISInferencer(LoadedModel):
                 :func:`~mmvis_memcnp.cli.shipped.find_config`.
             checkpoint (str | Path, optional): Weights. Defaults to those that
                 come with the package, else random ones.
-            device, cfg_options, optimize, backend: See the class.
+            device, cfg_options, optimize, backend, compile: See the class.
 
         Returns:
             VISInferencer: Ready to use.
@@ -106,7 +112,7 @@ class VISInferencer(LoadedModel):
         """
         config = find_config(name)
         return cls(config, checkpoint or shipped_weights(config), device,
-                   cfg_options, optimize, backend)
+                   cfg_options, optimize, backend, compile)
 
     def session(self,
                 sink: Sink | None = None,

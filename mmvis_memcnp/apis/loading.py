@@ -23,7 +23,12 @@ from ..converters import check_converted
 from ..datasets.class_counts import saved_classes, sync_classes
 from ..deployment import OnnxNetwork, run_exported
 from ..engine.checkpoint_check import KeyReport, compare_keys
-from ..engine.optimize import LEVELS, optimize_model, precision_of
+from ..engine.optimize import (
+    LEVELS,
+    compile_model,
+    optimize_model,
+    precision_of,
+)
 from ..models.vis.base import VIS
 from ..results.sigma_map import adopt_sigma_map
 from .devices import choose_device
@@ -33,8 +38,8 @@ class LoadedModel:
     """A model as a config and a checkpoint say, which takes any frames.
 
     Args:
-        config, checkpoint, device, cfg_options, optimize, backend: See
-            :class:`~.inferencer.VISInferencer`.
+        config, checkpoint, device, cfg_options, optimize, backend, compile:
+            See :class:`~.inferencer.VISInferencer`.
     """
 
     def __init__(self,
@@ -43,7 +48,8 @@ class LoadedModel:
                  device: str = 'auto',
                  cfg_options: Mapping[str, Any] | None = None,
                  optimize: str | None = None,
-                 backend: str = 'torch') -> None:
+                 backend: str = 'torch',
+                 compile: bool = False) -> None:
         if optimize not in (None, *LEVELS):
             raise ValueError(f'optimize is {optimize!r}; use None, '
                              f'{" or ".join(map(repr, LEVELS))}.')
@@ -51,6 +57,10 @@ class LoadedModel:
             raise ValueError(f'optimize is {optimize!r}, but onnxruntime runs '
                              'the network as it was exported: leave optimize '
                              'or the backend out.')
+        if backend == 'onnx' and compile:
+            raise ValueError('compile is set, but onnxruntime runs the '
+                             'network as it was exported: leave compile or '
+                             'the backend out.')
         network = _exported(checkpoint, device, backend)
         self.device = choose_device('cpu' if network else device)
         self.cfg = load_config(config, cfg_options)
@@ -79,6 +89,8 @@ class LoadedModel:
         self.optimize, self.backend = optimize, backend
         if optimize is not None:
             optimize_model(self.model)
+        if compile:
+            compile_model(self.model)
         self._transform = Compose(
             [TRANSFORMS.build(t) for t in self._frame_transforms()])
 

@@ -277,6 +277,8 @@ def test_config_options(tmp_path):
 def test_an_exported_network_is_not_optimized_again():
     with pytest.raises(ValueError, match='leave optimize or the backend out'):
         VISInferencer(config(), 'a.onnx', optimize='exact', backend='onnx')
+    with pytest.raises(ValueError, match='leave compile or the backend out'):
+        VISInferencer(config(), 'a.onnx', backend='onnx', compile=True)
 
 
 def whole_video_model():
@@ -366,5 +368,10 @@ def test_a_model_by_its_name():
     assert found.classes == same.classes
     for key, value in same.model.state_dict().items():
         assert torch.equal(found.model.state_dict()[key], value), key
+    # Nothing is compiled before the first frame.
+    compiled = VISInferencer.from_name(name, device='cpu', compile=True)
+    for part in ('backbone', 'neck'):
+        assert getattr(compiled.model, part)._compiled_call_impl
+        assert not getattr(found.model, part)._compiled_call_impl
     with pytest.raises(UserError, match=f'the nearest are {name}'):
         VISInferencer.from_name('sipmask-memcnp_r18_movingshape')

@@ -52,6 +52,12 @@ def test_reads_back_from_a_work_dir(name):
     assert again.to_dict() == cfg.to_dict()
 
 
+@pytest.mark.parametrize('name', configs_of('videomt'))
+def test_masks_of_queries_that_nobody_needs_are_not_made(name):
+    model = config_of(name).model
+    assert model.num_shown == 3 * model.ranking.num_pairs
+
+
 def test_missing_data_is_said():
     cfg = config_of(RESNET)
     with pytest.raises(UserError, match=(

@@ -154,6 +154,19 @@ def test_speed_of_a_model_that_finds_something(modules, name):
     assert row['fps'] == pytest.approx(1e3 / row['ms']['total'], rel=.01)
 
 
+def test_a_size_of_its_own(modules):
+    """VidEoMT is compiled at the size of its published figure."""
+    check, checks = modules
+    assert [x for x in check.speed_items(False) if 'compiled' in x] == [
+        f'speed:videomt/{name}_vit-l_8xb1-160k-coco-joint_youtubevis2021.py:'
+        'amp-compiled:640x640' for name in ('videomt', 'videomt-memcnp')]
+    item, _ = (x for x in check.speed_items(True) if 'compiled' in x)
+    row = checks.run(item.replace('amp-compiled:64x64', 'float32:64x96'),
+                     torch.device('cpu'), True)
+    assert row['ok'] and row['input_hw'] == [64, 96]
+    assert row['instances'] == pytest.approx(checks.speed.INSTANCES, abs=3)
+
+
 def test_losses_that_are_not_finite_fail(modules, monkeypatch):
     check, checks = modules
     config, = (x for x in check.systems(True)

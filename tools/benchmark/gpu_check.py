@@ -122,8 +122,13 @@ def amp_items(tiny: bool) -> Iterator[str]:
 
 
 def speed_items(tiny: bool) -> Iterator[str]:
-    """Every system in single and in mixed precision, then optimized; the
-    names of ``VARIANTS`` in speed.py."""
+    """VidEoMT compiled at the size of its published frames a second, with
+    and without MemCNP; then every system in single and in mixed precision,
+    then optimized. Names of ``VARIANTS`` in speed.py."""
+    side = 64 if tiny else 640
+    for config in systems(tiny):
+        if config.startswith('videomt/'):
+            yield f'speed:{config}:amp-compiled:{side}x{side}'
     for variant in ('float32', 'amp', 'float32-optimized', 'amp-optimized'):
         for config in systems(tiny):
             yield f'speed:{config}:{variant}'

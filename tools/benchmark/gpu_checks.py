@@ -144,7 +144,7 @@ def run_amp(config: str, dtype: str, device: torch.device,
 
 
 def run(item: str, device: torch.device, tiny: bool) -> dict[str, Any]:
-    """One check by its name, ``kind:what[:how]``."""
+    """One check by its name, ``kind:what[:how[:HxW]]``."""
     kind, *what = item.split(':')
     small = (64, 96)
     if kind == 'environment':
@@ -155,9 +155,11 @@ def run(item: str, device: torch.device, tiny: bool) -> dict[str, Any]:
         return run_parity(what[0], device)
     if kind == 'amp':
         return run_amp(what[0], what[1], device, small if tiny else (360, 640))
+    own = [tuple(map(int, x.split('x'))) for x in what[2:]]
+    size, input_hw = (own * 2 or [small if tiny else speed.SIZE, None])[:2]
     return dict(ok=True, **speed.measure(
-        what[0], speed.VARIANTS[what[1]], device,
-        small if tiny else speed.SIZE, 3 if tiny else 20))
+        what[0], speed.VARIANTS[what[1]], device, size, 3 if tiny else 20,
+        input_hw))
 
 
 def main() -> None:

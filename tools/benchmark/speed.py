@@ -39,6 +39,7 @@ from mmengine.config import Config, ConfigDict  # noqa: E402
 
 from mmvis_memcnp.apis import VISInferencer  # noqa: E402
 from mmvis_memcnp.cli.numbers import positive  # noqa: E402
+from mmvis_memcnp.cli.options import add_config_options  # noqa: E402
 from mmvis_memcnp.cli.run import run_tool  # noqa: E402
 from mmvis_memcnp.engine.optimize import (  # noqa: E402
     compile_model,
@@ -98,10 +99,21 @@ THRESHOLD = ('idol', 'idol-memcnp')
 
 
 # -- models that find something -------------------------------------------
-def load(config: str, device: torch.device, options: dict) -> VISInferencer:
-    """A model with the random weights that its training starts from."""
+def load(config: str, device: torch.device, options: dict,
+         input_hw: Sequence[int] | None = None) -> VISInferencer:
+    """A model with the random weights that its training starts from.
+
+    Args:
+        config (str): Below ``configs/``.
+        device (torch.device): Where.
+        options (dict): Overrides of the config.
+        input_hw (Sequence[int], optional): Height and width of the network's
+            input. Defaults to what the config makes of a frame.
+    """
     cfg = Config.fromfile(ROOT / 'configs' / config)
     cfg.merge_from_dict(options)
+    if input_hw is not None:
+        _resize_to(cfg.test_dataloader, tuple(input_hw))
     _forget_pretrained(cfg.model)
     torch.manual_seed(0)
     logging.disable(logging.INFO)  # a line a parameter
@@ -120,6 +132,17 @@ def _forget_pretrained(cfg: ConfigDict) -> None:
             cfg[key] = None
         elif isinstance(value, dict):
             _forget_pretrained(value)
+
+
+def _resize_to(node: Any, input_hw: tuple[int, ...]) -> None:
+    """Frames get this size, whatever theirs."""
+    if isinstance(node, dict):
+        if node.get('type') == 'Resize':
+            node.update(scale=input_hw[::-1], keep_ratio=False)
+        node = list(node.values())
+    if isinstance(node, list):
+        for part in node:
+            _resize_to(part, input_hw)
 
 
 def _let_some_pass(model: Any) -> None:
@@ -146,8 +169,9 @@ def system_of(config: str) -> str:
 # -- one model ------------------------------------------------------------
 def contestant(config: str, variant: Variant, device: torch.device,
                images: Sequence[np.ndarray], chunk: int = 1,
-               clock: Callable[[], float] = time.perf_counter
-               ) -> benchmark.Contestant:
+               clock: Callable[[], float] = time.perf_counter,
+               input_hw: Sequence[int] | None = None,
+               options: dict | None = None) -> benchmark.Contestant:
     """A model of random weights that finds something, ready to be timed.
 
     Args:
@@ -157,9 +181,13 @@ def contestant(config: str, variant: Variant, device: torch.device,
         images (Sequence[ndarray]): The video, (H, W, 3), uint8.
         chunk (int): Frames that the network gets at once.
         clock (Callable): See :class:`benchmark.Contestant`.
+        input_hw (Sequence[int], optional): See :func:`load`.
+        options (dict, optional): Overrides of the config, besides
+            ``OPTIONS``.
     """
     name = system_of(config)
-    inferencer = load(config, device, OPTIONS.get(name, {}))
+    inferencer = load(config, device,
+                      {**OPTIONS.get(name, {}), **(options or {})}, input_hw)
     if name in THRESHOLD:
         _let_some_pass(inferencer.model)
         with torch.no_grad():  # before layers are changed or compiled
@@ -178,16 +206,18 @@ def video(size: tuple[int, int], frames: int) -> list[np.ndarray]:
 
 
 def measure(config: str, variant: Variant, device: torch.device,
-            size: tuple[int, int], frames: int) -> dict[str, Any]:
-    """Frames a second of one model by part, at the size of its config.
+            size: tuple[int, int], frames: int,
+            input_hw: Sequence[int] | None = None) -> dict[str, Any]:
+    """Frames a second of one model by part.
 
     Args:
         config, variant, device: See :func:`contestant`.
         size (tuple[int, int]): (H, W) of the frames.
         frames (int): Of the video, which is taken twice, first to warm up.
+        input_hw (Sequence[int], optional): See :func:`load`.
     """
     images = video(size, frames)
-    model = contestant(config, variant, device, images)
+    model = contestant(config, variant, device, images, input_hw=input_hw)
     for _ in range(frames):
         model.frame()
     model.forget()
@@ -215,7 +245,8 @@ def compare(configs: list[str], args: argparse.Namespace
     images = video(tuple(args.size), args.frames)
     clock = time.perf_counter if device.type == 'cuda' else time.process_time
     models = {(config, name): contestant(config, VARIANTS[name], device,
-                                         images, args.chunk, clock)
+                                         images, args.chunk, clock,
+                                         args.input, args.cfg_options)
               for config in configs for name in args.variants}
     peaks = dict.fromkeys(models, 0.)
     turns = -(-args.frames // args.chunk)
@@ -311,6 +342,10 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--size', type=int, nargs=2, metavar=('H', 'W'),
                         help='of the frames, which configs resize (default: '
                         '720 1280)')
+    parser.add_argument('--input', type=int, nargs=2, metavar=('H', 'W'),
+                        help="of the networks' input (default: what a config "
+                        'makes of a frame)')
+    add_config_options(parser)
     parser.add_argument('--frames', type=int, default=20,
                         help='of the video (default: %(default)s)')
     parser.add_argument('--chunk', type=int, default=4, help='frames that a '
@@ -326,8 +361,9 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     args.size = args.size or ((64, 96) if args.tiny else SIZE)
-    if min(args.frames, args.chunk, *args.size) < 1:
-        raise UserError('--frames, --chunk and --size must be positive.')
+    if min(args.frames, args.chunk, *args.size, *args.input or ()) < 1:
+        raise UserError('--frames, --chunk, --size and --input must be '
+                        'positive.')
     if args.device.startswith('cuda') and not torch.cuda.is_available():
         raise UserError(f'PyTorch {torch.__version__} sees no GPU here: give '
                         '--device cpu, with --tiny for a dry run.')
