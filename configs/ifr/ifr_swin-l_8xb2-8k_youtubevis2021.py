@@ -5,7 +5,7 @@ _base_ = [
 
 model = dict(
     segmenter=dict(_base_.mask2former_swin_l, decoder=dict(num_queries=100)))
-# Its 200 queries start anew, of which there are 100 here.
+# Of its 200 queries the first 100 are taken.
 load_from = 'checkpoints/mask2former_swin-l_coco.pth'
 val_dataloader = dict(dataset=dict(pipeline=_base_.test_pipeline_480))
 test_dataloader = val_dataloader

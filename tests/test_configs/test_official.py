@@ -30,10 +30,10 @@ CLASSES = {
        for backbone in ('r50', 'swin-l') for suffix, classes in (
            ('', YOUTUBE_VIS_2019), ('_youtubevis2021', YOUTUBE_VIS_2021),
            ('_ovis', OVIS))},
-    'o2vis/o2vis_r50_official': YOUTUBE_VIS_2019,
-    'o2vis/o2vis_r50_official_youtubevis2021': YOUTUBE_VIS_2021,
-    'o2vis/o2vis_r50_official_youtubevis2022': YOUTUBE_VIS_2021,
-    'o2vis/o2vis_r50_official_ovis': OVIS,
+    **{f'o2vis/o2vis_{backbone}_official{suffix}': classes
+       for backbone in ('r50', 'vitl') for suffix, classes in (
+           ('', YOUTUBE_VIS_2019), ('_youtubevis2021', YOUTUBE_VIS_2021),
+           ('_youtubevis2022', YOUTUBE_VIS_2021), ('_ovis', OVIS))},
     # Trained on 2019; docs/model_zoo.md has the option.
     'sipmask/sipmask_r50_official': YOUTUBE_VIS_2021,
     'sipmask/sipmask-memcnp_r50_official': YOUTUBE_VIS_2021,

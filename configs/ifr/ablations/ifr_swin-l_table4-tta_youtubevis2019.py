@@ -2,7 +2,11 @@
 # to 480. Frames come in the largest.
 _base_ = '../ifr_swin-l_8xb2-6k_youtubevis2019.py'
 
-model = dict(scales=(0.6667, 0.7778, 0.8889, 1.0), pivot=2)
+model = dict(
+    scales=(0.6667, 0.7778, 0.8889, 1.0),
+    pivot=2,
+    # 81 frames of 544x960; the videos of 2019 have up to 36.
+    max_bytes=10 * 2**30)
 val_dataloader = dict(
     dataset=dict(
         pipeline=[
