@@ -41,6 +41,10 @@ def test_sizes_come_from_the_manifest(monkeypatch):
     run['train'].update(num_negatives=8, clip_frames=3)
     run['train']['points'].update(
         match=50, train=40, oversampled=80, uncertain=20)
+    run['train']['random']['points'] = run['train']['random'][
+        'points'].replace('20240000', '7').replace(
+            'P = 12544 (matching), 37632 (oversampled), 3136 (random part)',
+            'P = 50 (matching), 80 (oversampled), 20 (random part)')
     frames = dict(inference=[[6, 50, 70, 5]],
                   losses=[[3, 50, 70, 5], [3, 50, 70, 6]])
     for item in run['inputs']:

@@ -26,12 +26,33 @@ def test_official_outputs(capsys):
     ('arch', 'levels', 4),
     ('train', 'normaliser', 'one'),
     ('train', 'random', {}),
+    ('train', 'random', None),
+    ('train', 'random', dict(points='drawn')),
 ])
 def test_settings_out_of_reach_are_refused(block, key, value):
     fixture = Fixture(FOLDER)
     fixture.run[block][key] = value
     with pytest.raises(ManifestError, match=f'{block}.{key}'):
         mask2former.compute(fixture)
+
+
+def text_of_points(seed: int, *counts: int) -> str:
+    return (f'every torch.rand(R, P, 2) is replaced by float32('
+            f'np.random.RandomState({seed} + P).random_sample((P, 2))), the '
+            f'same for all R rows; P = {counts}')
+
+
+def test_points_come_from_the_seed_of_the_manifest():
+    fixture = Fixture(FOLDER)
+    stored = mask2former.pinned_points(fixture)(2, 5, 2)
+    for seed in (20240000, 3):
+        fixture.run['train']['random'] = dict(points=text_of_points(seed, 5))
+        points = mask2former.pinned_points(fixture)(2, 5, 2)
+        expected = np.random.RandomState(seed + 5).random_sample((5, 2))
+        torch.testing.assert_close(
+            points, torch.tensor(expected).float().expand(2, -1, -1),
+            rtol=0, atol=0)
+        assert points.equal(stored) == (seed == 20240000)
 
 
 def test_sizes_come_from_the_manifest(monkeypatch):
@@ -41,8 +62,10 @@ def test_sizes_come_from_the_manifest(monkeypatch):
     fixture.run['arch'].update(
         num_classes=7, num_queries=9, d=64, heads=4, ffn=96, enc_layers=2,
         dec_layers=4, embed_dim=None)
+    # 157 * (117 / 157) is less than 117.
     fixture.run['train']['points'].update(
-        match=50, train=40, oversampled=80, uncertain=20)
+        match=50, train=157, oversampled=180, uncertain=117)
+    fixture.run['train']['random'] = dict(points=text_of_points(7, 50, 180))
     for item in fixture.run['inputs']:
         item['frames'] = [[3, 50, 70, 5], [2, 50, 70, 6]]
         item.update(padded_hw=[53, 75])
@@ -77,7 +100,13 @@ def test_sizes_come_from_the_manifest(monkeypatch):
 
     monkeypatch.setattr(mask2former.nn, 'ModuleDict', seeded)
     monkeypatch.setattr(fixture, 'weights', lambda part: {})
+    drawn = []
+    draw = mask2former.pinned_points(fixture)
+    monkeypatch.setattr(mask2former, 'pinned_points', lambda _: (
+        lambda *size, **kwargs:
+        drawn.append(size[1]) or draw(*size, **kwargs)))
     out = mask2former.compute(fixture)
+    assert set(drawn) == {50, 180, 157 - 117}
     assert out['inference', 'outputs.npz', 'pred_logits'].shape == (5, 9, 8)
     assert out['inference', 'outputs.npz', 'pred_masks'].shape == (
         5, 9, 14, 19)

@@ -91,7 +91,7 @@ def test_one_altered_value_fails_that_array_alone(tmp_path, capsys):
     ('memcnp_r50_ytvis', 'arch', 'crop_split', 2),
     ('memcnp_r50_ytvis', 'arch', 'track_channels', 128),
     ('memcnp_r50_ytvis', 'train', 'zero_loss_match_at_zero_accuracy', False),
-    ('idol_r50_ytvis19', 'test', 'noise_from_frame', 5),
+    ('idol_r50_ytvis19', 'test', 'top_k', 5),
     ('idol_r50_ytvis19', 'arch', 'levels', 3),
 ])
 def test_settings_out_of_reach_are_refused(system, block, key, value):

@@ -229,7 +229,7 @@ def losses(fixture: Fixture, part: str) -> dict:
     model, train = build_model(fixture, part).train(), fixture.run['train']
     found = model.segmenter(mask2former.frame_batch(fixture, part))
     truth = mask2former.ground_truth(fixture, part)
-    with mock.patch('torch.rand', mask2former.pinned_points):
+    with mock.patch('torch.rand', mask2former.pinned_points(fixture)):
         matches = model.matcher.match(
             Queries(found.logits, mask_embeds=found.mask_embeds,
                     mask_features=found.mask_features), truth)

@@ -30,9 +30,8 @@ CONFIG = CONFIGS / 'idol' / 'idol_{}_official.py'
 FIXED = dict(
     arch=dict(mask_feat_channels=8, dyn_params=169, levels=4,
               backbone_style='pytorch'),
-    test=dict(whole_video=True, noise_from_frame=9, noise_min_hits=3,
-              temporal_score='mean', multi_class=True, mask_thr=0.5,
-              temporal_weight=True, top_k=None,
+    test=dict(whole_video=True, temporal_score='mean', multi_class=True,
+              mask_thr=0.5, temporal_weight=True, top_k=None,
               mask_resize='bilinear x4, sigmoid, crop, nearest to ori_hw'),
     train=dict(normaliser='matched pairs of the layer in the local batch',
                mask_target_stride='[2::4, 2::4] of the padded mask',
@@ -82,6 +81,8 @@ def build_model(fixture: Fixture, part: str) -> nn.Module:
         positive_topk=train['reid']['pos_topk'],
         ignore_topk=train['reid']['neg_topk'])
     cfg.ranking.score_thr = test['cls_thr']
+    cfg.track_filter.update(from_frame=test['noise_from_frame'],
+                            min_detections=test['noise_min_hits'])
     cfg.tracker.update(
         match_thr=test['match_thr'], init_score_thr=test['init_score_thr'],
         new_score_thr=test['new_score_thr'],

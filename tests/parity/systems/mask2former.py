@@ -1,5 +1,7 @@
 """Mask2Former on single frames: the network, its matching and its losses."""
-from collections.abc import Iterable
+import math
+import re
+from collections.abc import Callable, Iterable
 from unittest import mock
 
 import numpy as np
@@ -35,12 +37,14 @@ FIXED = dict(
     arch=dict(levels=3),
     train=dict(
         dropout=0.0,
-        normaliser='valid ground truths of all frames, min 1',
-        random=dict(
-            points='every torch.rand(R, P, 2) is replaced by '
-            'float32(np.random.RandomState(20240000 + P).random_sample((P, 2)'
-            ')), the same for all R rows; P = 12544 (matching), 37632 '
-            '(oversampled), 3136 (random part)')))
+        normaliser='valid ground truths of all frames, min 1'))
+
+#: How a manifest says which points are drawn.  The numbers of points that it
+#: may repeat behind that are those of ``train.points``.
+POINTS = re.compile(
+    r'every torch\.rand\(R, P, 2\) is replaced by '
+    r'float32\(np\.random\.RandomState\((\d+) \+ P\)'
+    r'\.random_sample\(\(P, 2\)\)\), the same for all R rows(; P = .*)?')
 
 
 def check(fixture: Fixture, fixed: dict[str, dict] = FIXED) -> None:
@@ -51,6 +55,7 @@ def check(fixture: Fixture, fixed: dict[str, dict] = FIXED) -> None:
                 raise ManifestError(
                     f'{block}.{key} is {fixture.run[block][key]!r}; '
                     f'supported: {value!r}')
+    pinned_points(fixture)
 
 
 def compute(fixture: Fixture) -> Results:
@@ -95,9 +100,15 @@ def model_config(fixture: Fixture) -> Config:
            for ours, theirs in LOSSES.items()},
         no_object_weight=train['no_object_weight'],
         num_points=points['train'],
-        oversample_ratio=points['oversampled'] / points['train'],
-        importance_ratio=points['uncertain'] / points['train'])
+        oversample_ratio=ratio(points['oversampled'], points['train']),
+        importance_ratio=ratio(points['uncertain'], points['train']))
     return cfg
+
+
+def ratio(count: int, total: int) -> float:
+    """What ``total`` is multiplied by to get ``count``, rounded down."""
+    # 157 * (117 / 157) is a little less than 117.
+    return math.nextafter(count / total, math.inf)
 
 
 def build_segmenter(fixture: Fixture, part: str) -> Mask2FormerSegmenter:
@@ -169,7 +180,7 @@ def losses(fixture: Fixture, part: str) -> dict[str, np.ndarray]:
     found = segmenter(frame_batch(fixture, part))
     truth = ground_truth(fixture, part)
     args = found.logits, found.mask_embeds, found.mask_features
-    with mock.patch('torch.rand', pinned_points):
+    with mock.patch('torch.rand', pinned_points(fixture)):
         pairs = TASK_UTILS.build(cfg.matcher).match(
             Queries(found.logits, mask_embeds=found.mask_embeds,
                     mask_features=found.mask_features), truth)
@@ -211,12 +222,27 @@ def gradient_norms(model: nn.Module, official: Iterable[str],
             if p is not None and p.grad is not None}
 
 
-def pinned_points(rows: int, count: int, two: int, device=None) -> Tensor:
-    """The same points for every row, from their number."""
-    state = np.random.RandomState(20240000 + count)
-    points = torch.from_numpy(
-        state.random_sample((count, two)).astype(np.float32))
-    return points.repeat(rows, 1, 1)
+def pinned_points(fixture: Fixture) -> Callable[..., Tensor]:
+    """What draws a fixture's points: the same for every row, from their
+    number.
+
+    Raises:
+        ManifestError: if it pins its random numbers otherwise.
+    """
+    random = fixture.run['train']['random'] or {}
+    named = POINTS.fullmatch(random.get('points', ''))
+    if named is None or len(random) > 1:
+        raise ManifestError(f'train.random is {random!r}; supported: points, '
+                            f'like {POINTS.pattern!r}')
+    seed = int(named[1])
+
+    def draw(rows: int, count: int, two: int, device=None) -> Tensor:
+        state = np.random.RandomState(seed + count)
+        points = torch.from_numpy(
+            state.random_sample((count, two)).astype(np.float32))
+        return points.repeat(rows, 1, 1)
+
+    return draw
 
 
 def ground_truth(fixture: Fixture, part: str) -> GroundTruth:

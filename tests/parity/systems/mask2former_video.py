@@ -161,7 +161,7 @@ def losses(fixture: Fixture, part: str) -> dict:
     truth = clip_truth(fixture, part)
     clips = torch.from_numpy(np.stack(fixture.frames(part)))
     found = model.segment(clips)
-    with mock.patch('torch.rand', mask2former.pinned_points):
+    with mock.patch('torch.rand', mask2former.pinned_points(fixture)):
         matches = model.matcher.match(
             Queries(found.logits, mask_embeds=found.mask_embeds,
                     mask_features=found.mask_features), truth)

@@ -142,7 +142,7 @@ def losses(fixture: Fixture, part: str) -> dict:
     truth = clip_truth(fixture)
     matches = []
     match_clips = model.matcher.match_clips
-    with mock.patch('torch.rand', pinned_points), mock.patch(
+    with mock.patch('torch.rand', pinned_points(fixture)), mock.patch(
             'mmvis_memcnp.models.vis.videomt.collect_clips',
             lambda *_: truth), mock.patch.object(
                 model.matcher, 'match_clips',

@@ -10,7 +10,6 @@ from tests.fakes.gradients import parts_reached
 from tests.fakes.tiny_ctvis import CONFIGS, tiny_deformable, tiny_model
 from tests.fakes.tiny_minvis import GivenFrames
 from tests.fakes.tiny_minvis import tiny_model as tiny_minvis
-from tests.fakes.tiny_seqformer import kept_bytes
 from tests.fakes.tiny_sipmask import KEY, REF, batch, clip, losses, video
 
 FRAMES = {'loss_cls', 'loss_mask', 'loss_dice'}
@@ -272,19 +271,6 @@ def test_odd_sizes(model, size):
     for result in session.step(frames, metas):
         assert all(m['size'] == [2 * size[0] + 1, 50] for m in result.masks)
     assert len(session.finish().tracks) > 0
-
-
-def test_memory_does_not_grow_with_the_video():
-    """What a session holds after 40 and after 160 frames of two objects."""
-    sizes = []
-    for count in (10, 40):
-        session = given(*(x.repeat(count, 1, 1, *[1] * (x.dim() - 3))
-                          for x in two_objects())).session()
-        for _ in range(4 * count):
-            session.step(torch.zeros(1, 3, 32, 32), [META])
-        assert len(session.state.tracks) == 2
-        sizes.append(kept_bytes(session.state))
-    assert sizes[0] == sizes[1]
 
 
 def test_forward_gives_maps(model):
