@@ -174,7 +174,8 @@ def parse_track(annotation: dict, video: dict,
     masks = list(rles.values())
     areas = mask_utils.area(masks)
     given = annotation.get('bboxes')
-    boxes = {frame: given and given[frame] for frame in rles}
+    boxes: dict[int, Any] = {
+        frame: given[frame] if given else None for frame in rles}
     lacking = [frame for frame, box in boxes.items() if not box]
     if lacking:
         boxes.update(zip(lacking, mask_utils.toBbox(
