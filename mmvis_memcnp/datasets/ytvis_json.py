@@ -1,6 +1,7 @@
 """Reader of YouTube-VIS style jsons as they are released (OVIS too)."""
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from mmengine.logging import print_log
