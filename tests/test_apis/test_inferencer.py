@@ -196,8 +196,8 @@ def test_a_name_takes_what_the_class_takes(monkeypatch):
     monkeypatch.setattr(VISInferencer, '__init__',
                         lambda self, *args: given.append(args))
     VISInferencer.from_name('idol-memcnp_r50_ovis', 'n.onnx', 'cpu', {'a': 1},
-                            'exact', 'onnx')
-    assert given[0][1:] == ('n.onnx', 'cpu', {'a': 1}, 'exact', 'onnx')
+                            'exact', 'onnx', True)
+    assert given[0][1:] == ('n.onnx', 'cpu', {'a': 1}, 'exact', 'onnx', True)
 
 
 def test_frames_of_one_session_have_one_size(blobs):
