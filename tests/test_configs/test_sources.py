@@ -97,7 +97,7 @@ def value_before(name: str, key: str) -> Any:
     node: Any = read_keys(name)
     *parents, option = key.split('.')
     for parent in parents:
-        node = node[parent]
+        node = node[int(parent) if isinstance(node, list) else parent]
     if option in node:
         return plain(node[option])
     cls = MODELS.get(node['type']) or TASK_UTILS.get(node['type'])
