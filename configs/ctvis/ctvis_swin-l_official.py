@@ -1,9 +1,21 @@
 # What a checkpoint of the released CTVIS needs to give its own output, and how
 # it was trained.
 _base_ = [
-    './ctvis_swin-l_8xb2-16k_youtubevis2019.py',
+    './ctvis_swin-l_8xb2-16k-coco-joint_youtubevis2019.py',
     '../_base_/models/ctvis_official.py'
 ]
 
 model = _base_.ctvis_official
-train_dataloader = dict(dataset=dict(clip_sampler=dict(num_frames=10)))
+train_dataloader = dict(
+    dataset=dict(
+        datasets=[
+            dict(
+                _base_.train_dataloader.dataset.datasets[0],
+                clip_sampler=dict(
+                    _base_.train_dataloader.dataset.datasets[0].clip_sampler,
+                    num_frames=10)),
+            dict(
+                _base_.train_dataloader.dataset.datasets[1],
+                num_frames=10,
+                pipeline=_base_.ctvis_official_images)
+        ]))

@@ -17,7 +17,8 @@ A file has these parts; configs/_base_/sources.yml has ``settings`` and
     value, or to ``value``, the value that it ``was``, and ``why``. ``source``
     says where from, ``ap`` is the AP that the paper prints for it.
 ``own``: patterns of configs whose numbers are this project's, and why.
-``parameters``: config to the numbers of its parameters.
+``parameters``: config to the numbers of its parameters; ``paper`` has those
+    that the paper prints, in millions, ``differs`` ours where they are others.
 """
 import inspect
 import re

@@ -76,6 +76,16 @@ ctvis_coco = dict(
     data_prefix=dict(img_path='train2017'),
     num_frames=8,
     pipeline=[_load, ctvis_crop, *ctvis_turn])
+# The released code has windows that move, none that zooms.
+ctvis_official_images = [
+    _load,
+    dict(
+        ctvis_crop,
+        transforms=[
+            ctvis_crop['transforms'][0],
+            dict(ctvis_crop['transforms'][1], zoom_prob=0.0)
+        ]), *ctvis_turn
+]
 # Table 5 of the paper, of which the last row is the paper's pseudo-video.
 ctvis_pseudo = dict(
     rotation=dict(ctvis_coco, pipeline=[_load, *ctvis_turn]),
