@@ -64,6 +64,7 @@ class LoadedModel:
         network = _exported(checkpoint, device, backend)
         self.device = choose_device('cpu' if network else device)
         self.cfg = load_config(config, cfg_options)
+        preflight.check_parts(self.cfg, self.cfg.filename, 'model')
         init_default_scope(self.cfg.get('default_scope', 'mmdet'))
         saved: dict = {}
         if checkpoint is None:

@@ -123,12 +123,12 @@ def _with_test_part(cfg: Config, options: dict[str, Any]) -> dict[str, Any]:
     return {**options, **shared}
 
 
-def check_parts(cfg: Config, path: str, *parts: str) -> None:
+def check_parts(cfg: Config, path: str | None, *parts: str) -> None:
     """Refuse a config that lacks what a tool needs.
 
     Args:
         cfg: The config.
-        path: Its file, for the message.
+        path: Its file, for the message; None if it is from none.
         parts: Keys that must be there and not None.
 
     Raises:
@@ -137,10 +137,10 @@ def check_parts(cfg: Config, path: str, *parts: str) -> None:
     missing = [part for part in parts if cfg.get(part) is None]
     if missing:
         raise UserError(
-            f'The config {path} has no {", ".join(missing)}: give a config '
-            'of a folder of configs/ that has them; those of configs/_base_ '
-            'are parts, and those of COCO (*_coco*.py) are for training '
-            'alone.')
+            f'The config {path or "given"} has no {", ".join(missing)}: '
+            'give a config of a folder of configs/ that has them; those of '
+            'configs/_base_ are parts, and those of COCO (*_coco*.py) are for '
+            'training alone.')
 
 
 def set_work_dir(cfg: Config, config_path: str, work_dir: str | None) -> None:

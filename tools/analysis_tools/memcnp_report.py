@@ -36,6 +36,7 @@ from mmengine.runner import Runner
 from torch import Tensor, nn
 
 from mmvis_memcnp.apis import VISInferencer
+from mmvis_memcnp.cli import preflight
 from mmvis_memcnp.cli.options import add_model_options
 from mmvis_memcnp.cli.output_options import add_overwrite_option
 from mmvis_memcnp.cli.run import run_tool
@@ -290,6 +291,7 @@ def main() -> None:
                    [args.checkpoint])
     inferencer = VISInferencer.from_args(args)
     cfg = inferencer.cfg
+    preflight.check_parts(cfg, args.config, 'train_dataloader')
     sync_classes(cfg)
     cfg.train_dataloader.update(num_workers=0, persistent_workers=False)
     torch.manual_seed(0)

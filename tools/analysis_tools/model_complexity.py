@@ -37,6 +37,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from mmvis_memcnp.apis import load_config
+from mmvis_memcnp.cli import preflight
 from mmvis_memcnp.cli.options import add_config_options
 from mmvis_memcnp.cli.run import run_tool
 from mmvis_memcnp.datasets.class_counts import sync_classes
@@ -53,6 +54,7 @@ TRANSFORMER = ('encoder', 'decoder', 'reference_points')
 def build_model(path: str | Path, options: dict | None = None) -> VIS:
     """The model of a config, with random weights; needs no network."""
     cfg = load_config(path, options)
+    preflight.check_parts(cfg, path, 'model')
     init_default_scope(cfg.get('default_scope', 'mmdet'))
     sync_classes(cfg)
     return MODELS.build(cfg.model).eval()

@@ -77,6 +77,7 @@ def main() -> None:
         raise UserError(f'--clips must be at least 1, got {args.clips}.')
     check_picture(args)
     cfg = preflight.load_config(args.config, args.cfg_options)
+    preflight.check_parts(cfg, args.config, 'train_dataloader')
     preflight.check_annotations(cfg, 'train_dataloader')
     init_default_scope('mmdet')
     dataset = DATASETS.build(cfg.train_dataloader.dataset)

@@ -71,6 +71,7 @@ def measure(args: argparse.Namespace) -> dict[str, float]:
     """MiB and seconds of a forward and a backward pass."""
     torch.manual_seed(0)
     cfg = preflight.load_config(args.config)
+    preflight.check_parts(cfg, args.config, 'model')
     backbone = build(cfg, args.with_cp == 'True').to(args.device)
     frames = torch.randn(args.frames, 3, *args.size, device=args.device)
     on_gpu = frames.device.type == 'cuda'
