@@ -379,7 +379,7 @@ def test_a_batch_has_the_losses_of_its_clips(monkeypatch, stage):
 
     one, two, both = sums(clips[0]), sums(clips[1]), sums(*clips)
     assert (two[1] > 0) and (one != two).all()
-    torch.testing.assert_close(one + two, both, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(one + two, both, rtol=1e-5, atol=1e-5)
 
 
 def test_padding_of_frames_changes_no_box():
