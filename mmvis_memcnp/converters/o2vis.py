@@ -6,13 +6,13 @@ from torch import Tensor
 from .base import KeyMap
 from .dvis_daq import REFINER_RULES, ROW_HEAD_RULES
 from .mask2former import (
+    MASK2FORMER_IGNORED,
     MASK2FORMER_RULES,
     MASK2FORMER_VALUES,
     decoder_layer_rules,
 )
 
 _TRACKER = r'tracker\.'
-_IGNORED = ((r'criterion\.empty_weight$', 'class weights of the loss'), )
 
 
 class _OfQueries(KeyMap):
@@ -41,7 +41,7 @@ DVIS_TRACKER = _OfQueries(
     'tracker.mask_feature_proj.weight',
     (*MASK2FORMER_RULES, *decoder_layer_rules(_TRACKER, 'tracker.layers'),
      *ROW_HEAD_RULES, *REFINER_RULES),
-    ignored=_IGNORED,
+    ignored=MASK2FORMER_IGNORED,
     norm_counters=True,
     values=MASK2FORMER_VALUES)
 
@@ -54,6 +54,6 @@ O2VIS = KeyMap(
      *ROW_HEAD_RULES,
      (r'tracker\.ref_proj(?:_E)?\.', 'tracker.ref_proj.'),
      *REFINER_RULES),
-    ignored=_IGNORED,
+    ignored=MASK2FORMER_IGNORED,
     norm_counters=True,
     values=MASK2FORMER_VALUES)
