@@ -59,7 +59,8 @@ class AtomicCheckpointHook(CheckpointHook):
 
     The checkpoint is written first, then ``last_checkpoint`` names it, and
     only then does an outdated one go, so that ``--resume`` finds a whole
-    checkpoint at any moment.
+    checkpoint at any moment. The same holds for the best by a score, and a
+    best one of another folder, from which a training was resumed, stays.
 
     Args:
         args, kwargs: Those of mmengine's ``CheckpointHook``; without
@@ -94,6 +95,42 @@ class AtomicCheckpointHook(CheckpointHook):
         super().before_train(runner)
         if is_main_process():
             adopt(runner.work_dir, self.out_dir, self.filename_tmpl)
+        here = os.path.realpath(self.out_dir)
+        self._set_best({
+            key: path for key, path in self._best().items()
+            if path and os.path.realpath(os.path.dirname(path)) == here})
+
+    def _save_best_checkpoint(self, runner: Runner, metrics: dict) -> None:
+        # mmengine removes the former one before it writes the new one.
+        former = self._best()
+        self._set_best({})
+        super()._save_best_checkpoint(runner, metrics)
+        found = self._best()
+        self._set_best({key: found[key] or path
+                        for key, path in former.items()})
+        for key, path in former.items():
+            if (path and found[key] and path != found[key]
+                    and is_main_process() and self.file_backend.isfile(path)):
+                self.file_backend.remove(path)
+
+    def _best(self) -> dict[str, str | None]:
+        """Paths of the best checkpoints by their score, '' if it is alone."""
+        if not self.save_best:
+            return {}
+        if len(self.key_indicators) == 1:
+            return {'': self.best_ckpt_path}
+        return {key: self.best_ckpt_path_dict.get(key)
+                for key in self.key_indicators}
+
+    def _set_best(self, paths: dict[str, str | None]) -> None:
+        """Note the best checkpoints; scores that are not named have none."""
+        if not self.save_best:
+            return
+        if len(self.key_indicators) == 1:
+            self.best_ckpt_path = paths.get('')
+        else:
+            self.best_ckpt_path_dict = {
+                key: paths.get(key) for key in self.key_indicators}
 
     def _save_checkpoint_with_step(self, runner: Runner, step: int,
                                    meta: dict) -> None:

@@ -169,6 +169,67 @@ def test_only_wanted_checkpoints_stay(tmp_path):
     assert [p.name for p in tmp_path.glob('*.pth*')] == ['iter_12.pth']
 
 
+def _best_of(folder):
+    return {p.name for p in folder.glob('best_*')}
+
+
+# Validations after 4, 8 and 12 iterations.
+@pytest.mark.parametrize('scores, left', [
+    # One score: the best of all alone is left.
+    (dict(AP=[.1, .3, .2]), {'best_AP_iter_8.pth'}),
+    # Every score has its own.
+    (dict(AP=[.1, .3, .2], IDF1=[.5, .4, .6]),
+     {'best_AP_iter_8.pth', 'best_IDF1_iter_12.pth'}),
+])
+def test_best_checkpoint_of_each_score_is_left(tmp_path, scores, left):
+    cfg = config(tmp_path, False, num_workers=0,
+                 val_evaluator=dict(type='RisingMetric', scores=scores))
+    cfg.default_hooks.checkpoint.update(save_best=list(scores),
+                                        rule='greater')
+    assert in_process(train, cfg) == 0
+    assert _best_of(tmp_path) == left
+
+
+def test_training_resumed_in_another_folder_leaves_the_best_there(tmp_path):
+    former, new = tmp_path / 'former', tmp_path / 'new'
+    for folder, iters in ((former, 6), (new, 12)):
+        folder.mkdir()
+        cfg = config(folder, False, num_workers=0,
+                     val_evaluator=dict(type='RisingMetric',
+                                        scores=dict(AP=[iters, iters + 1])))
+        cfg.train_cfg.max_iters = iters
+        cfg.default_hooks.checkpoint.save_best = 'AP'
+        cfg.default_hooks.checkpoint.rule = 'greater'
+        if folder == new:
+            cfg.update(load_from=str(former / 'iter_6.pth'), resume=True)
+        assert in_process(train, cfg) == 0
+    assert _best_of(former) == {'best_AP_iter_6.pth'}
+    assert _best_of(new) == {'best_AP_iter_12.pth'}
+
+
+def _train_and_die_in_file(cfg, name):
+    """Kill while the file of this name is written."""
+    put = AtomicLocalBackend.put
+
+    def die(self, obj, filepath):
+        if Path(filepath).name == name:
+            os.kill(os.getpid(), signal.SIGKILL)
+        put(self, obj, filepath)
+
+    AtomicLocalBackend.put = die
+    train(cfg)
+
+
+def test_kill_while_saving_the_best_leaves_the_former_best(tmp_path):
+    cfg = config(tmp_path, False, num_workers=0,
+                 val_evaluator=dict(type='RisingMetric',
+                                    scores=dict(AP=[1, 2, 3])))
+    cfg.default_hooks.checkpoint.update(save_best='AP', rule='greater')
+    code = in_process(_train_and_die_in_file, cfg, 'best_AP_iter_8.pth')
+    assert code == -signal.SIGKILL
+    assert _best_of(tmp_path) == {'best_AP_iter_4.pth'}
+
+
 def test_interval_between_accumulated_steps_is_refused():
     hook = AtomicCheckpointHook(interval=3, by_epoch=False)
     runner = SimpleNamespace(
