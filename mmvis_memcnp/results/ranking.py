@@ -128,36 +128,51 @@ class _ClassSums(Ranking):
         return ids, sums / torch.tensor([[self._counts[one]] for one in ids])
 
 
-class _ClassThreshold(_ClassSums):
-    """Every class whose score exceeds a threshold becomes a track.
+class _ClassPairs(_ClassSums):
+    """Pairs of an identity and a class become tracks.
 
     Args:
-        score_thr (float): In [0, 1]. A higher one leaves fewer tracks.
-            Defaults to 0.05.
-        num_pairs (int, optional): The best pairs of an identity and a class
-            become tracks, best first; a higher one gives more tracks of low
-            scores. Defaults to None, all above the threshold.
+        field: see :class:`_ClassSums`.
+        num_pairs: how many, the best, best first; None for all.
     """
 
-    def __init__(self, score_thr: float = 0.05,
-                 num_pairs: int | None = None) -> None:
-        super().__init__('class_scores')
+    def __init__(self, field: str, num_pairs: int | None) -> None:
+        super().__init__(field)
         if num_pairs is not None and num_pairs < 1:
-            raise ValueError('num_pairs must be at least 1 or None, got '
-                             f'{num_pairs}.')
-        self.score_thr = score_thr
+            raise ValueError(
+                f'num_pairs must be at least 1, got {num_pairs}.')
         self.num_pairs = num_pairs
 
-    def finish(self) -> list[Ranked]:
-        """See :class:`Ranking`; by ascending identity, then class."""
-        ids, means = self.means()
-        rows, labels = (means > self.score_thr).nonzero(as_tuple=True)
-        scores = means[rows, labels]
+    def _pairs(self, ids: list[int], scores: Tensor,
+               score_thr: float) -> list[Ranked]:
+        """Those of scores (n, K) above a threshold; if not cut to a number,
+        by ascending identity, then class."""
+        rows, labels = (scores > score_thr).nonzero(as_tuple=True)
+        scores = scores[rows, labels]
         if self.num_pairs is not None:
             scores, best = scores.topk(min(self.num_pairs, len(scores)))
             rows, labels = rows[best], labels[best]
         return [Ranked(ids[row], label, score) for row, label, score in zip(
             rows.tolist(), labels.tolist(), scores.tolist(), strict=True)]
+
+
+class _ClassThreshold(_ClassPairs):
+    """Every class whose score exceeds a threshold becomes a track.
+
+    Args:
+        score_thr (float): In [0, 1]. A higher one leaves fewer tracks.
+            Defaults to 0.05.
+        num_pairs (int, optional): See :class:`LatestClass`.
+    """
+
+    def __init__(self, score_thr: float = 0.05,
+                 num_pairs: int | None = None) -> None:
+        super().__init__('class_scores', num_pairs)
+        self.score_thr = score_thr
+
+    def finish(self) -> list[Ranked]:
+        """See :class:`Ranking`."""
+        return self._pairs(*self.means(), self.score_thr)
 
 
 @TASK_UTILS.register_module()
@@ -292,7 +307,7 @@ class TopQuarterQuery(Ranking):
 
 
 @TASK_UTILS.register_module()
-class TopPairs(_ClassSums):
+class TopPairs(_ClassPairs):
     """The best (identity, class) pairs of the video (Mask2Former family).
 
     The class logits of an identity are averaged over its frames, then
@@ -308,11 +323,7 @@ class TopPairs(_ClassSums):
     """
 
     def __init__(self, num_pairs: int = 10, rescore: bool = False) -> None:
-        super().__init__('logits')
-        if num_pairs < 1:
-            raise ValueError(
-                f'num_pairs must be at least 1, got {num_pairs}.')
-        self.num_pairs = num_pairs
+        super().__init__('logits', num_pairs)
         self.rescore = rescore
         #: Of each identity the sum of the probabilities, and the pixels.
         self._masks: dict[int, tuple[float, float]] = {}
@@ -340,15 +351,7 @@ class TopPairs(_ClassSums):
     def finish(self) -> list[Ranked]:
         """See :class:`Ranking`; the best first."""
         ids, means = self.means()
-        if not ids:
-            return []
-        scores = means.softmax(1)[:, :-1]
-        best, index = scores.flatten().topk(
-            min(self.num_pairs, scores.numel()))
-        classes = scores.shape[1]
-        ranked = [Ranked(ids[i // classes], i % classes, score)
-                  for i, score in zip(index.tolist(), best.tolist(),
-                                      strict=True)]
+        ranked = self._pairs(ids, means.softmax(1)[:, :-1], -1.)
         if not self.rescore:
             return ranked
         return sorted(map(self._rescored, ranked), key=lambda x: -x.score)

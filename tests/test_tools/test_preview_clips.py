@@ -5,14 +5,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-import torch
 from mmdet.registry import DATASETS
 from mmengine.config import Config
-from mmengine.dataset import pseudo_collate
 from mmengine.registry import init_default_scope
 
-from tests.fakes.programs import run_program
-from tests.fakes.tiny_ctvis import tiny_model
+from mmvis_memcnp.compat.checkpoint import load_checkpoint_file
+from tests.fakes.programs import forget_runs, run_program
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOL = ROOT / 'tools/analysis_tools/preview_clips.py'
@@ -75,46 +73,69 @@ def test_bad_input_is_said(extra, message, stills):
     assert done.returncode == 1 and message in done.stderr
 
 
-def train_on(dataset):
-    """A step of a small CTVIS on two clips of a data set; how many frames
-    have an object."""
-    clips = pseudo_collate([dataset[0], dataset[len(dataset) - 1]])
-    model = tiny_model(segmenter=dict(decoder=dict(
-        num_classes=len(dataset.metainfo['classes']))))
-    data = model.data_preprocessor(clips, True)
-    losses = model(**data, mode='loss')
-    sum(losses.values()).backward()
-    assert all(v.isfinite() for v in losses.values())
-    assert losses['loss_embed'] > 0
-    return sum(len(f.gt_instances) > 0 for s in data['data_samples']
-               for f in s.video_data_samples)
-
-
-def small(folder, ann_file='a.json', **settings):
+def dataset(folder, ann_file='a.json'):
     """The data set of the config on other images, with small frames."""
+    data = Config.fromfile(CONFIG).train_dataloader.dataset
+    data.update(data_root='', ann_file=str(folder / ann_file), num_frames=3)
+    data.data_prefix.img_path = str(
+        folder if ann_file == 'a.json' else folder / 'input_images')
+    data.pipeline[1].prob = data.pipeline[2].prob = 1.
+    data.pipeline[2].transforms[0].transforms[0].scales = [(96, 64)]
+    data.pipeline[2].transforms[1].crop_size = (40, 60)
+    data.pipeline[3].transforms[0].scales = [(96, 64)]
+    return data
+
+
+def train(data, folder):
+    """Two steps of tools/train.py with a config that has only stills; what
+    it logs of them."""
+    cfg = Config.fromfile(ROOT / 'configs/ctvis/ctvis_r18_movingshapes.py')
+    cfg.merge_from_dict(dict(
+        load_from=None, val_dataloader=None, val_evaluator=None, val_cfg=None,
+        test_dataloader=None, test_evaluator=None, test_cfg=None,
+        train_dataloader=dict(num_workers=0, persistent_workers=False),
+        train_cfg=dict(max_iters=2), log_level='WARNING',
+        default_hooks=dict(logger=dict(interval=1))))
+    cfg.train_cfg.pop('val_interval', None)
+    cfg.train_dataloader.dataset = data
+    cfg.dump(folder / 'stills.py')
+    forget_runs()
+    done = run_program(ROOT / 'tools/train.py', 'stills.py', '--seed', 0,
+                       cwd=folder)
+    assert done.returncode == 0, done.stderr
+    run = folder / 'work_dirs/stills'
+    weights = load_checkpoint_file(run / 'iter_2.pth')['state_dict']
+    assert all(v.isfinite().all() for v in weights.values())
+    # The class map says how many classes the model has, and none.
+    assert weights['segmenter.decoder.cls_embed.weight'].shape[0] == 25 + 1
+    log, = run.glob('*/vis_data/scalars.json')
+    return [json.loads(line) for line in log.read_text().splitlines()]
+
+
+def frames_with_objects(data):
+    """Of the first and the last clip."""
     init_default_scope('mmdet')
     np.random.seed(0)
-    cfg = Config.fromfile(CONFIG).train_dataloader.dataset
-    cfg.update(data_root='', ann_file=str(folder / ann_file), num_frames=3,
-               **settings)
-    cfg.data_prefix.img_path = str(
-        folder if ann_file == 'a.json' else folder / 'input_images')
-    cfg.pipeline[1].prob = cfg.pipeline[2].prob = 1.
-    cfg.pipeline[2].transforms[0].transforms[0].scales = [(96, 64)]
-    cfg.pipeline[2].transforms[1].crop_size = (40, 60)
-    cfg.pipeline[3].transforms[0].scales = [(96, 64)]
-    return DATASETS.build(cfg)
+    built = DATASETS.build(data)
+    return sum(len(frame.gt_instances) > 0 for index in (0, len(built) - 1)
+               for frame in built[index]['data_samples'].video_data_samples)
 
 
-def test_a_training_step_on_stills(stills):
-    assert train_on(small(stills)) == 6
-
-
-def test_a_training_step_on_photographs(shared_dir):
-    """Of which no clip is stored here."""
-    folder = shared_dir / SHARED
-    if not folder.is_dir():
-        pytest.skip(f'needs {SHARED}')
-    torch.manual_seed(0)
-    dataset = small(folder, 'panoptic_coco_detection_format.json')
-    assert train_on(dataset) == 6
+@pytest.mark.parametrize('images', ['made here', 'photographs'])
+def test_training_on_stills_alone(images, stills, request):
+    """By the tool, with the pseudo-videos of CTVIS."""
+    folder, ann_file = stills, 'a.json'
+    if images == 'photographs':  # of which no clip is stored here
+        folder = request.getfixturevalue('shared_dir') / SHARED
+        ann_file = 'panoptic_coco_detection_format.json'
+        if not folder.is_dir():
+            pytest.skip(f'needs {SHARED}')
+    data = dataset(folder, ann_file)
+    assert frames_with_objects(data) == 6
+    first, second = train(data, stills)
+    assert [first['step'], second['step']] == [1, 2]
+    for losses in (first, second):
+        assert all(np.isfinite(v) for v in losses.values())
+        # Objects are there, and found again in other frames of their clip.
+        assert losses['loss_mask'] > 0 and losses['loss_embed'] > 0
+    assert first['loss'] != second['loss']

@@ -83,7 +83,7 @@ class AnchorVIS(VIS[AnchorState, FrameQueries]):
             cannot fill the memory where every query is found in every frame,
             as with weights that have learnt little; then new rows with the
             lowest class scores are left out. More cost time and memory.
-            Defaults to 1000; the released code has no limit.
+            Defaults to 300; the released code has no limit.
         kwargs: See :class:`VIS`.
     """
     default_ranking = dict(type='TopPairs', num_pairs=20)
@@ -97,7 +97,7 @@ class AnchorVIS(VIS[AnchorState, FrameQueries]):
                  score_thr: float = 0.01,
                  slot_thr: float | None = None,
                  max_gap: int = 8,
-                 max_tracks: int = 1000,
+                 max_tracks: int = 300,
                  **kwargs: Unpack[VISOptions]) -> None:
         super().__init__(**kwargs)
         check_counts(max_gap=max_gap, max_tracks=max_tracks)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, Unpack
 
 import torch
-from mmdet.registry import MODELS
+from mmdet.registry import MODELS, TASK_UTILS
 from mmengine.structures import InstanceData
 from torch import Tensor
 
@@ -54,6 +54,8 @@ class WindowState(Generic[Item]):
 
 class ClipOptions(VISOptions, total=False):
     """Arguments that every such system takes; see :class:`ClipVIS`."""
+    matcher: dict | None
+    loss: dict | None
     window: dict | None
     max_bytes: int
 
@@ -70,6 +72,9 @@ class ClipVIS(VIS[WindowState[Item], Item]):
     ``max_bytes`` bounds it.
 
     Args:
+        matcher (dict, optional): A :class:`OneToOneMatcher`; only training
+            needs it.
+        loss (dict, optional): Defaults to that of the system.
         window (dict, optional): :class:`ClipMatching`. Defaults to None, the
             whole video at once.
         max_bytes (int): What a whole video may keep, in bytes. Defaults to
@@ -80,17 +85,23 @@ class ClipVIS(VIS[WindowState[Item], Item]):
     #: A class with a sufficient score makes a track; an identity may have
     #: several.
     default_ranking = dict(type='LatestClass')
+    #: Loss of the system where a config has none.
+    default_loss: dict
     #: See ``results/pixels.py``.
     mask_way = 'nearest'
     mask_stride = 4
 
     def __init__(self,
                  *,
+                 matcher: dict | None = None,
+                 loss: dict | None = None,
                  window: dict | None = None,
                  max_bytes: int = 4 * 2**30,
                  **kwargs: Unpack[VISOptions]) -> None:
         super().__init__(**kwargs)
         check_counts(max_bytes=max_bytes)
+        self.matcher = TASK_UTILS.build(matcher) if matcher else None
+        self.clip_loss = MODELS.build(loss or self.default_loss)
         self.window = MODELS.build(window) if window else None
         self.max_bytes = max_bytes
         self._bytes: dict[tuple[int, int], int] = {}

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any, Unpack
 
-from mmdet.registry import MODELS, TASK_UTILS
+from mmdet.registry import MODELS
 from mmdet.structures import TrackDataSample
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
@@ -29,9 +29,6 @@ class Mask2FormerVIS(ClipVIS[Item]):
     Args:
         segmenter (dict | nn.Module): A :class:`Mask2FormerSegmenter` with a
             :class:`Mask2FormerVideoDecoder`.
-        matcher (dict, optional): A :class:`OneToOneMatcher`; only training
-            needs it.
-        loss (dict, optional): Defaults to :class:`SampledMaskLoss`.
         top_k (int, optional): Queries of a clip that become instances, those
             of the best classes. More are slower, and give windows more to
             match. Defaults to the pairs that the ranking keeps: no track of a
@@ -41,13 +38,12 @@ class Mask2FormerVIS(ClipVIS[Item]):
         kwargs: See :class:`ClipVIS`.
     """
     default_ranking = dict(type='LatestClass', score_thr=0., num_pairs=10)
+    default_loss = dict(type='SampledMaskLoss')
     mask_way = 'bilinear'
 
     def __init__(self,
                  *,
                  segmenter: dict | nn.Module,
-                 matcher: dict | None = None,
-                 loss: dict | None = None,
                  top_k: int | None = None,
                  score_thr: float = 0.,
                  **kwargs: Unpack[ClipOptions]) -> None:
@@ -57,8 +53,6 @@ class Mask2FormerVIS(ClipVIS[Item]):
         check_counts(top_k=top_k)
         self.segmenter: Any = segmenter if isinstance(
             segmenter, nn.Module) else MODELS.build(segmenter)
-        self.matcher = TASK_UTILS.build(matcher) if matcher else None
-        self.clip_loss = MODELS.build(loss or dict(type='SampledMaskLoss'))
         self.top_k = top_k
         self.score_thr = score_thr
 

@@ -44,25 +44,21 @@ class OfflineVIS(Mask2FormerVIS[FrameQueries]):
     Args:
         online (VIS): The online system, whose parts become this model's.
         refiner (dict): :class:`TemporalRefiner`.
-        loss (dict, optional): Defaults to a :class:`SampledMaskLoss` with
-            ``whole_clips``.
         with_online_scores (bool): A class scores the better of the two
             predictions (DVIS++, O2VIS). Defaults to False, the refiner's.
         kwargs: See :class:`Mask2FormerVIS`.
     """
     default_ranking = dict(type='LatestClass', score_thr=0., num_pairs=20)
+    default_loss = dict(type='SampledMaskLoss', whole_clips=True)
 
     def __init__(self,
                  *,
                  online: VIS,
                  refiner: dict,
-                 loss: dict | None = None,
                  with_online_scores: bool = False,
                  **kwargs: Any) -> None:
         super().__init__(
-            segmenter=online.get_submodule('segmenter'),
-            loss=loss or dict(type='SampledMaskLoss', whole_clips=True),
-            **kwargs)
+            segmenter=online.get_submodule('segmenter'), **kwargs)
         # Not as a module of its own: its parts would have two names.
         self.__dict__['online'] = online.requires_grad_(False).eval()
         for name, part in online.named_children():

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Unpack
 
 import torch
-from mmdet.registry import MODELS, TASK_UTILS
+from mmdet.registry import MODELS
 from mmdet.structures import TrackDataSample
 from mmdet.structures.bbox import bbox_cxcywh_to_xyxy
 from mmdet.utils import reduce_mean
@@ -42,20 +42,17 @@ class SeqFormer(ClipVIS[tuple[EncodedFrames, Tensor]]):
     Args:
         segmenter (dict): A :class:`DeformableSegmenter` with a
             :class:`SeqFormerDecoder`.
-        matcher (dict, optional): A :class:`OneToOneMatcher`; only training
-            needs it.
-        loss (dict, optional): Defaults to :class:`SeqFormerLoss`.
         top_k (int): Queries of a clip that become instances. Defaults to 10.
         memcnp (dict, optional): MemCNP in the box branches, with its rules of
             training; see ``query_key``. Defaults to None, the plain host.
         kwargs: See :class:`ClipVIS`.
     """
 
+    default_loss = dict(type='SeqFormerLoss')
+
     def __init__(self,
                  *,
                  segmenter: dict,
-                 matcher: dict | None = None,
-                 loss: dict | None = None,
                  top_k: int = 10,
                  memcnp: dict | None = None,
                  **kwargs: Unpack[ClipOptions]) -> None:
@@ -71,8 +68,6 @@ class SeqFormer(ClipVIS[tuple[EncodedFrames, Tensor]]):
             self.segmenter.use_memory(self.memcnp)
             self.memcnp_training = MODELS.build(
                 dict(type='ClipRules', **key.training, embed_dims=dims))
-        self.matcher = TASK_UTILS.build(matcher) if matcher else None
-        self.clip_loss = MODELS.build(loss or dict(type='SeqFormerLoss'))
         self.top_k = top_k
 
     def decode_clips(self, encoded: EncodedFrames,

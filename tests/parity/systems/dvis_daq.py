@@ -111,7 +111,8 @@ def model_config(fixture: Fixture) -> Config:
         start_thr=test['aux_inference_select_threshold'],
         score_thr=test['inference_select_threshold'],
         slot_thr=test['dis_fg_threshold'] if test['ovis_infer'] else None,
-        max_gap=test['kick_out_frame_num'])
+        max_gap=test['kick_out_frame_num'],
+        max_tracks=10**6)  # the released code has no limit
     cfg.ranking.num_pairs = test['top_k']
     cfg.track_filter.min_detections = test['noise_frame_num']
     train = fixture.run['train']

@@ -259,10 +259,10 @@ def test_bytes_a_frame_are_those_that_are_kept(size):
     height, width = item.mask_features.shape[-2:]
     # rows, anchors, classes; a frame and an identity
     each = 4 * (2 * 32 + 4) + 2 * 8
-    assert model.bytes_per_frame(size) == 4 * kept + 1000 * each
+    assert model.bytes_per_frame(size) == 4 * kept + 300 * each
     fewer = tiny_offline(max_tracks=10).eval()
     assert model.bytes_per_frame(size) - fewer.bytes_per_frame(
-        size) == 990 * each
+        size) == 290 * each
 
 
 def test_rows_are_bounded():

@@ -103,17 +103,11 @@ class Mask2FormerVideoDecoder(_PixelReader):
             num_frames (int): T.
             all_layers (bool): Keep all layers, not the last alone.
         """
-        positions = [
-            self.position(memory.new_zeros(
-                (1, num_frames, *memory.shape[-2:]))
-            ).transpose(1, 2).flatten(2).transpose(1, 2).to(memory.dtype)
-            for memory in maps.memories
-        ]
         clips = (-1, num_frames)
         _, queries, embeds = self._read(
             [key.unflatten(0, clips).flatten(1, 2)
              for key in self._keys(maps.memories)],
-            positions,
+            self._positions(maps.memories, num_frames),
             [small.unflatten(0, clips).transpose(1, 2).flatten(2)
              for small in self._small_features(maps)], all_layers)
         return ClipQueries(

@@ -134,12 +134,14 @@ class MaskedDecoder(BaseModule):
                 memories, self.level_embed.weight, strict=True)
         ]
 
-    def _positions(self, memories: tuple[Tensor, ...]) -> list[Tensor]:
-        """Positions (1, n, C) of the keys of every scale."""
+    def _positions(self, memories: tuple[Tensor, ...],
+                   *num_frames: int) -> list[Tensor]:
+        """Positions (1, n, C) of the keys of every scale, of a frame or, if
+        their number is given, of all frames of a clip."""
         return [
-            self.position(
-                memory.new_zeros((1, *memory.shape[-2:]), dtype=torch.bool)
-            ).flatten(2).transpose(1, 2).to(memory.dtype)
+            self.position(memory.new_zeros(
+                (1, *num_frames, *memory.shape[-2:]), dtype=torch.bool)
+            ).movedim(-3, -1).flatten(1, -2).to(memory.dtype)
             for memory in memories
         ]
 
