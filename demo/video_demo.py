@@ -5,6 +5,11 @@ uncertainty ellipses), a YouTube-VIS results json and, for models with MemCNP,
 a plot of the uncertainty of each track over time. Memory does not grow with
 the length of the video.
 """
+from mmvis_memcnp.cli.signals import answer_early
+
+if __name__ == '__main__':
+    answer_early()
+
 import argparse
 import os
 import warnings

@@ -1,4 +1,9 @@
 """Test a model: score its videos, or write them for a server."""
+from mmvis_memcnp.cli.signals import answer_early
+
+if __name__ == '__main__':
+    answer_early()
+
 import argparse
 import os
 

@@ -5,16 +5,13 @@ import errno
 import os
 import re
 import select
-import signal
 import sys
-import threading
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
-from typing import Any
 
 from ..errors import CheckpointError, UserError
+from .signals import Signals, Terminated
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 # Kinds that the package's own code raises for bad input.
@@ -92,46 +89,6 @@ def _worker_message(error: BaseException, text: str) -> str | None:
     return raised[-1].strip() if ours and raised else None
 
 
-class Terminated(KeyboardInterrupt):
-    """SIGTERM came: what Ctrl-C does, so that everything is cleared up."""
-
-
-class _Signals:
-    """SIGTERM and Ctrl-C as exceptions while a tool runs.
-
-    Attributes:
-        came (KeyboardInterrupt | None): What the last one raised.
-    """
-
-    def __init__(self) -> None:
-        self.came: KeyboardInterrupt | None = None
-        self._former: dict[int, Any] = {}
-
-    def __enter__(self) -> _Signals:
-        # Only the main thread may set handlers, and only it gets signals.
-        if threading.current_thread() is threading.main_thread():
-            self._former[signal.SIGTERM] = signal.signal(
-                signal.SIGTERM, self._raise)
-            # What somebody else set, or ignores, stays.
-            if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-                self._former[signal.SIGINT] = signal.signal(
-                    signal.SIGINT, self._raise)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._former.items():
-            signal.signal(number, handler)
-
-    def _raise(self, number: int, frame: FrameType | None) -> None:
-        if number == signal.SIGTERM:
-            # One is enough; a second may not disturb what the first set off.
-            signal.signal(number, signal.SIG_IGN)
-            self.came = Terminated()
-        else:
-            self.came = KeyboardInterrupt()
-        raise self.came
-
-
 def _stop_behind(error: BaseException | None) -> KeyboardInterrupt | None:
     """The signal that led to an error; some code catches it as a failure."""
     while error is not None and not isinstance(error, KeyboardInterrupt):
@@ -162,7 +119,7 @@ def run_tool(main: Callable[[], object],
         main: The tool.
         stopped: What is true after a signal, said behind 'Stopped: '.
     """
-    with _Signals() as signals:
+    with Signals() as signals:
         try:
             main()
             sys.stdout.flush()
@@ -175,6 +132,7 @@ def run_tool(main: Callable[[], object],
                 # Compiled code may lose the exception and raise its own.
                 stop = signals.came
             if stop is not None:
+                signals.mute()
                 print(f'Stopped: {stopped}', file=sys.stderr, flush=True)
                 sys.exit(143 if isinstance(stop, Terminated) else 130)
             if message is None or os.environ.get('MMVIS_TRACEBACK') == '1':

@@ -18,6 +18,11 @@ With random weights a model finds nothing or too much: the number of instances
 a frame is printed, and the parts after the network mean little without a
 checkpoint.
 """
+from mmvis_memcnp.cli.signals import answer_early
+
+if __name__ == '__main__':
+    answer_early()
+
 import argparse
 import json
 import platform

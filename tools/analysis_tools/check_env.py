@@ -2,6 +2,18 @@
 
 Exits with 1 if something will not run.
 """
+import os
+import signal
+
+if __name__ == '__main__':
+    # As answer_early() of the package, whose import must come after those of
+    # the libraries that it needs, or theirs would be to blame.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, lambda number, _: (
+                os.write(2, b'Stopped: not all was checked.\n'),
+                os._exit(128 + number)))
+
 import argparse
 import importlib
 import json

@@ -12,6 +12,11 @@ With ``--device cuda`` the same on a GPU, by the clock.
 """
 from __future__ import annotations
 
+from mmvis_memcnp.cli.signals import answer_early
+
+if __name__ == '__main__':
+    answer_early()
+
 import argparse
 import csv
 import sys

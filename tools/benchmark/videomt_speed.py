@@ -16,6 +16,11 @@ bfloat16 on a CPU) are not equal: their difference is told.
 """
 from __future__ import annotations
 
+from mmvis_memcnp.cli.signals import answer_early
+
+if __name__ == '__main__':
+    answer_early()
+
 import argparse
 import sys
 import time
