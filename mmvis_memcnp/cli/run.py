@@ -2,12 +2,14 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import re
 import select
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ..errors import CheckpointError, UserError
@@ -16,6 +18,7 @@ from .signals import Signals, Terminated
 _PACKAGE = Path(__file__).resolve().parents[1]
 # Kinds that the package's own code raises for bad input.
 _INPUT_ERRORS = (ValueError, FileNotFoundError, CheckpointError)
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def user_message(error: BaseException) -> str | None:
@@ -26,8 +29,8 @@ def user_message(error: BaseException) -> str | None:
     this package: its code raises those for bad input. The same kinds raised
     inside a library are defects and keep their traceback. An error that a
     data loading worker handed over carries its traceback as text, which is
-    read in the same way. A file name that is too long and memory that does
-    not suffice are always the user's.
+    read in the same way. A file name that is too long, a full disk and memory
+    that does not suffice are always the user's.
 
     Args:
         error: What was caught.
@@ -43,6 +46,10 @@ def user_message(error: BaseException) -> str | None:
                 'smaller input.')
     if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
         return f'{str(error.filename)[:60]}... is too long for a file name.'
+    if isinstance(error, OSError) and error.errno in _NO_ROOM:
+        what = error.filename or 'What the tool prints or writes'
+        return (f'{what} has no place ({error.strerror}): make room, or '
+                'choose another place.')
     if not isinstance(error, _INPUT_ERRORS):
         return None
     text = str(error)
@@ -105,6 +112,27 @@ def _nobody_reads() -> bool:
     return any(event & select.POLLERR for _, event in reader.poll(0))
 
 
+@contextmanager
+def _printing() -> Iterator[None]:
+    """What is printed has arrived at the end of the block, or it raises."""
+    # A logger would print a traceback for each of its lines.
+    former, logging.raiseExceptions = logging.raiseExceptions, False
+    try:
+        yield
+        _flush()
+    except SystemExit:
+        with suppress(BrokenPipeError):
+            _flush()
+        raise
+    finally:
+        logging.raiseExceptions = former
+
+
+def _flush() -> None:
+    if sys.stdout is not None:  # it was closed before the start: >&-
+        sys.stdout.flush()
+
+
 def run_tool(main: Callable[[], object],
              stopped: str = 'nothing is left half-written.') -> None:
     """Run a command-line tool; bad input ends it with one sentence.
@@ -121,8 +149,8 @@ def run_tool(main: Callable[[], object],
     """
     with Signals() as signals:
         try:
-            main()
-            sys.stdout.flush()
+            with _printing():
+                main()
         except (Exception, KeyboardInterrupt) as error:
             if isinstance(error, BrokenPipeError) and _nobody_reads():
                 sys.exit(141)
@@ -141,7 +169,7 @@ def run_tool(main: Callable[[], object],
             sys.exit(1)
         finally:
             try:
-                sys.stdout.flush()
+                _flush()
             except OSError:
                 # Python would try once more at the end, and complain.
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
