@@ -67,19 +67,29 @@ def answer_early() -> None:
 
     For the first line of a program: there is nothing to clear up yet, and an
     exception would be seen, or lost, by whatever is being imported. A handler
-    that somebody else set stays, and so does a signal that is ignored.
+    that somebody else set stays, and so does a signal that is ignored. So do
+    both where a notebook or a test runs the tool: they are not its.
     :func:`~mmvis_memcnp.cli.run.run_tool` takes over.
     """
+    default = _is_the_program()
     for number in (signal.SIGTERM, signal.SIGINT):
-        if _may_be_replaced(number):
+        if _may_be_replaced(number, default):
             signal.signal(number, _leave)
 
 
-def _may_be_replaced(number: int) -> bool:
+def _is_the_program() -> bool:
+    """Whether the command line names the file that is ``__main__``."""
+    path = getattr(sys.modules['__main__'], '__file__', None)
+    return path is not None and os.path.realpath(path) in map(
+        os.path.realpath, sys.orig_argv)
+
+
+def _may_be_replaced(number: int, default: bool = True) -> bool:
     handler = signal.getsignal(number)
-    return (handler in (signal.default_int_handler, _leave)
-            or number == signal.SIGTERM and handler is signal.SIG_DFL
-            or isinstance(getattr(handler, '__self__', None), Signals))
+    if handler in (signal.default_int_handler, signal.SIG_DFL):
+        return default
+    return handler is _leave or isinstance(
+        getattr(handler, '__self__', None), Signals)
 
 
 def _leave(number: int, frame: FrameType | None,

@@ -12,6 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 HEAD = ('from mmvis_memcnp.cli.signals import answer_early\n'
         "if __name__ == '__main__':\n    answer_early()")
+LIGHT = 'tools/dataset_converters/cvat2ytvis.py'
 # Starts without the package, to say why that does not.
 ALONE = 'tools/analysis_tools/check_env.py'
 TOOLS = sorted(
@@ -101,7 +102,7 @@ def test_a_tool_answers_before_its_other_imports(tool):
     # within those of torch and OpenCV
     ('demo/video_demo.py', 60, 3),
     # a light one, to its end
-    ('tools/dataset_converters/cvat2ytvis.py', 99, 99),
+    (LIGHT, 99, 99),
     (ALONE, 5, 2)])
 def test_a_signal_during_the_imports_gets_a_sentence(tool, every, most):
     assert check(tool, every, most) >= 2
@@ -115,9 +116,11 @@ def test_a_signal_at_many_moments_gets_a_sentence(tool):
     assert found >= 2
 
 
-def run_python(code):
-    return subprocess.run([sys.executable, '-c', code], text=True, cwd=ROOT,
-                          capture_output=True, timeout=60, check=False)
+def run_python(code, path):
+    path.write_text(code)
+    return subprocess.run(
+        [sys.executable, path], env=dict(os.environ, PYTHONPATH=str(ROOT)),
+        text=True, capture_output=True, timeout=60, check=False)
 
 
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
@@ -126,7 +129,7 @@ def run_python(code):
     ('int', 'it was ending already.'),
     # answered; a second one changes nothing
     ('stop', 'in the midst.')])
-def test_a_signal_at_the_end_gets_one_sentence(number, work, said):
+def test_a_signal_at_the_end_gets_one_sentence(tmp_path, number, work, said):
     done = run_python(
         'import contextlib, signal\n'
         'from mmvis_memcnp.cli.signals import answer_early\n'
@@ -135,22 +138,26 @@ def test_a_signal_at_the_end_gets_one_sentence(number, work, said):
         'answer_early()\n'
         'with contextlib.suppress(SystemExit):\n'
         f'    run_tool({work}, "in the midst.")\n'
-        'stop()\n')
+        'stop()\n', tmp_path / 'tool.py')
     assert (done.returncode, done.stderr) == (128 + number,
                                               f'Stopped: {said}\n')
 
 
-def test_what_somebody_else_set_stays():
-    """A job in the background ignores Ctrl-C, and a library touches none."""
+def test_what_somebody_else_set_stays(tmp_path):
+    """A job in the background ignores Ctrl-C; a library, and a tool that
+    another program runs, touch no signals of that program."""
     done = run_python(
         'import signal\n'
         'numbers = signal.SIGINT, signal.SIGTERM\n'
         'handlers = lambda: [*map(signal.getsignal, numbers)]\n'
         'first = handlers()\n'
-        'import mmvis_memcnp.cli.main\n'
+        'import mmvis_memcnp.cli.main, contextlib, runpy, sys\n'
+        'sys.argv = ["tool", "--help"]\n'
+        'with contextlib.suppress(SystemExit):\n'
+        f'    runpy.run_path("{ROOT / LIGHT}", run_name="__main__")\n'
         'assert handlers() == first\n'
         'for n in numbers: signal.signal(n, signal.SIG_IGN)\n'
         'from mmvis_memcnp.cli.signals import answer_early\n'
         'answer_early()\n'
-        'assert handlers() == [signal.SIG_IGN] * 2\n')
+        'assert handlers() == [signal.SIG_IGN] * 2\n', tmp_path / 'tool.py')
     assert done.returncode == 0, done.stderr

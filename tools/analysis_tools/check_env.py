@@ -4,8 +4,10 @@ Exits with 1 if something will not run.
 """
 import os
 import signal
+import sys
 
-if __name__ == '__main__':
+if __name__ == '__main__' and os.path.realpath(__file__) in map(
+        os.path.realpath, sys.orig_argv):
     # As answer_early() of the package, whose import must come after those of
     # the libraries that it needs, or theirs would be to blame.
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -18,7 +20,6 @@ import argparse
 import importlib
 import json
 import platform
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import metadata, util
