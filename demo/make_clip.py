@@ -2,6 +2,11 @@
 
     python demo/make_clip.py demo/moving_shapes.mp4
 """
+from mmvis_memcnp.cli.signals import answer_early
+
+if __name__ == '__main__':
+    answer_early()
+
 import argparse
 import tempfile
 from pathlib import Path

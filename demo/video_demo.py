@@ -5,6 +5,11 @@ uncertainty ellipses), a YouTube-VIS results json and, for models with MemCNP,
 a plot of the uncertainty of each track over time. Memory does not grow with
 the length of the video.
 """
+from mmvis_memcnp.cli.signals import answer_early
+
+if __name__ == '__main__':
+    answer_early()
+
 import argparse
 import os
 import warnings
@@ -27,6 +32,7 @@ from mmvis_memcnp.apis.background import Background  # noqa: E402
 from mmvis_memcnp.apis.outputs import VideoOutputs  # noqa: E402
 from mmvis_memcnp.cli.numbers import positive, share  # noqa: E402
 from mmvis_memcnp.cli.options import (  # noqa: E402
+    add_backend_option,
     add_model_options,
     add_optimize_option,
 )
@@ -74,9 +80,7 @@ def parse_args() -> argparse.Namespace:
                         'what comes before the place where a video breaks')
     parser.add_argument('--show', action='store_true',
                         help='also show the frames in a window')
-    parser.add_argument('--backend', choices=['torch', 'onnx'],
-                        default='torch', help='onnx: the checkpoint is a '
-                        'file of tools/deployment/export_onnx.py')
+    add_backend_option(parser)
     add_model_options(parser)
     add_optimize_option(parser)
     return parser.parse_args()

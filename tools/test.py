@@ -1,11 +1,16 @@
 """Test a model: score its videos, or write them for a server."""
+from mmvis_memcnp.cli.signals import answer_early
+
+if __name__ == '__main__':
+    answer_early()
+
 import argparse
 import os
 
 from mmengine.config import Config, DictAction
 
 from mmvis_memcnp.cli import preflight
-from mmvis_memcnp.cli.options import add_optimize_option
+from mmvis_memcnp.cli.options import add_backend_option, add_optimize_option
 from mmvis_memcnp.cli.output_options import add_overwrite_option
 from mmvis_memcnp.cli.run import run_tool
 from mmvis_memcnp.cli.runner import Test
@@ -52,6 +57,7 @@ def parse_args() -> argparse.Namespace:
         '--show-dir',
         help='folder for pictures of the results, a folder a video')
     add_overwrite_option(parser)
+    add_backend_option(parser)
     add_optimize_option(parser)
     parser.add_argument(
         '--cfg-options',
@@ -93,6 +99,9 @@ def apply_options(cfg: Config, args: argparse.Namespace) -> None:
 def main() -> None:
     """Test."""
     args = parse_args()
+    if args.backend == 'onnx' and args.optimize is not None:
+        raise UserError('onnxruntime runs the network as it was exported: '
+                        'leave --optimize or --backend out.')
     cfg = preflight.load_config(args.config, args.cfg_options)
     preflight.check_parts(cfg, args.config, 'model', 'test_dataloader',
                           'test_evaluator', 'test_cfg')
@@ -102,7 +111,7 @@ def main() -> None:
     apply_options(cfg, args)
     preflight.let_overwrite(cfg, args.overwrite, 'test_evaluator')
     check_place(cfg.work_dir, '--work-dir')
-    preflight.set_test_checkpoint(cfg, args.checkpoint)
+    preflight.set_test_checkpoint(cfg, args.checkpoint, args.backend)
     if args.show_dir is not None:
         preflight.add_hook(cfg, 'DrawResultsHook', out_dir=args.show_dir)
     if args.optimize is not None:

@@ -1,4 +1,9 @@
 """Train a model."""
+from mmvis_memcnp.cli.signals import answer_early
+
+if __name__ == '__main__':
+    answer_early()
+
 import argparse
 import os
 

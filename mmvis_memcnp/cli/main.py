@@ -17,6 +17,7 @@ from .shipped import (
     shipped_root,
     shipped_weights,
 )
+from .signals import answer_early
 
 #: Tool of each command, how it is called, and what it does.
 COMMANDS = {
@@ -167,6 +168,7 @@ def main() -> None:
     elif arguments[0] in ('-V', '--version'):
         print(__version__)
     else:
+        answer_early()
         run_tool(lambda: run(arguments))
 
 

@@ -27,6 +27,18 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     add_config_options(parser)
 
 
+def add_backend_option(parser: argparse.ArgumentParser) -> None:
+    """Add ``--backend``: ``'torch'`` or ``'onnx'``.
+
+    Args:
+        parser: Parser of a tool that takes a checkpoint and does not train.
+    """
+    parser.add_argument(
+        '--backend', choices=['torch', 'onnx'], default='torch',
+        help='onnx: the checkpoint is a file of '
+        'tools/deployment/export_onnx.py')
+
+
 def add_optimize_option(parser: argparse.ArgumentParser) -> None:
     """Add ``--optimize [LEVEL]``: None, ``'exact'`` or ``'mixed'``.
 

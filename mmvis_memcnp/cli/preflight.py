@@ -20,6 +20,7 @@ from ..datasets.class_counts import (
     saved_classes,
     sync_classes,
 )
+from ..deployment import OnnxNetwork
 from ..errors import UserError
 from ..results.sigma_map import adopt_sigma_map
 
@@ -248,7 +249,8 @@ def check_annotations(cfg: Config, *loaders: str) -> None:
                     f'or data_root of {loader}.dataset.')
 
 
-def set_test_checkpoint(cfg: Config, path: str) -> None:
+def set_test_checkpoint(cfg: Config, path: str,
+                        backend: str = 'torch') -> None:
     """Let a test run with a checkpoint.
 
     The model then has its classes and, unless the config says one, its map of
@@ -257,20 +259,28 @@ def set_test_checkpoint(cfg: Config, path: str) -> None:
     Args:
         cfg: The config, changed in place.
         path: Local path or address; of an address neither is read.
+        backend: ``'onnx'``: the path is that of an exported network.
 
     Raises:
-        UserError: There is no such checkpoint, or no annotation file.
+        UserError: There is no such file, or no annotation file.
         CheckpointError: It is damaged or unsafe.
     """
-    check_checkpoint_path(path, 'the path')
-    check_annotations(cfg, 'test_dataloader')
     saved: dict = {}
-    if '://' not in path:
-        saved = load_checkpoint_file(osp.expanduser(path))
+    if backend == 'onnx':
+        saved = OnnxNetwork(path).checkpoint
+    else:
+        check_checkpoint_path(path, 'the path')
+        if '://' not in path:
+            saved = load_checkpoint_file(osp.expanduser(path))
+    check_annotations(cfg, 'test_dataloader')
     sync_classes(cfg, saved_classes(saved))
     adopt_sigma_map(cfg, saved)
     cfg.load_from, cfg.resume = path, False
-    add_hook(cfg, 'CheckpointCheckHook', strict=True)
+    if backend == 'onnx':
+        cfg.load_from = None
+        add_hook(cfg, 'ExportedNetworkHook', path=path)
+    else:
+        add_hook(cfg, 'CheckpointCheckHook', strict=True)
 
 
 def prepare_initial_weights(cfg: Config) -> None:

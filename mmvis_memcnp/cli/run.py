@@ -2,23 +2,23 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import re
 import select
-import signal
 import sys
-import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import FrameType
-from typing import Any
 
 from ..errors import CheckpointError, UserError
+from .signals import Signals, Terminated
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 # Kinds that the package's own code raises for bad input.
 _INPUT_ERRORS = (ValueError, FileNotFoundError, CheckpointError)
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def user_message(error: BaseException) -> str | None:
@@ -29,8 +29,8 @@ def user_message(error: BaseException) -> str | None:
     this package: its code raises those for bad input. The same kinds raised
     inside a library are defects and keep their traceback. An error that a
     data loading worker handed over carries its traceback as text, which is
-    read in the same way. A file name that is too long and memory that does
-    not suffice are always the user's.
+    read in the same way. A file name that is too long, a full disk and memory
+    that does not suffice are always the user's.
 
     Args:
         error: What was caught.
@@ -46,6 +46,10 @@ def user_message(error: BaseException) -> str | None:
                 'smaller input.')
     if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
         return f'{str(error.filename)[:60]}... is too long for a file name.'
+    if isinstance(error, OSError) and error.errno in _NO_ROOM:
+        what = error.filename or 'What the tool prints or writes'
+        return (f'{what} has no place ({error.strerror}): make room, or '
+                'choose another place.')
     if not isinstance(error, _INPUT_ERRORS):
         return None
     text = str(error)
@@ -92,46 +96,6 @@ def _worker_message(error: BaseException, text: str) -> str | None:
     return raised[-1].strip() if ours and raised else None
 
 
-class Terminated(KeyboardInterrupt):
-    """SIGTERM came: what Ctrl-C does, so that everything is cleared up."""
-
-
-class _Signals:
-    """SIGTERM and Ctrl-C as exceptions while a tool runs.
-
-    Attributes:
-        came (KeyboardInterrupt | None): What the last one raised.
-    """
-
-    def __init__(self) -> None:
-        self.came: KeyboardInterrupt | None = None
-        self._former: dict[int, Any] = {}
-
-    def __enter__(self) -> _Signals:
-        # Only the main thread may set handlers, and only it gets signals.
-        if threading.current_thread() is threading.main_thread():
-            self._former[signal.SIGTERM] = signal.signal(
-                signal.SIGTERM, self._raise)
-            # What somebody else set, or ignores, stays.
-            if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-                self._former[signal.SIGINT] = signal.signal(
-                    signal.SIGINT, self._raise)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._former.items():
-            signal.signal(number, handler)
-
-    def _raise(self, number: int, frame: FrameType | None) -> None:
-        if number == signal.SIGTERM:
-            # One is enough; a second may not disturb what the first set off.
-            signal.signal(number, signal.SIG_IGN)
-            self.came = Terminated()
-        else:
-            self.came = KeyboardInterrupt()
-        raise self.came
-
-
 def _stop_behind(error: BaseException | None) -> KeyboardInterrupt | None:
     """The signal that led to an error; some code catches it as a failure."""
     while error is not None and not isinstance(error, KeyboardInterrupt):
@@ -148,6 +112,27 @@ def _nobody_reads() -> bool:
     return any(event & select.POLLERR for _, event in reader.poll(0))
 
 
+@contextmanager
+def _printing() -> Iterator[None]:
+    """What is printed has arrived at the end of the block, or it raises."""
+    # A logger would print a traceback for each of its lines.
+    former, logging.raiseExceptions = logging.raiseExceptions, False
+    try:
+        yield
+        _flush()
+    except SystemExit:
+        with suppress(BrokenPipeError):
+            _flush()
+        raise
+    finally:
+        logging.raiseExceptions = former
+
+
+def _flush() -> None:
+    if sys.stdout is not None:  # it was closed before the start: >&-
+        sys.stdout.flush()
+
+
 def run_tool(main: Callable[[], object],
              stopped: str = 'nothing is left half-written.') -> None:
     """Run a command-line tool; bad input ends it with one sentence.
@@ -162,10 +147,10 @@ def run_tool(main: Callable[[], object],
         main: The tool.
         stopped: What is true after a signal, said behind 'Stopped: '.
     """
-    with _Signals() as signals:
+    with Signals() as signals:
         try:
-            main()
-            sys.stdout.flush()
+            with _printing():
+                main()
         except (Exception, KeyboardInterrupt) as error:
             if isinstance(error, BrokenPipeError) and _nobody_reads():
                 sys.exit(141)
@@ -175,6 +160,7 @@ def run_tool(main: Callable[[], object],
                 # Compiled code may lose the exception and raise its own.
                 stop = signals.came
             if stop is not None:
+                signals.mute()
                 print(f'Stopped: {stopped}', file=sys.stderr, flush=True)
                 sys.exit(143 if isinstance(stop, Terminated) else 130)
             if message is None or os.environ.get('MMVIS_TRACEBACK') == '1':
@@ -183,7 +169,7 @@ def run_tool(main: Callable[[], object],
             sys.exit(1)
         finally:
             try:
-                sys.stdout.flush()
+                _flush()
             except OSError:
                 # Python would try once more at the end, and complain.
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -110,6 +110,9 @@ def _place(dataset: dict) -> str:
 
 def _weights(cfg: Any) -> str:
     """What the weights are, or start from."""
+    for hook in cfg.get('custom_hooks') or ():
+        if hook['type'] == 'ExportedNetworkHook':
+            return hook['path']
     if cfg.get('load_from') is not None:
         return f'{cfg.load_from}{" (resumed)" if cfg.get("resume") else ""}'
     starts = [part['init_cfg']['checkpoint']

@@ -228,9 +228,10 @@ def load_checkpoint_file(path: str | os.PathLike,
             'config or on the command line, or download the file first.')
     if path.endswith('.onnx'):
         raise CheckpointError(
-            f'{path} is an exported network, which the demo with --backend '
-            "onnx and VISInferencer with backend='onnx' take: use one of "
-            'these, or give the checkpoint that it was exported from.')
+            f'{path} is an exported network, which the demo, tools/test.py '
+            "and benchmark.py with --backend onnx and VISInferencer with "
+            "backend='onnx' take: use one of these, or give the checkpoint "
+            'that it was exported from.')
     try:
         content = _read(path, map_location)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError,

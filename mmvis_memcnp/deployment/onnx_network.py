@@ -19,7 +19,8 @@ class OnnxNetwork:
     """Takes the place of ``VIS.network``.
 
     Args:
-        path (str | Path): File of :func:`export_onnx`.
+        path (str | Path | None): File of :func:`export_onnx`; None stands
+            for a checkpoint that was not given.
 
     Attributes:
         checkpoint (dict[str, Any]): ``meta`` of the checkpoint that was
@@ -28,10 +29,14 @@ class OnnxNetwork:
 
     Raises:
         UserError: If onnxruntime is not installed, there is no such file, or
-            it is no exported network.
+            it is no exported network, such as a checkpoint.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path | None) -> None:
+        if path is None or not str(path).endswith('.onnx'):
+            raise UserError('The onnx backend needs a file of '
+                            'tools/deployment/export_onnx.py in the place of '
+                            f'the checkpoint, got {path}.')
         try:
             import onnxruntime
         except ImportError as error:

@@ -2,6 +2,7 @@
 from .checkpoint_check import CheckpointCheckHook
 from .checkpoint_hook import AtomicCheckpointHook, AtomicLocalBackend
 from .draw_hook import DrawResultsHook
+from .exported_hook import ExportedNetworkHook
 from .loops import VideoTestLoop, VideoValLoop
 from .nan_stop_hook import NaNStopHook
 from .optimize import OptimizeHook
@@ -13,8 +14,8 @@ from .train_loops import ResumableEpochTrainLoop, ResumableIterTrainLoop
 
 __all__ = [
     'AtomicCheckpointHook', 'AtomicLocalBackend', 'CheckpointCheckHook',
-    'DrawResultsHook', 'NaNStopHook', 'OptimizeHook', 'ProgressHook',
-    'ResumableEpochTrainLoop', 'ResumableIterTrainLoop', 'ResumableSampler',
-    'SampleIndex', 'SeededDataset', 'ShardedOptimWrapper', 'VideoTestLoop',
-    'VideoValLoop', 'layers_of'
+    'DrawResultsHook', 'ExportedNetworkHook', 'NaNStopHook', 'OptimizeHook',
+    'ProgressHook', 'ResumableEpochTrainLoop', 'ResumableIterTrainLoop',
+    'ResumableSampler', 'SampleIndex', 'SeededDataset', 'ShardedOptimWrapper',
+    'VideoTestLoop', 'VideoValLoop', 'layers_of'
 ]

@@ -114,6 +114,44 @@ def test_a_reader_that_is_gone_ends_a_tool(unbuffered, work, code, said):
         assert err == said or said is None and 'BrokenPipeError' in err
 
 
+@pytest.mark.skipif(not os.path.exists('/dev/full'), reason='no /dev/full')
+@pytest.mark.parametrize('place, work, code, said', [
+    # what it prints is in the buffer when it ends
+    ('/dev/full', 'lambda: print("x")', 1, 'Error: What the tool prints'),
+    # more than a buffer takes
+    ('/dev/full', 'lambda: print("x" * 99999)', 1, 'Error: What the tool p'),
+    # its own status says less than that nobody could read why
+    ('/dev/full', 'lambda: [print("x"), sys.exit(2)]', 1, 'Error: What the'),
+    # a logger says nothing of each of its lines
+    ('/dev/full', 'lambda: [log.error("x"), log.error("y")]', 1, 'Error: Wh'),
+    # an error of its own comes first, and stays the only one
+    ('/dev/full', 'refuse', 1, 'Error: a.jpg is bad.'),
+    # a file is full, not stdout
+    ('/dev/null', 'fill', 1, 'Error: What the tool prints or writes has no'),
+    # it prints nothing
+    ('/dev/full', 'int', 0, ''),
+    # closed before the start
+    (None, 'lambda: print("x")', 0, '')])
+def test_a_place_that_takes_no_output_is_said(place, work, code, said):
+    program = (
+        'import logging, sys\n'
+        'from mmvis_memcnp.errors import UserError\n'
+        'from mmvis_memcnp.cli.run import run_tool\n'
+        'log = logging.getLogger("x")\n'
+        'log.addHandler(logging.StreamHandler(sys.stdout))\n'
+        'def refuse():\n    print("x"); raise UserError("a.jpg is bad.")\n'
+        'def fill():\n'
+        '    with open("/dev/full", "w") as f: f.write("x")\n'
+        f'run_tool({work})')
+    shell = f'"$0" -c "$1" {">&-" if place is None else f"> {place}"}'
+    done = subprocess.run(['sh', '-c', shell, sys.executable, program],
+                          env=dict(os.environ, PYTHONUNBUFFERED=''),
+                          stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == code, done.stderr
+    assert done.stderr.startswith(said)
+    assert done.stderr.count('\n') == bool(said)
+
+
 def test_pixels_of_a_picture():
     assert [pixels(text) for text in ('16', '8192')] == [16, 8192]
     for text in ('0', '-3', '100000000', '20.5', 'nan', 'x'):

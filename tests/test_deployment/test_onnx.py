@@ -2,12 +2,17 @@
 import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
+from mmdet.registry import HOOKS
+from mmengine.config import Config
 from pycocotools.mask import decode
 
 from mmvis_memcnp.apis import VISInferencer
+from mmvis_memcnp.cli import preflight
+from mmvis_memcnp.cli.runner import _weights as weights_of
 from mmvis_memcnp.compat.checkpoint import load_checkpoint_file
 from mmvis_memcnp.deployment import (
     OnnxNetwork,
@@ -194,7 +199,7 @@ def test_refusals(exported, tmp_path):
     for load in (load_checkpoint_file,
                  lambda path: VISInferencer(blobs_config(), path)):
         with pytest.raises(CheckpointError, match=(
-                "network.onnx is an exported network, .* demo .* "
+                "network.onnx is an exported network, .* demo, .*test.py .* "
                 "VISInferencer .*: .* the checkpoint that it was exported")):
             load(path)
     with pytest.raises(ValueError, match='needs a file of .*export_onnx.py'):
@@ -203,6 +208,32 @@ def test_refusals(exported, tmp_path):
         VISInferencer('config.py', path, 'cuda', backend='onnx')
     with pytest.raises(ValueError, match="use 'torch' or 'onnx'"):
         VISInferencer('config.py', path, backend='tensorrt')
+
+
+@pytest.mark.parametrize('exported', EXPORTED[:1], indirect=True)
+def test_a_test_takes_the_file_for_the_checkpoint(exported, monkeypatch):
+    name, _, path = exported
+    monkeypatch.setattr(preflight, 'check_annotations', lambda *_: None)
+    cfg = Config(dict(model=dict(type=name)))
+    preflight.set_test_checkpoint(cfg, str(path), 'onnx')
+    assert cfg.load_from is None and weights_of(cfg) == str(path)
+    hook = HOOKS.build(dict(cfg.custom_hooks[0]))
+    model = build(name)
+    hook.before_test(SimpleNamespace(model=model))
+    assert model.exported is hook.network and not model.training
+    assert {p.device.type for p in model.parameters()} == {'meta'}
+
+
+def test_a_test_refuses_what_is_no_exported_network(tmp_path):
+    for given in (tmp_path / 'none.onnx', tmp_path / 'weights.pth'):
+        with pytest.raises(UserError, match=(
+                f'exported network at {given}|export_onnx.py in .*{given}')):
+            preflight.set_test_checkpoint(Config(), str(given), 'onnx')
+    done = run_program(ROOT / 'tools/test.py', 'config.py', 'x.onnx',
+                       '--backend', 'onnx', '--optimize', cwd=tmp_path)
+    assert done.returncode and done.stderr == (
+        'Error: onnxruntime runs the network as it was exported: leave '
+        '--optimize or --backend out.\n')
 
 
 @pytest.mark.parametrize('size', [('0', '0'), ('-5', '10'), ('640', '0')])

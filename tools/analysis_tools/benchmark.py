@@ -18,6 +18,11 @@ With random weights a model finds nothing or too much: the number of instances
 a frame is printed, and the parts after the network mean little without a
 checkpoint.
 """
+from mmvis_memcnp.cli.signals import answer_early
+
+if __name__ == '__main__':
+    answer_early()
+
 import argparse
 import json
 import platform
@@ -33,7 +38,7 @@ import torch
 from tqdm import tqdm
 
 from mmvis_memcnp.apis import VISInferencer, open_source
-from mmvis_memcnp.cli.options import add_model_options
+from mmvis_memcnp.cli.options import add_backend_option, add_model_options
 from mmvis_memcnp.cli.run import run_tool
 from mmvis_memcnp.errors import UserError
 from mmvis_memcnp.results import FileSink
@@ -226,6 +231,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--against', metavar='CONFIG2',
                         help='a second model; times are compared')
     parser.add_argument('--against-checkpoint', metavar='CHECKPOINT2')
+    parser.add_argument('--against-backend', choices=['torch', 'onnx'],
+                        default='torch', help='as --backend, of the second')
     parser.add_argument('--input', help='video to read; default: noise that '
                         'lies in memory')
     parser.add_argument('--size', type=int, nargs=2, default=[720, 1280],
@@ -239,6 +246,7 @@ def parse_args() -> argparse.Namespace:
                         help='mixed precision in the network')
     parser.add_argument('--json', action='store_true',
                         help='last line is a JSON object')
+    add_backend_option(parser)
     add_model_options(parser)
     return parser.parse_args()
 
@@ -276,16 +284,17 @@ def main() -> None:
     if source is None:
         noise = textured_frames(8, tuple(args.size))
         source = [noise[t % len(noise)] for t in range(args.frames)]
-    models = dict(model=(args.config, args.checkpoint))
+    models = dict(model=(args.config, args.checkpoint, args.backend))
     if args.against:
-        models['against'] = args.against, args.against_checkpoint
+        models['against'] = (args.against, args.against_checkpoint,
+                             args.against_backend)
     contestants = {}
-    for key, (config, checkpoint) in models.items():
+    for key, (config, checkpoint, backend) in models.items():
         with warnings.catch_warnings():
             warnings.simplefilter('ignore')
             torch.manual_seed(0)  # the same config, the same random weights
             inferencer = VISInferencer(config, checkpoint, args.device,
-                                       args.cfg_options)
+                                       args.cfg_options, backend=backend)
         contestants[key] = Contestant(inferencer, source, args.amp)
     compete(contestants, args.frames, args.warm_up)
 

@@ -16,6 +16,11 @@ map; whatever runs OUT.pth then gives mapped ones. Judge them on other data:
         --fit OUT.pth --ann-file DEV.json --img-prefix DEV_FRAMES
     python tools/analysis_tools/calibration.py CONFIG OUT.pth
 """
+from mmvis_memcnp.cli.signals import answer_early
+
+if __name__ == '__main__':
+    answer_early()
+
 import argparse
 import json
 import os

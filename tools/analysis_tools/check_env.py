@@ -2,11 +2,24 @@
 
 Exits with 1 if something will not run.
 """
+import os
+import signal
+import sys
+
+if __name__ == '__main__' and os.path.realpath(__file__) in map(
+        os.path.realpath, sys.orig_argv):
+    # As answer_early() of the package, whose import must come after those of
+    # the libraries that it needs, or theirs would be to blame.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, lambda number, _: (
+                os.write(2, b'Stopped: not all was checked.\n'),
+                os._exit(128 + number)))
+
 import argparse
 import importlib
 import json
 import platform
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import metadata, util

@@ -14,6 +14,11 @@ Example:
 
 The results file is scored like that of any model.
 """
+from mmvis_memcnp.cli.signals import answer_early
+
+if __name__ == '__main__':
+    answer_early()
+
 import argparse
 import json
 import sys

@@ -7,6 +7,11 @@ Example:
 
     python tools/analysis_tools/eval_json.py gt.json results.json --classwise
 """
+from mmvis_memcnp.cli.signals import answer_early
+
+if __name__ == '__main__':
+    answer_early()
+
 import argparse
 import json
 import sys

@@ -21,6 +21,11 @@ masks, embeddings and all that MemCNP adds to the box branches, which is also
 buffer, which is not counted. The paper's Swin-L column has the input
 projection in the neck: configs/idol/sources.yml.
 """
+from mmvis_memcnp.cli.signals import answer_early
+
+if __name__ == '__main__':
+    answer_early()
+
 import argparse
 import json
 from collections.abc import Iterator

@@ -8,6 +8,11 @@ Example:
     python tools/analysis_tools/plot_training.py work_dirs/idol \
         work_dirs/mine --out curves.png
 """
+from mmvis_memcnp.cli.signals import answer_early
+
+if __name__ == '__main__':
+    answer_early()
+
 import argparse
 import json
 import sys

@@ -8,6 +8,11 @@ Example:
     python tools/analysis_tools/preview_clips.py \
         configs/ctvis/ablations/ctvis_swin-l_table5-all_ovis.py
 """
+from mmvis_memcnp.cli.signals import answer_early
+
+if __name__ == '__main__':
+    answer_early()
+
 import argparse
 
 import numpy as np

@@ -11,6 +11,11 @@ Examples:
     python tools/analysis_tools/report.py results.json --gt gt.json \\
         --frames data/youtube_vis_2021/train/JPEGImages
 """
+from mmvis_memcnp.cli.signals import answer_early
+
+if __name__ == '__main__':
+    answer_early()
+
 import argparse
 from collections.abc import Iterable, Sized
 from pathlib import Path

@@ -3,6 +3,11 @@
 Frames of a video in a row; the half axes of the ellipses at the corners of a
 box are proportional to the standard deviations of its sides.
 """
+from mmvis_memcnp.cli.signals import answer_early
+
+if __name__ == '__main__':
+    answer_early()
+
 import argparse
 
 import numpy as np

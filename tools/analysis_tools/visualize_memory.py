@@ -6,6 +6,11 @@ at the points of a pyramid level, in IDOL and SeqFormer by the queries of a
 decoder layer, in DVIS-DAQ by the rows of the tracker, which stand at their
 reference points. For SeqFormer the frame is a clip of its own.
 """
+from mmvis_memcnp.cli.signals import answer_early
+
+if __name__ == '__main__':
+    answer_early()
+
 import argparse
 
 import numpy as np

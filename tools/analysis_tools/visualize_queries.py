@@ -5,6 +5,11 @@
   embedding   the queries of all frames in a plane, a colour an instance
               (Fig. 7); t-SNE needs scikit-learn
 """
+from mmvis_memcnp.cli.signals import answer_early
+
+if __name__ == '__main__':
+    answer_early()
+
 import argparse
 
 import numpy as np

@@ -5,6 +5,11 @@
 A row each for the ground truth (if the file has one) and every results.json,
 a column a frame. Colours are those of the ground truth's identities.
 """
+from mmvis_memcnp.cli.signals import answer_early
+
+if __name__ == '__main__':
+    answer_early()
+
 import argparse
 from pathlib import Path
 

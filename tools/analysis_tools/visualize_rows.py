@@ -6,6 +6,11 @@
   attention   which queries of a frame the rows of T_E (existing) or T_A
               (aligning) read (as Fig. 6)
 """
+from mmvis_memcnp.cli.signals import answer_early
+
+if __name__ == '__main__':
+    answer_early()
+
 import argparse
 
 import torch

@@ -8,6 +8,11 @@ rows of the tracker's last layer (USS, which adds to its matching). SeqFormer
 keeps its matching of whole clips and selects nothing in a frame. USS needs the
 model's uncertainty; without a checkpoint it is that of random weights.
 """
+from mmvis_memcnp.cli.signals import answer_early
+
+if __name__ == '__main__':
+    answer_early()
+
 import argparse
 from pathlib import Path
 

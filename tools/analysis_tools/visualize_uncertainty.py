@@ -8,6 +8,11 @@ and SeqFormer have it for each query of a layer, DVIS-DAQ for each row of the
 last layer of its tracker, drawn at the centre of its box. SeqFormer takes the
 frames as one clip.
 """
+from mmvis_memcnp.cli.signals import answer_early
+
+if __name__ == '__main__':
+    answer_early()
+
 import argparse
 
 from mmvis_memcnp.apis import VISInferencer, read_frames

@@ -23,6 +23,11 @@ Examples:
 """
 from __future__ import annotations
 
+from mmvis_memcnp.cli.signals import answer_early
+
+if __name__ == '__main__':
+    answer_early()
+
 import argparse
 import csv
 import subprocess

@@ -11,6 +11,11 @@ Example:
         configs/minvis/minvis_swin-l_16xb2-6k_youtubevis2019.py \
         --size 480 864 --frames 1
 """
+from mmvis_memcnp.cli.signals import answer_early
+
+if __name__ == '__main__':
+    answer_early()
+
 import argparse
 import json
 import subprocess

@@ -12,30 +12,35 @@ With ``--device cuda`` the same on a GPU, by the clock.
 """
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from mmvis_memcnp.cli.signals import answer_early
+
+if __name__ == '__main__':
+    answer_early()
+
 import argparse
 import csv
-import sys
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
+import numpy as np
+import torch
+import torch.nn.functional as F
+from pycocotools import mask as coco_mask
+from torch import Tensor
 
-import numpy as np  # noqa: E402
-import torch  # noqa: E402
-import torch.nn.functional as F  # noqa: E402
-from pycocotools import mask as coco_mask  # noqa: E402
-from torch import Tensor  # noqa: E402
-
-from mmvis_memcnp.cli.run import run_tool  # noqa: E402
-from mmvis_memcnp.results import RLE, MaskSource  # noqa: E402
-from mmvis_memcnp.results.ownership import (  # noqa: E402
+from mmvis_memcnp.cli.run import run_tool
+from mmvis_memcnp.results import RLE, MaskSource
+from mmvis_memcnp.results.ownership import (
     check_file,
     new_file,
 )
-from mmvis_memcnp.results.pixels import FrameMeta  # noqa: E402
+from mmvis_memcnp.results.pixels import FrameMeta
 
 #: Who goes which way, and input pixels a mask value.
 WAYS = dict(nearest=('IDOL, SeqFormer', 4),

@@ -10,6 +10,11 @@ Example:
     git worktree add /tmp/other bf8f459
     python tools/benchmark/demo_speed.py /tmp/other --repeats 7
 """
+from mmvis_memcnp.cli.signals import answer_early
+
+if __name__ == '__main__':
+    answer_early()
+
 import argparse
 import json
 import os

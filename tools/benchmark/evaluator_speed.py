@@ -9,6 +9,11 @@ Example:
 
     python tools/benchmark/evaluator_speed.py smooth ragged
 """
+from mmvis_memcnp.cli.signals import answer_early
+
+if __name__ == '__main__':
+    answer_early()
+
 import argparse
 import contextlib
 import importlib

@@ -22,6 +22,11 @@ Example:
 
     python tools/benchmark/fuzz_jsons.py --count 10000 --seed 0 --log fuzz.log
 """
+from mmvis_memcnp.cli.signals import answer_early
+
+if __name__ == '__main__':
+    answer_early()
+
 import argparse
 import copy
 import gc

@@ -9,6 +9,11 @@ Example:
 
     python tools/benchmark/overfit_clip.py clip/instances.json clip/JPEGImages
 """
+from mmvis_memcnp.cli.signals import answer_early
+
+if __name__ == '__main__':
+    answer_early()
+
 import argparse
 import sys
 from pathlib import Path

@@ -11,6 +11,11 @@ Example:
     git worktree add /tmp/other bf8f459
     python tools/benchmark/pipeline_speed.py /tmp/other --optimize none exact
 """
+from mmvis_memcnp.cli.signals import answer_early
+
+if __name__ == '__main__':
+    answer_early()
+
 import argparse
 import json
 import os

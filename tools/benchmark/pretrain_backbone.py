@@ -11,6 +11,11 @@ Example:
         configs/sipmask/sipmask_r18_movingshapes.py \
         data/moving_shapes/easy/train checkpoints/r18_movingshapes.pth
 """
+from mmvis_memcnp.cli.signals import answer_early
+
+if __name__ == '__main__':
+    answer_early()
+
 import argparse
 import json
 from pathlib import Path

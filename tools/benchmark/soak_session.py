@@ -17,6 +17,11 @@ Example:
         model.score_thr=0.005 model.tracker.init_score_thr=0.005 \
         model.tracker.new_score_thr=0.005
 """
+from mmvis_memcnp.cli.signals import answer_early
+
+if __name__ == '__main__':
+    answer_early()
+
 import argparse
 import json
 import os

@@ -10,6 +10,11 @@ Examples:
     python tools/benchmark/soak_systems.py o2vis ifr --frames 50 500 \
         --weights o2vis=o2vis.pth ifr=ifr.pth
 """
+from mmvis_memcnp.cli.signals import answer_early
+
+if __name__ == '__main__':
+    answer_early()
+
 import argparse
 import json
 import subprocess

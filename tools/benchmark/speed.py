@@ -16,40 +16,48 @@ Examples:
 """
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'analysis_tools'))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from mmvis_memcnp.cli.signals import answer_early
+
+if __name__ == '__main__':
+    answer_early()
+
 import argparse
 import csv
 import gc
 import logging
-import sys
 import time
 import warnings
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / 'tools/analysis_tools'),
-                str(Path(__file__).parent)]
+import benchmark  # before mmdet: the package's shims
+import numpy as np
+import torch
+from gpu_check import systems
+from mmengine.config import Config, ConfigDict
 
-import benchmark  # noqa: E402  before mmdet: the package's shims
-import numpy as np  # noqa: E402
-import torch  # noqa: E402
-from gpu_check import systems  # noqa: E402
-from mmengine.config import Config, ConfigDict  # noqa: E402
-
-from mmvis_memcnp.apis import VISInferencer  # noqa: E402
-from mmvis_memcnp.cli.numbers import positive  # noqa: E402
-from mmvis_memcnp.cli.options import add_config_options  # noqa: E402
-from mmvis_memcnp.cli.run import run_tool  # noqa: E402
-from mmvis_memcnp.engine.optimize import (  # noqa: E402
+from mmvis_memcnp.apis import VISInferencer
+from mmvis_memcnp.cli.numbers import positive
+from mmvis_memcnp.cli.options import add_config_options
+from mmvis_memcnp.cli.run import run_tool
+from mmvis_memcnp.engine.optimize import (
     compile_model,
     optimize_model,
 )
-from mmvis_memcnp.errors import UserError  # noqa: E402
-from mmvis_memcnp.results.ownership import (  # noqa: E402
+from mmvis_memcnp.errors import UserError
+from mmvis_memcnp.results.ownership import (
     check_file,
     new_file,
 )
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 class Variant(NamedTuple):

@@ -16,6 +16,11 @@ Examples:
         --configs sipmask/sipmask-memcnp_r18_movingshapes.py \
         --other-options model.bbox_head.stacked_convs=3
 """
+from mmvis_memcnp.cli.signals import answer_early
+
+if __name__ == '__main__':
+    answer_early()
+
 import argparse
 import json
 import os

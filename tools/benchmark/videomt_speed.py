@@ -16,33 +16,40 @@ bfloat16 on a CPU) are not equal: their difference is told.
 """
 from __future__ import annotations
 
-import argparse
 import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from mmvis_memcnp.cli.signals import answer_early
+
+if __name__ == '__main__':
+    answer_early()
+
+import argparse
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
+import numpy as np
+import torch
+from mmdet.registry import MODELS
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from torch import Tensor
 
-import numpy as np  # noqa: E402
-import torch  # noqa: E402
-from mmdet.registry import MODELS  # noqa: E402
-from mmengine.config import Config  # noqa: E402
-from mmengine.registry import init_default_scope  # noqa: E402
-from torch import Tensor  # noqa: E402
-
-from mmvis_memcnp.apis import choose_device  # noqa: E402
-from mmvis_memcnp.cli.run import run_tool  # noqa: E402
-from mmvis_memcnp.converters import KEY_MAPS, guess_system  # noqa: E402
-from mmvis_memcnp.engine.optimize import (  # noqa: E402
+from mmvis_memcnp.apis import choose_device
+from mmvis_memcnp.cli.run import run_tool
+from mmvis_memcnp.converters import KEY_MAPS, guess_system
+from mmvis_memcnp.engine.optimize import (
     compile_model,
     optimize_model,
     precision_of,
 )
-from mmvis_memcnp.errors import UserError  # noqa: E402
+from mmvis_memcnp.errors import UserError
+
+ROOT = Path(__file__).resolve().parents[2]
 
 CONFIGS = {
     's': 'videomt_vit-s_8xb1-40k-coco-joint_youtubevis2019.py',

@@ -17,6 +17,11 @@ Example:
     python tools/dataset_converters/coco_video2ytvis.py data/images \
         data/annotations/train_cocovid.json data/train.json
 """
+from mmvis_memcnp.cli.signals import answer_early
+
+if __name__ == '__main__':
+    answer_early()
+
 from mmvis_memcnp.annotations.coco_video import find
 from mmvis_memcnp.cli.conversion import run_conversion
 from mmvis_memcnp.cli.run import run_tool

@@ -20,6 +20,11 @@ Example:
     python tools/dataset_converters/cvat2ytvis.py export/images \
         export/annotations.xml video1.json
 """
+from mmvis_memcnp.cli.signals import answer_early
+
+if __name__ == '__main__':
+    answer_early()
+
 from mmvis_memcnp.annotations.cvat import find
 from mmvis_memcnp.cli.conversion import run_conversion
 from mmvis_memcnp.cli.run import run_tool

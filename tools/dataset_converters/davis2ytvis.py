@@ -17,6 +17,11 @@ Example:
     python tools/dataset_converters/davis2ytvis.py DAVIS/JPEGImages/480p \
         DAVIS/Annotations/480p davis.json
 """
+from mmvis_memcnp.cli.signals import answer_early
+
+if __name__ == '__main__':
+    answer_early()
+
 from mmvis_memcnp.annotations.davis import find
 from mmvis_memcnp.cli.conversion import run_conversion
 from mmvis_memcnp.cli.run import run_tool

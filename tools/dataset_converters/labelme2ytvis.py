@@ -18,6 +18,11 @@ Example:
     python tools/dataset_converters/labelme2ytvis.py my_data my_data \
         my_data.json
 """
+from mmvis_memcnp.cli.signals import answer_early
+
+if __name__ == '__main__':
+    answer_early()
+
 from mmvis_memcnp.annotations.labelme import find
 from mmvis_memcnp.cli.conversion import run_conversion
 from mmvis_memcnp.cli.run import run_tool

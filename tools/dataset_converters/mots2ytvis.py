@@ -17,6 +17,11 @@ Example:
     python tools/dataset_converters/mots2ytvis.py training/image_02 \
         instances_txt kitti_mots.json
 """
+from mmvis_memcnp.cli.signals import answer_early
+
+if __name__ == '__main__':
+    answer_early()
+
 from mmvis_memcnp.annotations.mots import find
 from mmvis_memcnp.cli.conversion import run_conversion
 from mmvis_memcnp.cli.run import run_tool

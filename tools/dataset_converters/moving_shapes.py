@@ -8,6 +8,11 @@ Example: training and validation data, different seeds.
     python tools/dataset_converters/moving_shapes.py \
         data/moving_shapes/easy/val --videos 50 --seed 1000 --level easy
 """
+from mmvis_memcnp.cli.signals import answer_early
+
+if __name__ == '__main__':
+    answer_early()
+
 import argparse
 
 from mmvis_memcnp.cli.output_options import add_overwrite_option

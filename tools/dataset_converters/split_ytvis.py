@@ -10,6 +10,11 @@ Example:
     python tools/dataset_converters/split_ytvis.py train.json \
         --train train_split.json --dev dev_split.json --num-dev 200 --seed 0
 """
+from mmvis_memcnp.cli.signals import answer_early
+
+if __name__ == '__main__':
+    answer_early()
+
 import argparse
 import json
 import sys

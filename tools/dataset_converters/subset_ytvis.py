@@ -11,6 +11,11 @@ Example:
         data/ovis/annotations_train.json data/ovis/train_coco-classes.json \
         --class-map ovis --num-videos 140
 """
+from mmvis_memcnp.cli.signals import answer_early
+
+if __name__ == '__main__':
+    answer_early()
+
 import argparse
 import json
 import sys

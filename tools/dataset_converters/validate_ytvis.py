@@ -5,6 +5,11 @@ Example:
     python tools/dataset_converters/validate_ytvis.py \
         data/mine/train.json --images data/mine/JPEGImages
 """
+from mmvis_memcnp.cli.signals import answer_early
+
+if __name__ == '__main__':
+    answer_early()
+
 import argparse
 import sys
 from pathlib import Path

@@ -12,6 +12,11 @@ Example:
         configs/sipmask/sipmask-memcnp_r18_movingshapes.py \
         demo/weights/sipmask-memcnp_r18_movingshapes.pth outputs/sipmask.onnx
 """
+from mmvis_memcnp.cli.signals import answer_early
+
+if __name__ == '__main__':
+    answer_early()
+
 import argparse
 from collections.abc import Iterable
 from pathlib import Path

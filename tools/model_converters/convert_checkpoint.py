@@ -15,6 +15,11 @@ Example:
     python tools/model_converters/convert_checkpoint.py official.pth out.pth \
         --config configs/sipmask/sipmask-memcnp_r50_official.py
 """
+from mmvis_memcnp.cli.signals import answer_early
+
+if __name__ == '__main__':
+    answer_early()
+
 import argparse
 import hashlib
 import sys

