@@ -29,6 +29,7 @@ def test_a_family_takes_turns(tmp_path):
             1e3 / float(row['total']), rel=.02)
         assert 3 <= float(row['instances']) <= 20
         assert row['chunk'] == '2' and int(row['weights_mib']) > 0
+        assert int(row['peak_mib']) > 0
     assert rows[0]['to_float32'] == rows[0]['to_host'] == '1.0'
     assert float(rows[1]['to_float32']) != 1
     # A line of the table a row, and its head.

@@ -42,6 +42,7 @@ import numpy as np
 import torch
 from gpu_check import systems
 from mmengine.config import Config, ConfigDict
+from tensor_memory import TensorMemory
 
 from mmvis_memcnp.apis import VISInferencer
 from mmvis_memcnp.cli.numbers import positive
@@ -256,16 +257,24 @@ def compare(configs: list[str], args: argparse.Namespace
                                          images, args.chunk, clock,
                                          args.input, args.cfg_options)
               for config in configs for name in args.variants}
-    peaks = dict.fromkeys(models, 0.)
+    peaks = dict.fromkeys(models, 0)
     turns = -(-args.frames // args.chunk)
     for turn in range(2 * turns):
         if turn == turns:  # a whole video warmed up
             for model in models.values():
                 model.forget()
         for key in list(models)[::-1 if turn % 2 else 1]:
-            before = _allocated(device)
-            models[key].frame()
-            peaks[key] = max(peaks[key], _peak(device) - before)
+            if device.type == 'cuda':
+                peak = _peak_on_card(models[key], device)
+            elif turn < turns and not VARIANTS[key[1]].compile:
+                # Counting takes time: in the warm-up alone.
+                with TensorMemory() as memory:
+                    models[key].frame()
+                peak = memory.most_tensors
+            else:
+                models[key].frame()
+                peak = 0
+            peaks[key] = max(peaks[key], peak)
     for model in models.values():
         model.end()
     times = {key: model.by_part() for key, model in models.items()}
@@ -304,16 +313,12 @@ def device_name(device: torch.device) -> str:
     return f'CPU, {torch.get_num_threads()} threads, seconds of processors'
 
 
-def _allocated(device: torch.device) -> float:
-    if device.type != 'cuda':
-        return 0.
+def _peak_on_card(model: benchmark.Contestant, device: torch.device) -> int:
+    """Bytes that a turn takes beside what is there."""
     torch.cuda.reset_peak_memory_stats(device)
-    return torch.cuda.memory_allocated(device)
-
-
-def _peak(device: torch.device) -> float:
-    return (torch.cuda.max_memory_allocated(device)
-            if device.type == 'cuda' else 0.)
+    before = torch.cuda.memory_allocated(device)
+    model.frame()
+    return torch.cuda.max_memory_allocated(device) - before
 
 
 # -- output ---------------------------------------------------------------
