@@ -265,14 +265,14 @@ def set_test_checkpoint(cfg: Config, path: str,
         UserError: There is no such file, or no annotation file.
         CheckpointError: It is damaged or unsafe.
     """
+    if backend == 'torch':
+        check_checkpoint_path(path, 'the path')
+    check_annotations(cfg, 'test_dataloader')
     saved: dict = {}
     if backend == 'onnx':
         saved = OnnxNetwork(path).checkpoint
-    else:
-        check_checkpoint_path(path, 'the path')
-        if '://' not in path:
-            saved = load_checkpoint_file(osp.expanduser(path))
-    check_annotations(cfg, 'test_dataloader')
+    elif '://' not in path:
+        saved = load_checkpoint_file(osp.expanduser(path))
     sync_classes(cfg, saved_classes(saved))
     adopt_sigma_map(cfg, saved)
     cfg.load_from, cfg.resume = path, False

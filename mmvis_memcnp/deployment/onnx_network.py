@@ -37,15 +37,15 @@ class OnnxNetwork:
             raise UserError('The onnx backend needs a file of '
                             'tools/deployment/export_onnx.py in the place of '
                             f'the checkpoint, got {path}.')
+        self.path = str(path)
+        if not Path(path).is_file():
+            raise UserError(f'There is no exported network at {path}: '
+                            'correct the path.')
         try:
             import onnxruntime
         except ImportError as error:
             raise UserError('An exported network needs onnxruntime: pip '
                             'install "mmvis-memcnp[export]".') from error
-        self.path = str(path)
-        if not Path(path).is_file():
-            raise UserError(f'There is no exported network at {path}: '
-                            'correct the path.')
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
         options.log_severity_level = 3  # its warnings are about folding

@@ -287,9 +287,10 @@ def test_the_fingerprint_is_that_of_names_and_shapes():
 
 
 def test_without_the_packages(tmp_path, monkeypatch):
+    (tmp_path / 'x.onnx').touch()
     for name, call in (
             ('onnx', lambda: export_onnx(build('minvis'), 'x', (64, 64))),
-            ('onnxruntime', lambda: OnnxNetwork('x.onnx'))):
+            ('onnxruntime', lambda: OnnxNetwork(tmp_path / 'x.onnx'))):
         monkeypatch.setitem(sys.modules, name, None)
         with pytest.raises(UserError, match=r'mmvis-memcnp\[export\]'):
             call()

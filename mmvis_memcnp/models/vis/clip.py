@@ -4,7 +4,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Generic, NamedTuple, Unpack
+from typing import Any, Generic, NamedTuple, Unpack
 
 import torch
 from mmdet.registry import MODELS, TASK_UTILS
@@ -85,8 +85,8 @@ class ClipVIS(VIS[WindowState[Item], Item]):
     #: A class with a sufficient score makes a track; an identity may have
     #: several.
     default_ranking = dict(type='LatestClass')
-    #: Loss of the system where a config has none.
-    default_loss: dict
+    #: Loss of the system where a config has none; None: it is not trained.
+    default_loss: dict | None = None
     #: See ``results/pixels.py``.
     mask_way = 'nearest'
     mask_stride = 4
@@ -101,7 +101,8 @@ class ClipVIS(VIS[WindowState[Item], Item]):
         super().__init__(**kwargs)
         check_counts(max_bytes=max_bytes)
         self.matcher = TASK_UTILS.build(matcher) if matcher else None
-        self.clip_loss = MODELS.build(loss or self.default_loss)
+        loss = loss or self.default_loss
+        self.clip_loss: Any = MODELS.build(loss) if loss else None
         self.window = MODELS.build(window) if window else None
         self.max_bytes = max_bytes
         self._bytes: dict[tuple[int, int], int] = {}
