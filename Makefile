@@ -18,10 +18,11 @@ PIP := $(PY) -m pip --disable-pip-version-check
 INSTALLED := $(VENV)/.installed
 DEV := $(VENV)/.dev
 DOCS := $(VENV)/.docs
+EXTRAS := $(VENV)/.extras
 COMPILED_MMCV := $(VENV)/.mmcv-compiled
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test ops own-ops lint docs clean
+.PHONY: help env demo test test-extras ops own-ops lint docs clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | \
@@ -55,6 +56,16 @@ demo: env  ## run the shipped MemCNP model on the shipped clip
 
 test: env  ## run the test suite
 	$(PY) -m pytest -q -n $(TEST_JOBS) --dist worksteal $(PYTEST_ARGS)
+
+$(EXTRAS): requirements/extras.lock | $(INSTALLED)
+	$(PIP) install -q --no-deps -r requirements/extras.lock
+	@touch $@
+
+# What `make test` skips in an environment without these packages.
+test-extras: $(EXTRAS)  ## run the tests of ONNX, Hugging Face and supervision
+	$(PY) -m pytest -q -n $(TEST_JOBS) --dist worksteal $(PYTEST_ARGS) \
+	  tests/test_deployment tests/test_converters/test_mask2former.py \
+	  tests/parity/test_videomt.py tests/test_results/test_detections.py
 
 ops: $(COMPILED_MMCV) own-ops  ## compile mmcv's and our own operators
 
