@@ -10,6 +10,7 @@ model = dict(
     _base_.o2vis_contrast,
     segmenter=dict(
         _base_.o2vis_contrast_segmenter, decoder=dict(num_classes=25)),
+    num_shown=60,
     ranking=dict(type='TopPairs', num_pairs=20))
 # Mask2Former on COCO, converted; its class layer starts anew.
 load_from = 'checkpoints/mask2former_r50_coco.pth'

@@ -10,6 +10,7 @@ model = dict(
     _base_.o2vis,
     segmenter=dict(_base_.o2vis_segmenter, decoder=dict(num_classes=25)),
     tracker=dict(_base_.o2vis.tracker, num_classes=25),
+    num_shown=60,
     ranking=dict(type='TopPairs', num_pairs=20))
 # A segmenter that o2vis-segmenter_* trained.
 load_from = 'checkpoints/o2vis-segmenter_r50_ovis.pth'

@@ -78,13 +78,17 @@ def work(config: str, level: str, height: int, width: int) -> None:
     _set_size(cfg.test_dataloader, (width, height))
     _forget_pretrained(cfg.model)
     torch.manual_seed(0)
-    options: dict[str, Any] = {} if level in ('none', 'one') else dict(
-        optimize=level)
-    inferencer = VISInferencer(cfg, None, 'cpu', **options)
+    inferencer = VISInferencer(cfg, None, 'cpu')
     _show_some(inferencer.model)
     rng = np.random.default_rng(0)
     coarse = rng.integers(0, 256, (8, height // 8, width // 8, 3), np.uint8)
     frames = list(coarse.repeat(8, 1).repeat(8, 2))
+    # The first frame sets the weights, which must be those of all levels.
+    inferencer.session().step(frames[:1])
+    if level in ('exact', 'mixed'):
+        from mmvis_memcnp.engine.optimize import optimize_model
+        optimize_model(inferencer.model)
+        inferencer.optimize = level
     session, at, found = inferencer.session(), 0, 0
     for line in sys.stdin:
         begin = time.process_time()

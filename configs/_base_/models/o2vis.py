@@ -23,6 +23,9 @@ o2vis = dict(
     early_share=0.5,
     similarity_weight=1.0,
     absent_as_no_object=True,
+    # Masks of the best rows, three times what the ranking needs; None makes
+    # all.
+    num_shown=30,
     ranking=dict(type='TopPairs', num_pairs=10))
 # With a head of embeddings, as the contrast leaves it.
 o2vis_segmenter = dict(
