@@ -53,7 +53,8 @@ LIGHT = ('annotations', 'annotations.coco_video', 'annotations.cvat',
          'results.ownership', 'results.rle', 'results.sigma_map',
          'results.spans', 'version', 'visualization', 'visualization.colors',
          'visualization.comparison', 'visualization.files',
-         'visualization.overlay', 'visualization.panels', 'visualization.text')
+         'visualization.overlay', 'visualization.panels',
+         'visualization.quiet_opencv', 'visualization.text')
 # Each loads those before it, in whatever state it is then.
 _STACK = ('mmengine', 'mmcv', 'mmdet')
 _ROOMS = ('apis', 'compat', 'converters', 'datasets', 'engine', 'evaluation',

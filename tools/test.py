@@ -7,10 +7,14 @@ if __name__ == '__main__':
 import argparse
 import os
 
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 
 from mmvis_memcnp.cli import preflight
-from mmvis_memcnp.cli.options import add_backend_option, add_optimize_option
+from mmvis_memcnp.cli.options import (
+    add_backend_option,
+    add_config_options,
+    add_optimize_option,
+)
 from mmvis_memcnp.cli.output_options import add_overwrite_option
 from mmvis_memcnp.cli.run import run_tool
 from mmvis_memcnp.cli.runner import Test
@@ -59,13 +63,7 @@ def parse_args() -> argparse.Namespace:
     add_overwrite_option(parser)
     add_backend_option(parser)
     add_optimize_option(parser)
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        metavar='KEY=VALUE',
-        help='override values of the config, such as '
-        'test_dataloader.num_workers=4')
+    add_config_options(parser, 'test_dataloader.num_workers=4')
     preflight.add_launcher_options(parser)
     return parser.parse_args()
 

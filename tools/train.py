@@ -7,9 +7,11 @@ if __name__ == '__main__':
 import argparse
 import os
 
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 
 from mmvis_memcnp.cli import preflight
+from mmvis_memcnp.cli.config_numbers import check_numbers
+from mmvis_memcnp.cli.options import add_config_options
 from mmvis_memcnp.cli.run import run_tool
 from mmvis_memcnp.cli.runner import Training
 from mmvis_memcnp.cli.work_dir import check_work_dir, config_kept
@@ -50,16 +52,11 @@ def parse_args() -> argparse.Namespace:
         '--deterministic',
         action='store_true',
         help='deterministic kernels only: the same losses every time, slower')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        metavar='KEY=VALUE',
-        help='override values of the config, such as '
-        'train_dataloader.batch_size=4; where a config tests on what it '
-        'validates on, an override of val_dataloader or val_evaluator holds '
-        'for test_dataloader or test_evaluator too, unless the same key of '
-        'these is given')
+    add_config_options(
+        parser, 'train_dataloader.batch_size=4',
+        '; where a config tests on what it validates on, an override of '
+        'val_dataloader or val_evaluator holds for test_dataloader or '
+        'test_evaluator too, unless the same key of these is given')
     preflight.add_launcher_options(parser)
     return parser.parse_args()
 
@@ -89,6 +86,7 @@ def main() -> None:
     cfg = preflight.load_config(args.config, args.cfg_options)
     preflight.check_parts(cfg, args.config, 'model', 'train_dataloader',
                           'train_cfg', 'optim_wrapper')
+    check_numbers(cfg)
     cfg.launcher = args.launcher
     preflight.set_work_dir(cfg, args.config, args.work_dir)
     preflight.set_results_folder(cfg, 'val_evaluator', 'test_evaluator')

@@ -102,9 +102,11 @@ class InferenceSession:
             ValueError: If the system takes a video as a whole and this one
                 is too long.
         """
-        batch: list[np.ndarray] = list(frames)
-        if isinstance(frames, np.ndarray) and frames.ndim == 3:
-            batch = [frames]
+        # One frame, or what is meant to be one and is not, as the None of an
+        # image that cannot be read.
+        single = not isinstance(frames, Iterable) or (
+            isinstance(frames, np.ndarray) and frames.ndim != 4)
+        batch: list[Any] = [frames] if single else list(frames)
         for index, frame in enumerate(batch, self._count):
             check_frame(frame, index)
             size = self._size or batch[0].shape

@@ -115,7 +115,9 @@ def _with_test_part(cfg: Config, options: dict[str, Any]) -> dict[str, Any]:
                 cfg.get(f'test_{part}') != cfg.get(f'val_{part}'):
             continue
         for key, value in options.items():
-            if f'{key}.'.startswith(f'val_{part}.'):
+            # Without validation there still is a test.
+            off = value is None and key == f'val_{part}'
+            if f'{key}.'.startswith(f'val_{part}.') and not off:
                 same = f'test_{key.removeprefix("val_")}'
                 if not any(f'{same}.'.startswith(f'{other}.')
                            or other.startswith(f'{same}.')

@@ -109,11 +109,14 @@ class DenseProbe(MemCNPProbe):
         """
         z = self.head.class_features(feats[level][:1])[:, :, y, x]
         _, scores, distances = self.head.memcnp.bank.top_items(z, topk)
-        height, width = self.head.input_hw(feats)
+        size = self.head.input_hw(feats)
         stride = self.head.strides[level]
-        point = z.new_tensor([(x + .5) * stride / width,
-                              (y + .5) * stride / height])
-        return scores[0], sides_to_boxes(point.expand(topk, 2), distances[0])
+        # The items' distances are in the head's unit.
+        boxes = sides_to_boxes(
+            z.new_tensor([(x + .5) * stride, (y + .5) * stride]).expand(
+                topk, 2),
+            distances[0] * z.new_tensor([*self.head.unit_wh(*size)] * 2))
+        return scores[0], boxes / z.new_tensor([*size[::-1]] * 2)
 
     def maps(self, feats: tuple[torch.Tensor, ...]) -> list[torch.Tensor]:
         """Mean standard deviation of the box sides at every point.
@@ -124,7 +127,7 @@ class DenseProbe(MemCNPProbe):
         Returns:
             list[Tensor]: (B, H, W) of each level, in the ``box_unit`` of the
             memory: of half the sides of the box that the point predicts or,
-            'image', fractions of the sides of the padded input.
+            'image', fractions of the head's ``unit_wh``.
         """
         outs = self.head(feats)
         return [

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from mmengine.structures import InstanceData
@@ -39,8 +39,9 @@ def to_detections(result: InstanceData,
             f'supervision cannot be imported ({error}): install it with '
             'pip install "mmvis-memcnp[supervision]".') from error
     labels = result.labels.numpy()
-    data = dict(class_name=np.array([classes[i] for i in labels], dtype=str)
-                ) if classes else {}
+    data: dict[str, Any] = {}
+    if classes:
+        data['class_name'] = np.array([classes[i] for i in labels], dtype=str)
     return Detections(
         xyxy=result.bboxes.numpy().astype(np.float32).reshape(-1, 4),
         mask=decode_masks(result.masks, result.ori_shape),

@@ -58,7 +58,8 @@ def check_file(path: str | Path,
                 'changed since, so it is left as it is: move it away, or '
                 f'give {option} another name.')
         if not overwrite:
-            raise OutputError(f'{path} exists: replace it with --overwrite, '
+            how = 'overwrite=True' if option == 'it' else '--overwrite'
+            raise OutputError(f'{path} exists: replace it with {how}, '
                               f'or give {option} another name.')
     check_place(real.parent, option)
 

@@ -1,5 +1,6 @@
 """Pictures and videos that are either written whole or not at all."""
 import tempfile
+from contextlib import nullcontext
 from functools import cache
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import cv2
 import numpy as np
 
 from ..results.files import replacing
+from .quiet_opencv import quiet_stderr
 
 # By name: OpenCV's code and the suffix of the container that browsers expect,
 # in the order of preference. OpenCV's vp9 takes five times as long as its vp8,
@@ -78,8 +80,9 @@ def _works(name: str) -> bool:
 
 def _open(path: Path, name: str, fps: float,
           size: tuple[int, int]) -> cv2.VideoWriter:
-    return cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*CODECS[name][0]),
-                           fps, size)
+    with quiet_stderr() if name == 'vp8' else nullcontext():
+        return cv2.VideoWriter(
+            str(path), cv2.VideoWriter.fourcc(*CODECS[name][0]), fps, size)
 
 
 class VideoWriter:

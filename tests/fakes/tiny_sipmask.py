@@ -29,7 +29,7 @@ def tiny_config(kind='memcnp', **head):
     """
     stem = 'sipmask-memcnp' if kind == 'memcnp' else 'sipmask'
     cfg = Config.fromfile(CONFIGS / f'{stem}_r18_small.py')
-    own = dict(memcnp=dict(num_items=8)) \
+    own = dict(memcnp=dict(num_items=8), side_unit=None) \
         if kind == 'memcnp' else dict(
             basis_channels=4, track_channels=8,
             regress_ranges=((-1, 24), (24, 48), (48, 96), (96, 1e8)))

@@ -210,6 +210,17 @@ def test_frames_of_one_session_have_one_size(blobs):
     assert session.step([]) == []
 
 
+@pytest.mark.parametrize('frame, got', [
+    (None, 'a NoneType'),  # cv2.imread of a missing file
+    (np.zeros((64, 48), np.uint8), r'uint8 of shape \(64, 48\)'),
+    ('a.png', 'a str'),
+    ([None], 'a NoneType'),
+])
+def test_what_is_no_frame_is_named_as_it_was_given(blobs, frame, got):
+    with pytest.raises(SourceError, match=f'Frame 0 must be .* got {got}'):
+        blobs.session().step(frame)
+
+
 def test_checkpoint(tmp_path, blobs):
     path = save(tmp_path / 'a.pth', blobs)
     with warnings.catch_warnings():

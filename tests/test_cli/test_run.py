@@ -13,7 +13,9 @@ from mmdet.registry import MODELS
 from mmengine.config import Config
 from torch.utils.data import DataLoader
 
+from mmvis_memcnp.cli.config_numbers import check_numbers
 from mmvis_memcnp.cli.numbers import pixels, positive, share
+from mmvis_memcnp.cli.options import add_config_options
 from mmvis_memcnp.cli.preflight import (
     apply_overrides,
     last_checkpoint,
@@ -201,6 +203,55 @@ def test_keys_that_no_config_has(key, word):
         apply_overrides(cfg, {key: 3})
     apply_overrides(cfg, {'mine': 2, 'load_from': 'x', 'model.new': 5})
     assert cfg.mine == 2 and cfg.model.new == 5
+
+
+def test_without_validation_there_still_is_a_test():
+    loader = dict(batch_size=1)
+    cfg = Config(dict(
+        val_cfg=dict(type='VideoValLoop'), test_cfg=dict(type='VideoTestLoop'),
+        val_dataloader=loader, test_dataloader=dict(loader),
+        val_evaluator=dict(type='VISMetric'),
+        test_evaluator=dict(type='VISMetric')))
+    apply_overrides(cfg, dict(
+        val_cfg=None, val_dataloader=None, val_evaluator=None))
+    assert cfg.val_cfg is cfg.val_dataloader is cfg.val_evaluator is None
+    assert cfg.test_dataloader == loader
+    assert cfg.test_evaluator.type == 'VISMetric'
+
+
+@pytest.mark.parametrize('word', ['model.score_thr', '=.2', '5'])
+def test_overrides_need_a_value(capsys, word):
+    parser = argparse.ArgumentParser()
+    add_config_options(parser)
+    with pytest.raises(SystemExit):
+        parser.parse_args(['--cfg-options', 'a.b=1', word])
+    assert f'takes KEY=VALUE, got {word!r}' in capsys.readouterr().err
+    args = parser.parse_args(['--cfg-options', 'a.b=1', 'c=x=y', 'd='])
+    assert args.cfg_options == {'a.b': 1, 'c': 'x=y', 'd': ''}
+
+
+@pytest.mark.parametrize('key, value, wanted', [
+    ('train_dataloader.batch_size', 0, 'a whole number of at least 1'),
+    ('train_dataloader.batch_size', 'abc', 'a whole number of at least 1'),
+    ('train_dataloader.batch_size', 2.5, 'a whole number of at least 1'),
+    ('train_dataloader.num_workers', -1, 'a whole number of at least 0'),
+    ('train_cfg.max_iters', 0, 'a whole number of at least 1'),
+    ('train_cfg.max_iters', True, 'a whole number of at least 1'),
+    ('optim_wrapper.optimizer.lr', '1e-4x', 'a number above 0'),
+    ('optim_wrapper.optimizer.lr', float('nan'), 'a number above 0'),
+    # right ones
+    ('optim_wrapper.optimizer.lr', 1e-4, None),
+    ('train_dataloader.num_workers', 0, None),
+    ('train_dataloader.batch_size', 1, None),
+])
+def test_numbers_that_no_training_can_have(key, value, wanted):
+    cfg = Config()
+    cfg.merge_from_dict({key: value})
+    if wanted is None:
+        check_numbers(cfg)
+        return
+    with pytest.raises(UserError, match=f'^{key} must be {wanted}, got '):
+        check_numbers(cfg)
 
 
 def test_a_loader_without_workers(tmp_path):

@@ -24,6 +24,7 @@ from tests.fakes import (
     tiny_idol,
     tiny_instanceformer,
     tiny_seqformer,
+    tiny_sipmask,
 )
 from tests.fakes.systems import SYSTEMS
 from tests.parity.fixture import Fixture
@@ -271,6 +272,12 @@ def test_our_own_names_need_no_conversion(name):
     check_converted(own, own)
     other = dict(own, more=torch.zeros(1))
     check_converted(other, own)
+
+
+def test_weights_of_the_host_are_not_taken_for_official_ones():
+    """SipMask's in the model with MemCNP: to convert them would not help."""
+    check_converted(tiny_sipmask.tiny_model('sipmask').state_dict(),
+                    tiny_sipmask.tiny_model('memcnp').state_dict())
 
 
 def test_an_old_checkpoint_is_refused_with_the_command():

@@ -532,10 +532,17 @@ def test_sigma_of_half_precision_is_float32():
     assert split_distribution(raw)[1].dtype == torch.float32
 
 
-def test_boxes_are_clamped_to_the_frame():
+@pytest.mark.parametrize('limits, box', [
+    ([1., 1, 1, 1], [0.125, 0, 0.5, 1]),
+    # a frame that is wider and lower than the unit
+    ([2., .75, 2, .75], [0.125, 0, 0.5, .75]),
+    ([.375, 2., .375, 2.], [0.125, 0, .375, 1.25]),
+])
+def test_boxes_are_clamped_to_the_frame(limits, box):
     boxes = distances_to_boxes(
-        torch.tensor([[0.25, 0.5]]), torch.tensor([[0.125, 0.75, 0.25, 0.75]]))
-    assert boxes.tolist() == [[0.125, 0, 0.5, 1]]
+        torch.tensor([[0.25, 0.5]]), torch.tensor([[0.125, 0.75, 0.25, 0.75]]),
+        torch.tensor(limits))
+    assert boxes.tolist() == [box]
 
 
 def test_log_prob_is_that_of_torch():

@@ -38,10 +38,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from mmengine.config import DictAction
 
 from mmvis_memcnp.apis import VISInferencer
 from mmvis_memcnp.cli import preflight
+from mmvis_memcnp.cli.options import add_config_options
 from mmvis_memcnp.cli.run import run_tool
 from mmvis_memcnp.datasets.moving_shapes.levels import LEVELS
 from mmvis_memcnp.datasets.moving_shapes.render import render
@@ -76,9 +76,7 @@ def parse_args(argv: list[str]) -> argparse.Namespace:
         '--level', choices=sorted(LEVELS), default='hard',
         help='of the generated shapes (default: hard, which has more)')
     parser.add_argument('--device', default='auto')
-    parser.add_argument(
-        '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
-        help='override values of the config')
+    add_config_options(parser)
     parser.add_argument('--json', action='store_true',
                         help='last line is a JSON object')
     args = parser.parse_args(argv)

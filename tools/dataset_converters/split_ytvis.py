@@ -53,10 +53,12 @@ def main() -> None:
     try:
         data = parse_ytvis_json(args.json)
         ids = [video['id'] for video in data['videos']]
+        if not 0 < args.num_dev < len(ids):
+            raise ValueError(
+                f'{args.num_dev} of {len(ids)} videos cannot be split off: '
+                + (f'take a number from 1 to {len(ids) - 1}.'
+                   if len(ids) > 1 else 'both sides need at least one.'))
         dev = choose(ids, args.num_dev, args.seed)
-        if len(dev) == len(ids):
-            raise ValueError(f'{len(dev)} of {len(ids)} videos cannot be '
-                             'split off; both sides need at least one.')
     except ValueError as error:
         sys.exit(str(error))
     digest = hash_ids(dev)

@@ -29,10 +29,11 @@ from typing import Any
 
 import torch
 from mmdet.registry import MODELS
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
 from mmvis_memcnp.cli import preflight
+from mmvis_memcnp.cli.options import add_config_options
 from mmvis_memcnp.cli.output_options import add_overwrite_option
 from mmvis_memcnp.cli.run import run_tool
 from mmvis_memcnp.compat.checkpoint import (
@@ -151,12 +152,7 @@ def parse_args(argv: Iterable[str] | None = None) -> argparse.Namespace:
         '--system',
         choices=sorted(KEY_MAPS),
         help='official code base; guessed from the tensor names')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        metavar='KEY=VALUE',
-        help='override values of the config, such as model.memory=None')
+    add_config_options(parser, 'model.memory=None')
     add_overwrite_option(parser)
     return parser.parse_args(argv)
 

@@ -3,6 +3,7 @@
 official_head = dict(
     clip_boxes='input',
     vector_rounding='round',
+    side_unit=None,
     memcnp=dict(
         temperature=1.0,
         normalize=True,

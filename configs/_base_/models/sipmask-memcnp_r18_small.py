@@ -14,6 +14,7 @@ model = dict(
         feat_channels=48,
         stacked_convs=3,
         strides=(8, 16, 32),
+        side_unit=(192, 128),
         loss_cls=dict(loss_weight=2.0),
         norm_cfg=dict(type='GN', num_groups=16),
         # One label a point, and labels that weigh less than appearance: see

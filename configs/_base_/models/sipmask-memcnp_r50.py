@@ -15,6 +15,8 @@ model = dict(
         feat_channels=256,
         stacked_convs=3,
         strides=(8, 16, 32, 64),
+        # The longest side of the inputs, either way.
+        side_unit=(960, 960),
         memcnp=dict(
             type='MemCNP',
             num_items=128,

@@ -242,8 +242,9 @@ def read_video_ids(source: str | Path | Sequence[int],
     name = source if isinstance(source, (str, Path)) else 'a subset'
     if isinstance(source, (str, Path)) and not Path(source).is_file():
         raise FileNotFoundError(
-            f'There is no list of videos at {source}: correct the path in '
-            'subsets of the evaluator, or set subsets to None.')
+            f'There is no list of videos at {source}: correct the path '
+            '(--videos or --subset, in a config subsets of the evaluator), or '
+            'leave it out.')
     if str(source).endswith('.json'):
         source = list(AnnotationFile.load(str(source)).videos)
     elif isinstance(source, (str, Path)):

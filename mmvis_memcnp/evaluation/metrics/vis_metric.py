@@ -81,8 +81,7 @@ class VISMetric(BaseMetric):
             ``results.json`` inside), score nothing.
         work_dir: folder of the run, which tools/train.py and tools/test.py
             fill in.
-        overwrite: whether the results of an earlier run under
-            ``outfile_prefix`` may be replaced; those in ``work_dir`` and
+        overwrite: whether the results of an earlier run may be replaced;
             those of this run may in any case.
         collect_device, prefix, collect_dir: see ``BaseMetric``.
 
@@ -130,8 +129,8 @@ class VISMetric(BaseMetric):
         if self.submitting and outfile_prefix is None:
             self.outfile_prefix = str(Path(work_dir) / 'vis_results')
         for suffix in self._suffixes():
-            check_file(f'{self.outfile_prefix}{suffix}', '--out',
-                       overwrite or outfile_prefix is None, [ann_file])
+            check_file(f'{self.outfile_prefix}{suffix}', '--out', overwrite,
+                       [ann_file])
         self._spool: ResultsSpool | None = None
         self._cat_ids: list[int] | None = None
 

@@ -35,21 +35,23 @@ def split_distribution(raw: Tensor) -> tuple[Tensor, Tensor]:
         at_least_float32(sigma_raw))
 
 
-def distances_to_boxes(points: Tensor, ltrb: Tensor) -> Tensor:
+def distances_to_boxes(points: Tensor, ltrb: Tensor,
+                       limits: Tensor) -> Tensor:
     """Boxes from points and their distances to the four box edges.
 
     Args:
-        points (Tensor): Shape (..., 2), x and y as fractions of the padded
-            network input.
+        points (Tensor): Shape (..., 2), x and y.
         ltrb (Tensor): Shape (..., 4), distances to the left, top, right and
             bottom edge in the same units; broadcast against ``points``.
+        limits (Tensor): Shape (4,), width and height of the padded network
+            input in these units, twice.
 
     Returns:
-        Tensor: Shape (..., 4), xyxy, each clamped to [0, 1].
+        Tensor: Shape (..., 4), xyxy, each clamped to [0, its limit].
     """
     left_top, right_bottom = ltrb.split(2, dim=-1)
     boxes = torch.cat((points - left_top, points + right_bottom), dim=-1)
-    return boxes.clamp(min=0, max=1)
+    return boxes.clamp(min=0).minimum(limits)
 
 
 def half_sides(boxes: Tensor) -> Tensor:

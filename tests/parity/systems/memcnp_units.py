@@ -192,8 +192,9 @@ def _losses(fixture: Fixture, arrays: Dict) -> Dict[str, Any]:
     # Stored with 0 = background; mmdet's background is the class count.
     labels = torch.where(targets > 0, targets - 1, logits.size(1))
     return dict(
-        dec_boxes=distances_to_boxes(arrays['decode_points'],
-                                     arrays['decode_distances']),
+        dec_boxes=distances_to_boxes(
+            arrays['decode_points'], arrays['decode_distances'],
+            torch.ones(4)),
         giou_loss=GIoULoss(eps=1e-6)(arrays['giou_pred'],
                                      arrays['giou_target']),
         focal_sum=FocalLoss(reduction='sum')(logits, labels))

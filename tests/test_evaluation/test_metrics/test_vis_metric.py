@@ -291,12 +291,20 @@ def test_results_of_an_earlier_run(tmp_path):
         metric.evaluate(2)
     with pytest.raises(ValueError, match='val.json exists: .* --overwrite'):
         make(tmp_path, toy_gt(), outfile_prefix=prefix)
-    # What is written in the folder of the run is its own.
+    # Two checkpoints of one config have the same folder.
+    run = dict(format_only=True, work_dir=str(tmp_path / 'run'))
+    metric = make(tmp_path, toy_gt(), **run)
     for _ in range(2):
-        metric = make(tmp_path, toy_gt(), format_only=True,
-                      work_dir=str(tmp_path / 'run'))
         metric.process(None, [sample(1), sample(2)])
         metric.evaluate(2)
+    before = (tmp_path / 'run/vis_results.zip').read_bytes()
+    with pytest.raises(ValueError, match='vis_results.json exists: .*--overw'):
+        make(tmp_path, toy_gt(), **run)
+    (tmp_path / 'run/vis_results.json').unlink()
+    with pytest.raises(ValueError, match='vis_results.zip exists: .*--overw'):
+        make(tmp_path, toy_gt(), **run)
+    assert (tmp_path / 'run/vis_results.zip').read_bytes() == before
+    make(tmp_path, toy_gt(), overwrite=True, **run)
 
 
 @pytest.mark.parametrize('bad, message', [

@@ -45,8 +45,8 @@ def point_cnp_loss(criterion: MemCNPLoss, found: SelectedPoints,
         sigmas (Tensor): Shape (B, N, 4), in the criterion's ``box_unit``.
         phi (Tensor): Shape (P,), centreness of the supporting samples.
         gt_boxes (Tensor): Shape (B, G, 4), pixels.
-        unit (Tensor): Shape (4,), width and height of the padded input
-            twice.
+        unit (Tensor): Shape (4,), width and height that boxes are fractions
+            of, twice.
         num_images (Tensor): Frames that have an object.
         outside (Tensor): Shape (B, N) bool, points in no box.
 

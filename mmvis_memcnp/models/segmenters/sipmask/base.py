@@ -28,9 +28,9 @@ class DenseOutputs(NamedTuple):
         track_map: (B, T, H, W) track vectors at the first stride.
         coefficients: (B, 4 * M, H, W) mask coefficients, or None where the
             track vectors serve as such.
-        sigmas: (B, H * W, 4) standard deviations of x1, y1, x2, y2 as
-            fractions of the padded input's width and height, as published,
-            or None.
+        sigmas: (B, H * W, 4) standard deviations of x1, y1, x2, y2 in the
+            ``box_unit`` of the memory ('image': fractions of the head's
+            ``unit_wh``), or None.
     """
     cls_scores: list[Tensor]
     boxes: list[Tensor]
@@ -194,8 +194,20 @@ class DenseHead(BaseModule):
         return (torch.cat([torch.cat(points), torch.cat(strides)], 1),
                 torch.cat(levels))
 
+    def unit_wh(self, height: int, width: int) -> tuple[int, int]:
+        """What boxes are fractions of, width and height in pixels: by
+        default the padded input of this size."""
+        return width, height
+
+    def check_input(self, height: int, width: int) -> None:
+        """Refuse a padded input whose boxes the head cannot say.
+
+        Raises:
+            ValueError: If it is too large.
+        """
+
     def image_sigmas(self, sigmas: Tensor, boxes: Tensor) -> Tensor:
-        """Standard deviations of boxes as fractions of the padded input.
+        """Standard deviations of boxes as fractions of :meth:`unit_wh`.
 
         Args:
             sigmas: (n, 4), what the head predicts.
@@ -285,6 +297,7 @@ class DenseHead(BaseModule):
         """
         picked = self._candidates(outs)
         height, width = (s * self.mask_stride for s in outs.basis.shape[-2:])
+        self.check_input(height, width)
         results = []
         for b, meta in enumerate(metas):
             boxes, scores, ctr = (
@@ -320,7 +333,8 @@ class DenseHead(BaseModule):
                                                    coefficients))
             if picked.sigmas is not None:
                 inside_h, inside_w = meta['img_shape'][:2]
-                whole = boxes.new_tensor([width, height] * 2)
+                whole = boxes.new_tensor(
+                    [*self.unit_wh(height, width)] * 2)
                 result.box_sigmas = self.image_sigmas(
                     picked.sigmas[b, keep], boxes / whole) * (
                         whole / whole.new_tensor([inside_w, inside_h] * 2))

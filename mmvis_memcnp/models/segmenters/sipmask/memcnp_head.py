@@ -48,11 +48,20 @@ class MemCNPSipMaskHead(DenseHead):
             lets USS and the mixing weights use the largest centre-ness in
             any box, as in the released code, in place of that in the point's
             own (eqs 9, 15).
+        side_unit: (width, height) in pixels of the network input. The
+            distances from a point to the left and right side of its box are
+            predicted as a fraction of the first, to top and bottom of the
+            second. Take the largest width and height that training shows,
+            or more: a box that reaches further from its point cannot be
+            said. ``None`` takes the size of the padded input, as released:
+            convolutions do not see that size, so that boxes are wrong in
+            inputs of another shape than those of the training.
         kwargs: see :class:`DenseHead`.
 
     Raises:
-        ValueError: for an unknown option, or a rule of a head without
-            memory beside ``memcnp``.
+        ValueError: for an unknown option, a rule of a head without
+            memory beside ``memcnp``, or, later, an input more than twice as
+            large as ``side_unit``.
     """
 
     def __init__(self,
@@ -64,6 +73,7 @@ class MemCNPSipMaskHead(DenseHead):
                  loss_track: dict | None = None,
                  track_anchors: str = 'candidates',
                  centreness_level: str = 'own',
+                 side_unit: tuple[int, int] | None = None,
                  **kwargs) -> None:
         super().__init__(num_classes, **kwargs)
         if track_anchors not in ('candidates', 'ground_truth'):
@@ -72,6 +82,8 @@ class MemCNPSipMaskHead(DenseHead):
         if centreness_level not in ('own', 'finest'):
             raise ValueError(f'centreness_level is {centreness_level!r}; use '
                              "'own' or 'finest'.")
+        if side_unit is not None and min(side_unit) < 1:
+            raise ValueError(f'side_unit must be positive, got {side_unit}.')
         key, loss_cnp = None, None
         if memcnp:
             for name, rule, own in (('assigner', assigner, 'assigner'),
@@ -86,6 +98,7 @@ class MemCNPSipMaskHead(DenseHead):
                 for name in ('assigner', 'loss', 'contrast'))
         self.track_anchors = track_anchors
         self.centreness_level = centreness_level
+        self.side_unit = side_unit
         width = self.feat_channels
         self.cls_convs = self._tower(self.stacked_convs - 1, last_relu=False)
         self.mask_convs = self._tower(self.stacked_convs)
@@ -128,6 +141,20 @@ class MemCNPSipMaskHead(DenseHead):
         return (feats[0].shape[-2] * self.strides[0],
                 feats[0].shape[-1] * self.strides[0])
 
+    def unit_wh(self, height: int, width: int) -> tuple[int, int]:
+        """See :meth:`DenseHead.unit_wh`: ``side_unit``, if there is one."""
+        return self.side_unit or (width, height)
+
+    def check_input(self, height: int, width: int) -> None:
+        """See :meth:`DenseHead.check_input`."""
+        wide, high = self.unit_wh(height, width)
+        if width > 2 * wide or height > 2 * high:
+            raise ValueError(
+                f'The input is {width}x{height} pixels, but boxes reach at '
+                f'most {wide} and {high} pixels from their points: set '
+                f'side_unit of the head to ({width}, {height}) and train, or '
+                'resize to less.')
+
     def class_features(self, x: Tensor) -> Tensor:
         """Class tower of one level: the vectors z that query the memory."""
         for conv in self.cls_convs:
@@ -145,14 +172,15 @@ class MemCNPSipMaskHead(DenseHead):
 
         Args:
             feats: pyramid; levels beyond the head's strides are not used.
-            truth: in training, the boxes (B, G, 4) as fractions of the padded
-                input and the (B, G) bool valid ones, to be written into the
-                memory.
+            truth: in training, the boxes (B, G, 4) as fractions of
+                :meth:`unit_wh` and the (B, G) bool valid ones, to be written
+                into the memory.
         """
         feats = feats[:len(self.strides)]
-        height, width = self.input_hw(feats)
-        unit = size_tensor([width, height] * 2, torch.float32,
-                           feats[0].device)
+        size = self.input_hw(feats)
+        unit, whole = (
+            size_tensor([*sides] * 2, torch.float32, feats[0].device)
+            for sides in (self.unit_wh(*size), size[::-1]))
         points = self.points(list(feats))
         cls_scores, boxes, sigmas, ctrs, mask_feats = [], [], [], [], []
         for level, (x, scale, stride) in enumerate(
@@ -185,7 +213,7 @@ class MemCNPSipMaskHead(DenseHead):
                 mask_feats.append(self.mask_align(mask_feat, shift))
             boxes.append(
                 distances_to_boxes(points[level] / unit[:2],
-                                   flatten_level(sides)) * unit)
+                                   flatten_level(sides), whole / unit) * unit)
         # A 1x1 convolution commutes with the interpolation; before it, it
         # costs a sixteenth.
         basis = F.relu(
@@ -226,8 +254,9 @@ class MemCNPSipMaskHead(DenseHead):
         """
         key_feats = key_feats[:len(self.strides)]
         levels = self.points(list(key_feats))
-        height, width = self.input_hw(key_feats)
-        unit = key_gt.boxes.new_tensor([width, height] * 2)
+        size = self.input_hw(key_feats)
+        self.check_input(*size)
+        unit = key_gt.boxes.new_tensor([*self.unit_wh(*size)] * 2)
         outs = self(key_feats, (key_gt.boxes / unit, key_gt.valid))
         boxes = torch.cat(outs.boxes, 1)
         sigmas = torch.cat(outs.sigmas, 1) if outs.sigmas else None
