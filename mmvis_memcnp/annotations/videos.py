@@ -79,7 +79,13 @@ def folder_sources(frames: Path, annotations: Path,
     """
     folders = list_folders(frames)
     if not folders:
-        return [_source(read, frames.resolve().name, frames, annotations)]
+        name = frames.resolve().name
+        own = annotations.resolve().parent / name
+        if own != annotations.resolve() and own != frames.resolve() and \
+                own.is_dir():
+            return [_broken(name, f'{annotations} was given for the frames of '
+                            f'{frames}, but {own} has their name: give that.')]
+        return [_source(read, name, frames, annotations)]
     found = [
         _source(read, p.name, p, annotations / p.name)
         if (annotations / p.name).is_dir() else

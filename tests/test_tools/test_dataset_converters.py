@@ -277,6 +277,7 @@ def test_split_checks_the_hash(run, tmp_path):
 def test_split_leaves_no_side_empty(run, tmp_path):
     status, _, err = split(run, tmp_path, '--num-dev', 20)
     assert status == 1 and '20 of 20 videos' in err
+    assert 'take a number from 1 to 19.' in err
     assert not (tmp_path / 'dev.json').exists()
 
 
@@ -565,6 +566,18 @@ def test_davis_folders_without_each_other(run, tmp_path, folder, sentence):
     assert status == 1 and sentence in err and not out.exists()
     status, said, _ = run(*arguments, out, '--skip')
     assert status == 0 and sentence in said and '1 skipped' in said
+
+
+def test_davis_masks_of_another_video(run, tmp_path):
+    images, masks = davis_folder(tmp_path, 'a')
+    davis_folder(tmp_path, 'b')
+    out = tmp_path / 'out.json'
+    status, _, err = run('dataset_converters/davis2ytvis.py', images / 'a',
+                         masks / 'b', out)
+    assert status == 1 and not out.exists()
+    assert f'but {masks / "a"} has their name: give that.' in err
+    assert run('dataset_converters/davis2ytvis.py', images / 'a', masks / 'a',
+               out)[0] == 0
 
 
 def test_a_broken_video_can_be_left_out(run, tmp_path):

@@ -20,11 +20,11 @@ import argparse
 import json
 import os
 import statistics
-import sys
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from pipeline_work import TURN
 from turns import Checkout, take_turns
 
 from mmvis_memcnp.cli.output_options import add_overwrite_option
@@ -35,9 +35,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = ('idol/idol_r50_8xb4-12k_youtubevis2021.py',
            'seqformer/seqformer_r50_8xb2-12k_youtubevis2021.py',
            'instanceformer/instanceformer_r50_4xb4-16e_youtubevis2021.py')
-TURN = 4
-# About as many instances as a video of YouTube-VIS shows.
-INSTANCES = 10
+WORK = Path(__file__).with_name('pipeline_work.py')
 
 
 def parse_args() -> argparse.Namespace:
@@ -61,109 +59,14 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-# -- the worker, which runs in either checkout ------------------------------
-def work(config: str, level: str, height: int, width: int) -> None:
-    """Take turns: a line in, the seconds of a turn out."""
-    import time
-    import warnings
-
-    import numpy as np
-    import torch
-    from mmengine.config import Config
-
-    from mmvis_memcnp.apis import VISInferencer
-    warnings.simplefilter('ignore')
-    torch.set_num_threads(1)
-    cfg = Config.fromfile(f'configs/{config}')
-    _set_size(cfg.test_dataloader, (width, height))
-    _forget_pretrained(cfg.model)
-    torch.manual_seed(0)
-    inferencer = VISInferencer(cfg, None, 'cpu')
-    _show_some(inferencer.model)
-    rng = np.random.default_rng(0)
-    coarse = rng.integers(0, 256, (8, height // 8, width // 8, 3), np.uint8)
-    frames = list(coarse.repeat(8, 1).repeat(8, 2))
-    # The first frame sets the weights, which must be those of all levels.
-    inferencer.session().step(frames[:1])
-    if level in ('exact', 'mixed'):
-        from mmvis_memcnp.engine.optimize import optimize_model
-        optimize_model(inferencer.model)
-        inferencer.optimize = level
-    session, at, found = inferencer.session(), 0, 0
-    for line in sys.stdin:
-        begin = time.process_time()
-        if line.strip() == 'end':
-            found += sum(len(r) for r in session.flush())
-            tracks = session.finish().tracks
-            print(json.dumps(dict(seconds=time.process_time() - begin,
-                                  instances=found / max(at, 1),
-                                  tracks=len(tracks))), flush=True)
-            session, at, found = inferencer.session(), 0, 0
-            continue
-        part = [frames[(at + t) % len(frames)] for t in range(TURN)]
-        for batch in ([f] for f in part) if level == 'one' else [part]:
-            found += sum(len(r) for r in session.step(batch))
-        at += TURN
-        print(json.dumps(dict(seconds=time.process_time() - begin)),
-              flush=True)
-
-
-def _set_size(node: Any, scale: tuple[int, int]) -> None:
-    """Whatever a test pipeline resizes to."""
-    if isinstance(node, dict):
-        for key, value in node.items():
-            if key == 'scale':
-                node[key] = scale
-            elif key == 'scales':
-                node[key] = [scale]
-            else:
-                _set_size(value, scale)
-    elif isinstance(node, (list, tuple)):
-        for value in node:
-            _set_size(value, scale)
-
-
-def _forget_pretrained(cfg: Any) -> None:
-    for key, value in cfg.items():
-        if key == 'init_cfg' and (value or {}).get('type') == 'Pretrained':
-            cfg[key] = None
-        elif isinstance(value, dict):
-            _forget_pretrained(value)
-
-
-def _show_some(model: Any) -> None:
-    """Spread the class scores of the first frame: some queries pass 0.5."""
-    import torch
-    torch.manual_seed(0)
-    for parameter in model.parameters():  # the same in both checkouts
-        if parameter.dim() > 1:
-            torch.nn.init.xavier_uniform_(parameter)
-    branches = [m for n, m in model.named_modules()
-                if n.endswith('cls_branches')]
-    branch = branches[0][-1]
-
-    def spread(_: Any, __: Any, logits: Any) -> Any:
-        handle.remove()
-        best = logits.flatten(0, -2)[:300].float().amax(-1).sort(
-            descending=True).values
-        factor = 8 / best.std().clamp(min=1e-6)
-        limit = best[min(INSTANCES, len(best) - 1)]
-        branch.weight.data *= factor
-        branch.bias.data = (branch.bias.data - limit) * factor
-        return (logits - limit) * factor
-
-    handle = branch.register_forward_hook(spread)
-
-
-# -- the two processes ------------------------------------------------------
 def compare(config: str, args: argparse.Namespace) -> dict[str, Any]:
     """Medians of all levels of this checkout against the other one."""
     with ExitStack() as stack:
         size = tuple(map(str, args.size))
-        runners = dict(other=Checkout(stack, args.other.resolve(), __file__,
+        runners = dict(other=Checkout(stack, args.other.resolve(), WORK,
                                       config, 'one', *size))
         for level in args.optimize:
-            runners[level] = Checkout(stack, ROOT, __file__, config, level,
+            runners[level] = Checkout(stack, ROOT, WORK, config, level,
                                       *size)
         ends: dict[str, dict] = {}
         take_turns(runners, args.turns)
@@ -201,7 +104,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    if sys.argv[1:2] == ['--work']:
-        work(sys.argv[2], sys.argv[3], *map(int, sys.argv[4:6]))
-    else:
-        run_tool(main)
+    run_tool(main)

@@ -25,8 +25,6 @@ import argparse
 import json
 import os
 import statistics
-import sys
-import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -38,6 +36,7 @@ from mmvis_memcnp.cli.run import run_tool
 from mmvis_memcnp.results.ownership import check_file, new_file
 
 ROOT = Path(__file__).resolve().parents[2]
+WORK = Path(__file__).with_name('training_work.py')
 CONFIGS = ('sipmask/sipmask-memcnp_r18_movingshapes.py',
            'idol/idol_r18_movingshapes.py')
 
@@ -68,73 +67,15 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-# -- the worker, which runs in either checkout ------------------------------
-def work(config: str, data_root: str, iterations: int,
-         options: list[str]) -> None:
-    """Take turns: a line in, seconds and losses of a turn out."""
-    import runpy
-    import time
-    import warnings
-
-    import torch
-    from mmdet.registry import HOOKS
-    from mmengine.hooks import Hook
-
-    warnings.simplefilter('ignore')
-    torch.set_num_threads(1)
-
-    @HOOKS.register_module()
-    class Turns(Hook):
-        """Waits for a word before a turn."""
-        priority = 'VERY_LOW'
-        begin = reading = read = 0.
-        seen = 0
-
-        def before_train_iter(self, *_: Any, **__: Any) -> None:
-            now = time.process_time()
-            if self.seen:
-                self.reading += now - self.read
-            if self.seen % iterations == 0:
-                if self.seen:
-                    print(json.dumps(dict(
-                        seconds=now - self.begin, reading=self.reading,
-                        losses=[x.item() for x in self.losses])), flush=True)
-                if sys.stdin.readline().strip() != 'turn':
-                    os._exit(0)
-                self.losses: list[torch.Tensor] = []
-                self.reading, self.begin = 0., time.process_time()
-            self.seen += 1
-
-        def after_train_iter(self, *_: Any, **given: Any) -> None:
-            self.losses.append(given['outputs']['loss'].detach())
-            self.read = time.process_time()
-
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, 'config.py')
-        path.write_text(f"""_base_ = {os.path.abspath('configs')!r} '/{config}'
-train_dataloader = dict(num_workers=0, persistent_workers=False,
-                        dataset=dict(data_root={data_root!r}))
-val_dataloader = val_evaluator = val_cfg = None
-test_dataloader = test_evaluator = test_cfg = None
-default_hooks = dict(checkpoint=None)
-custom_hooks = [dict(type='Turns')]
-""")
-        sys.argv = ['tools/train.py', str(path), '--work-dir', folder]
-        if options:
-            sys.argv += ['--cfg-options', *options]
-        runpy.run_path('tools/train.py', run_name='__main__')
-
-
-# -- the two processes ------------------------------------------------------
 def compare(config: str, args: argparse.Namespace) -> dict[str, Any]:
     """Medians of this checkout against the other one."""
     shared = (config, str(args.data_root.resolve()), str(args.iterations),
               *args.options)
     with ExitStack() as stack:
         runners = dict(
-            other=Checkout(stack, args.other.resolve(), __file__, *shared,
+            other=Checkout(stack, args.other.resolve(), WORK, *shared,
                            *args.other_options),
-            own=Checkout(stack, ROOT, __file__, *shared, *args.own_options))
+            own=Checkout(stack, ROOT, WORK, *shared, *args.own_options))
         answers = take_turns(runners, args.turns)
     row: dict[str, Any] = dict(config=config)
     for name, runner in runners.items():
@@ -172,7 +113,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    if sys.argv[1:2] == ['--work']:
-        work(sys.argv[2], sys.argv[3], int(sys.argv[4]), sys.argv[5:])
-    else:
-        run_tool(main)
+    run_tool(main)

@@ -15,21 +15,23 @@ from mmvis_memcnp.errors import UserError
 class Checkout:
     """A checkout at work on a script, on one thread.
 
-    The script is called with ``--work`` and reads a word a line; it answers
-    each with a line of json. What else it writes is not looked at.
+    The script reads a word a line and answers each with a line of json. What
+    else it writes is not looked at. It must import nothing of the package
+    that an older checkout lacks: where this package is installed as well,
+    Python would take that part from there.
 
     Args:
         stack (ExitStack): Ends the process.
         folder (Path): The checkout, whose package the script imports.
-        script (str): File of this checkout.
-        arguments (str): Of the script, behind ``--work``.
+        script (Path): File of this checkout.
+        arguments (str): Of the script.
     """
 
-    def __init__(self, stack: ExitStack, folder: Path, script: str,
+    def __init__(self, stack: ExitStack, folder: Path, script: Path,
                  *arguments: str) -> None:
         environment = dict(os.environ, PYTHONPATH=str(folder),
                            OMP_NUM_THREADS='1')
-        self._command = [sys.executable, script, '--work', *arguments]
+        self._command = [sys.executable, str(script), *arguments]
         self._process = stack.enter_context(subprocess.Popen(
             self._command, cwd=folder, env=environment, text=True,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE,
