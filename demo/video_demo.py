@@ -134,6 +134,9 @@ def main() -> None:
         video = session.finish()
         made = outputs.publish(video)
     print(f'{video.num_frames} frames, {len(video.tracks)} tracks.')
+    if source.dropped:
+        print(f'{source.dropped} more frames came while the network was busy '
+              'and were left out.')
     for kind, path in sorted(made.items()):
         note = ''
         if kind == 'video':
