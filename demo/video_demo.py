@@ -136,7 +136,9 @@ def main() -> None:
     print(f'{video.num_frames} frames, {len(video.tracks)} tracks.')
     if source.dropped:
         print(f'{source.dropped} more frames came while the network was busy '
-              'and were left out.')
+              'and were left out'
+              + ('.' if args.no_video else ', so the video plays faster than '
+                 'it happened.'))
     for kind, path in sorted(made.items()):
         note = ''
         if kind == 'video':

@@ -33,6 +33,8 @@ from ..visualization.uncertainty import plot_uncertainty
 
 # What the names of the files end with, by kind; that of the video is the
 # suffix of its codec.
+#: The class of a MOTS text that readers leave out.
+MOTS_IGNORED = 10
 SUFFIXES = dict(results='.json', uncertainty='_uncertainty.png',
                 masks='_masks', mots='_mots.txt')
 
@@ -206,6 +208,8 @@ class VideoOutputs:
         """Of the json: with a map also boxes and how exact they are."""
         for track in video.tracks:
             entry = result_entry(1, cat_ids[track.label], track)
+            if track.label < len(self.classes):
+                entry['category_name'] = self.classes[track.label]
             if video.sigma_map is not None and video.ori_shape is not None:
                 entry.update(box_entry(track.records(), video.num_frames,
                                        video.ori_shape))
@@ -265,7 +269,10 @@ class VideoOutputs:
 
     def _finish_mots(self, video: VideoResult,
                      cat_ids: Sequence[int]) -> None:
-        """Frame, class * 1000 + identity, class, height, width, code."""
+        """Frame, class * 1000 + identity, class, height, width, code.
+
+        Category ids from 10 on are one higher: readers leave out class 10.
+        """
         assert self._mots is not None
         # The best of its labels, where an identity has several.
         of_track = {track.id: cat_ids[track.label]
@@ -280,6 +287,7 @@ class VideoOutputs:
                 if int(frame) < begin.get(int(identity), self._count):
                     continue  # dropped by the time the video ended
                 category = of_track[int(identity)]
+                category += category >= MOTS_IGNORED
                 file.write(f'{frame} {category * factor + int(identity)} '
                            f'{category} {rest}')
 

@@ -32,6 +32,21 @@ def check_numbers(cfg: Config) -> None:
             node = node.get(part) if hasattr(node, 'get') else None
         if node is not None and not _fits(node, wanted):
             raise UserError(f'{key} must be {wanted}, got {node!r}.')
+    schedules = cfg.get('param_scheduler') or []
+    for i, part in enumerate([schedules] if isinstance(schedules, dict)
+                             else schedules):
+        begin, end = part.get('begin', 0), part.get('end')
+        if isinstance(end, int) and end <= begin:
+            raise UserError(
+                f'param_scheduler.{i}.end={end} is not behind its begin='
+                f'{begin}: set begin and end of all parts of the schedule for '
+                'the length of this training.')
+    scale = cfg.get('auto_scale_lr') or {}
+    if scale.get('enable') and not scale.get('base_batch_size'):
+        raise UserError(
+            'auto_scale_lr.enable=True needs the batch that the learning rate '
+            'is meant for: add auto_scale_lr.base_batch_size=N, its clips a '
+            'step over all GPUs.')
 
 
 def _fits(value: Any, wanted: str) -> bool:

@@ -1,5 +1,5 @@
 """Still images as clips, for training before or beside video data."""
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,23 +25,26 @@ class CocoPseudoVideo(VISDataset):
     its own, which is all the motion that there is; ``PackTrackInputs`` wants
     the frames of a clip to be of one size in the end. An object has the same
     id in all frames, its position among the annotations of its image. Crowds
-    are left out, and so are objects whose class the map does not name;
-    images without any other object are skipped.
+    are left out, and so are objects whose class the map does not name (without
+    a map those of no class, which is said); images without any other object
+    are skipped. A box that is missing is that of the mask.
 
     Args:
         ann_file: COCO's instances json as released, relative to
             ``data_root``.
         num_frames: Frames of the pseudo video. Defaults to 2.
         class_map: 'ytvis2019', 'ytvis2021' or 'ovis' train the classes of
-            that data set (:mod:`.coco_classes`); None all of COCO's.
+            that data set (:mod:`.coco_classes`); None trains classes under
+            their own names, by default all of COCO's.
         paste: Also give the pipeline another image, drawn at random, as
             ``paste``; for :class:`ClipPaste`. Defaults to False.
         clip_sampler: As for :class:`VISDataset`; the first frame is the key
             frame. None: all frames.
         indices: Keep these images only, as for :class:`VISDataset`.
         kwargs: Arguments of :class:`mmengine.dataset.BaseDataset`. With
-            ``metainfo=dict(classes=...)`` the label space is any other; the
-            map's names that are not in it are left out.
+            ``metainfo=dict(classes=...)`` the label space is any other, such
+            as the classes of your own images; names that are not in it are
+            left out.
 
     Raises:
         FileNotFoundError: If the json does not exist.
@@ -100,14 +103,20 @@ class CocoPseudoVideo(VISDataset):
         """Read the json: a record an image. Also sets ``videos``."""
         data = self._read()
         classes = self._metainfo['classes']
-        names = CLASS_MAPS[self.class_map]
+        names: Mapping[str, str] = CLASS_MAPS[self.class_map]
+        if self.class_map is None:
+            names = {name: name for name in classes}
         labels = {name: label for label, name in enumerate(classes)}
         label_of = {
             category['id']: labels[names[category['name']]]
             for category in data['categories']
             if names.get(category['name']) in labels
         }
-        objects = self._objects(data['annotations'], label_of)
+        if self.class_map is None:
+            self._say_left_out(data, label_of)
+        sizes = {image['id']: (int(image['height']), int(image['width']))
+                 for image in data['images']}
+        objects = self._objects(data['annotations'], label_of, sizes)
         images = [image for image in data['images'] if image['id'] in objects]
         chosen = self._chosen_videos
         if isinstance(chosen, int):
@@ -116,9 +125,12 @@ class CocoPseudoVideo(VISDataset):
             images = [images[i] for i in chosen]
         if not images:
             raise ValueError(
-                f'{self.ann_file} has no object to train on, crowds and '
-                f'classes beyond class_map={self.class_map!r} left out; give '
-                'the instances json of a training split.')
+                f'{self.ann_file} has no object to train on, crowds and all '
+                f'but the classes {short_list(classes)} '
+                f'(class_map={self.class_map!r}) left out; its categories '
+                f'are {short_list([c["name"] for c in data["categories"]])}: '
+                'correct metainfo or class_map, or give the instances json '
+                'of a training split.')
         folder = Path(self.data_prefix.get('img_path', ''))
         self.videos = [
             dict(
@@ -159,23 +171,39 @@ class CocoPseudoVideo(VISDataset):
                              'instances json of COCO.')
         return data
 
-    def _objects(self, annotations: list[dict],
-                 label_of: Mapping[int, int]) -> dict[int, list[dict]]:
+    def _say_left_out(self, data: dict, label_of: Mapping[int, int]) -> None:
+        """Name categories that have objects and no class."""
+        used = {a['category_id'] for a in data['annotations']}
+        names = [c['name'] for c in data['categories']
+                 if c['id'] in used and c['id'] not in label_of]
+        if names:
+            print_log(
+                f'{self.ann_file}: objects of {short_list(names)} are left '
+                'out, which are none of the classes; add them to '
+                'metainfo=dict(classes=...) to train them.', 'current', 30)
+
+    def _objects(self, annotations: list[dict], label_of: Mapping[int, int],
+                 sizes: Mapping[int, tuple[int, int]]
+                 ) -> dict[int, list[dict]]:
         """Objects of every image; masks stay as they are in the json."""
         table: dict[int, list[dict]] = {}
         position: dict[int, int] = {}
-        flat = 0
+        flat = unseen = 0
         for annotation in annotations:
             image = annotation['image_id']
             track = position[image] = position.get(image, -1) + 1
             box, mask = annotation.get('bbox'), annotation.get('segmentation')
             label = label_of.get(annotation['category_id'])
-            if (annotation.get('iscrowd') or label is None or not mask
-                    or box is None or box[2] < 1 or box[3] < 1):
+            if annotation.get('iscrowd') or label is None:
                 continue
-            if isinstance(mask, list) and all(
+            if mask and isinstance(mask, list) and all(
                     isinstance(p, list) and len(p) < 6 for p in mask):
                 flat += 1
+                continue
+            if mask and box is None and image in sizes:
+                box = mask_utils.toBbox(to_rle(mask, *sizes[image])).tolist()
+            if not mask or box is None or box[2] < 1 or box[3] < 1:
+                unseen += 1
                 continue
             x, y, w, h = map(float, box)
             table.setdefault(image, []).append(
@@ -185,6 +213,11 @@ class CocoPseudoVideo(VISDataset):
                     mask=mask,
                     instance_id=track,
                     ignore_flag=0))
+        if unseen:
+            print_log(
+                f'{self.ann_file}: {unseen} objects without a mask, or whose '
+                'box is less than a pixel wide or high, are left out.',
+                'current', 30)
         if flat:
             print_log(
                 f'{self.ann_file}: {flat} objects without a polygon of three '
@@ -245,3 +278,9 @@ class CocoPseudoVideo(VISDataset):
         video = idx[0] if isinstance(idx, tuple) else self._items[idx][0]
         objects = self.get_data_info(int(video))['instances']
         return [one['bbox_label'] for one in objects]
+
+
+def short_list(names: Sequence[str]) -> str:
+    """The first of some names."""
+    more = ', ...' if len(names) > 5 else ''
+    return ', '.join(map(repr, names[:5])) + more

@@ -1,5 +1,7 @@
 """Pictures and lines are left of what the result holds, and of nothing else.
 """
+import json
+
 import numpy as np
 import torch
 
@@ -51,3 +53,23 @@ def test_what_was_noise_or_hidden_is_in_no_file(tmp_path):
     lines = [line.split()[:2] for line in
              made['mots'].read_text().splitlines()]
     assert lines == [['0', '1002'], ['2', '1000'], ['2', '1002']]
+
+
+def test_results_name_their_class_and_mots_has_no_class_ten(tmp_path):
+    """Readers of MOTS leave out class 10, whatever a model calls so."""
+    frames = [{0: 0, 1: 20, 2: 40}]
+    with VideoOutputs(tmp_path, 'clip', ('cat', 'owl', 'dog'), 0.3,
+                      video=False, mots=True) as outputs:
+        store = TrackStore(outputs.sink)
+        for t, boxes in enumerate(frames):
+            result = seen(t, boxes)
+            store.append(result)
+            outputs.add(np.zeros((*SHAPE, 3), np.uint8), result)
+        made = outputs.publish(
+            store.finish([Ranked(i, i, .9) for i in range(3)]), [9, 10, 11])
+    entries = json.loads(made['results'].read_text())
+    assert [(e['category_id'], e['category_name']) for e in entries] == [
+        (9, 'cat'), (10, 'owl'), (11, 'dog')]
+    lines = [line.split()[1:3] for line in
+             made['mots'].read_text().splitlines()]
+    assert lines == [['9000', '9'], ['11001', '11'], ['12002', '12']]

@@ -254,6 +254,23 @@ def test_numbers_that_no_training_can_have(key, value, wanted):
         check_numbers(cfg)
 
 
+def test_a_schedule_that_ends_before_it_begins():
+    parts = [dict(begin=0, end=200), dict(begin=200, end=100)]
+    with pytest.raises(UserError, match=(
+            r'param_scheduler.1.end=100 is not behind its begin=200')):
+        check_numbers(Config(dict(param_scheduler=parts)))
+    check_numbers(Config(dict(param_scheduler=parts[:1])))
+    check_numbers(Config(dict(param_scheduler=dict(type='ConstantLR'))))
+
+
+def test_a_learning_rate_is_scaled_from_some_batch():
+    check_numbers(Config(dict(auto_scale_lr=dict(enable=False))))
+    check_numbers(Config(dict(
+        auto_scale_lr=dict(enable=True, base_batch_size=16))))
+    with pytest.raises(UserError, match='add auto_scale_lr.base_batch_size=N'):
+        check_numbers(Config(dict(auto_scale_lr=dict(enable=True))))
+
+
 def test_a_loader_without_workers(tmp_path):
     """PyTorch refuses the options of workers where there are none."""
     path = tmp_path / 'config.py'

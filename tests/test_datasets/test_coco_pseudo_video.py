@@ -177,7 +177,31 @@ def test_objects_without_area_are_left_out_and_counted(coco, monkeypatch):
     clip = coco()[0]
     assert [i['instance_id'] for i in clip['instances'][0]] == [2]
     assert [text.partition(': ')[2] for text in said] == [
+        '1 objects without a mask, or whose box is less than a pixel wide or '
+        'high, are left out.',
         '1 objects without a polygon of three points are left out.']
+
+
+def test_own_classes_are_known_by_their_names(coco, monkeypatch):
+    """Also those that COCO does not have; what is left out is said."""
+    said = []
+    monkeypatch.setattr(coco_pseudo_video, 'print_log',
+                        lambda text, *_: said.append(text))
+    coco.data['categories'][1]['name'] = 'hand'  # the car
+    data = coco(metainfo=dict(classes=('person', 'hand')))
+    assert [i['bbox_label'] for i in data[0]['instances'][0]] == [1, 0]
+    assert [v['video_id'] for v in data.videos] == [9]
+    assert "objects of 'motorcycle', 'mouse' are left out" in said[0]
+    with pytest.raises(ValueError, match=(
+            "all but the classes 'cup' .*categories are 'person', 'hand', 'mo"
+            )):
+        coco(metainfo=dict(classes=('cup', )))
+
+
+def test_a_box_that_is_missing_is_that_of_the_mask(coco):
+    del coco.data['annotations'][0]['bbox']
+    first, _ = coco()[0]['instances'][0]
+    assert first['bbox'] == [5, 6, 25, 16]
 
 
 @pytest.mark.parametrize('options, message', [

@@ -23,6 +23,8 @@ class ResultTrack:
         checked: whether the codes were checked when they were read.
         bboxes: as in the file, unchecked; None: the file has none.
         box_std: the same; what the demo writes of calibrated models.
+        category_name: the name of the class, which the demo writes: it knows
+            no ids of a ground truth, and gives label + 1.
     """
     video_id: int
     category_id: int
@@ -32,6 +34,7 @@ class ResultTrack:
     checked: bool = True
     bboxes: Any = None
     box_std: Any = None
+    category_name: Any = None
 
     #: What to do about a bad mask.
     fix = 'write the masks anew, as pycocotools.mask.encode gives them'
@@ -105,19 +108,22 @@ def read_entry(entry: Any, where: str, check_masks: bool) -> ResultTrack:
                              f'{error}; {ResultTrack.fix}.') from error
     return ResultTrack(entry['video_id'], entry['category_id'],
                        float(entry['score']), masks, where, check_masks,
-                       entry.get('bboxes'), entry.get('box_std'))
+                       entry.get('bboxes'), entry.get('box_std'),
+                       entry.get('category_name'))
 
 
 def check_results(gt: AnnotationFile, results: Iterable[ResultTrack]) -> None:
     """Compare results with the videos and categories of the ground truth.
 
-    The sizes of masks that were not checked when they were read are left to
-    who decodes them.
+    A result that names its class gets the id that the ground truth has for
+    this name, if it has one. The sizes of masks that were not checked when
+    they were read are left to who decodes them.
 
     Raises:
         ValueError: for an unknown video or category, a track whose number of
             frames is not that of its video, or a mask of another size.
     """
+    ids = {name: number for number, name in gt.categories.items()}
     for track in results:
         video = gt.videos.get(track.video_id)
         if video is None:
@@ -125,6 +131,10 @@ def check_results(gt: AnnotationFile, results: Iterable[ResultTrack]) -> None:
                 f'{track.name} is of video {track.video_id}, which {gt.name} '
                 'does not have: are the results of another data set or '
                 'split?')
+        if isinstance(track.category_name, str) and track.category_name != \
+                gt.categories.get(track.category_id):
+            track.category_id = ids.get(track.category_name,
+                                        track.category_id)
         if track.category_id not in gt.categories:
             raise ValueError(
                 f'{track.name} is of category {track.category_id}, which '

@@ -14,6 +14,7 @@ from mmvis_memcnp.evaluation.functional import (
     read_video_ids,
     reduce_results,
 )
+from mmvis_memcnp.evaluation.functional.results import read_entry
 
 from ..toy import annotation, ground_truth, result, rle, rows
 
@@ -87,6 +88,27 @@ def test_categories_without_ground_truth_do_not_count():
 def test_category_must_agree():
     gt = ground_truth([annotation(1, [rows(0), None])], categories=(1, 2))
     assert score(gt, [result([rows(0), None], category=2)]).stats()['AP'] == 0
+
+
+@pytest.mark.parametrize('category, name, counted', [
+    (2, 'class 1', 1),  # the name has another id in the ground truth
+    (99, 'class 1', 1),
+    (1, 'class 1', 1),
+    (1, 'class 2', 2),
+    (2, 'no class', 2),  # unknown names leave the id
+    (2, None, 2),
+    (2, 7, 2),
+])
+def test_a_result_that_names_its_class_gets_the_id_of_the_name(
+        category, name, counted):
+    gt = ground_truth([annotation(1, [rows(0), None])], categories=(1, 2))
+    gt['categories'] = [dict(id=i, name=f'class {i}') for i in (1, 2)]
+    entry = result([rows(0), None], category=category)
+    if name is not None:
+        entry['category_name'] = name
+    track = read_entry(entry, 'entry 0', True)
+    check_results(AnnotationFile.load(gt), [track])
+    assert track.category_id == counted
 
 
 def test_crowd_takes_any_number_and_is_never_missed():
