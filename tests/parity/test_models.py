@@ -1,6 +1,8 @@
 """Models give the stored outputs of the official codes."""
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,7 @@ from tests.parity.entries import ManifestError
 from tests.parity.fixture import Fixture
 from tests.parity.run_fixture import load_system, run
 
+ROOT = Path(__file__).resolve().parents[2]
 DATA = Path(__file__).resolve().parents[1] / 'data' / 'parity'
 #: Arrays that are compared, and those whose official code has a bug.
 FIXTURES = {
@@ -25,10 +28,22 @@ FIXTURES = {
     'videomt_reading': (104, 0), 'vit_adapter_small': (73, 0)}
 
 
+#: The gradients of a step that rounding decides: a unit at 0 changes them by
+#: half a percent. The script sums in the same order on all processors.
+AS_SCRIPT = {'ctvis_r50_video'}
+
+
 @pytest.mark.parametrize('name', FIXTURES)
 def test_official_outputs(name, capsys):
-    assert run(str(DATA / name)) == 0
-    lines = capsys.readouterr().out.splitlines()
+    if name in AS_SCRIPT:
+        done = subprocess.run(
+            [sys.executable, ROOT / 'tests/parity/run_fixture.py',
+             DATA / name], capture_output=True, text=True, check=False)
+        status, out = done.returncode, done.stdout
+    else:
+        status, out = run(str(DATA / name)), capsys.readouterr().out
+    assert status == 0
+    lines = out.splitlines()
     compared, skipped = FIXTURES[name]
     assert lines[-1] == (f'{name}: {compared} arrays, {skipped} skipped '
                          '(copy a bug), 0 failed')

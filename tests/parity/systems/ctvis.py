@@ -230,7 +230,8 @@ def losses(fixture: Fixture, part: str) -> dict:
     found = model.segmenter(mask2former.frame_batch(fixture, part))
     truth = mask2former.ground_truth(fixture, part)
     with mock.patch('torch.rand', mask2former.pinned_points(fixture)):
-        matches = model.matcher.match(
+        matches = mask2former.official_matches(
+            fixture, model.matcher,
             Queries(found.logits, mask_embeds=found.mask_embeds,
                     mask_features=found.mask_features), truth)
         values = model.frame_loss(found.logits, found.mask_embeds,
