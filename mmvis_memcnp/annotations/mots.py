@@ -21,7 +21,8 @@ from .videos import (
 
 _FORMS = ('{}.txt', '{}/gt/gt.txt', '{}/gt.txt')
 _CLASSES = {1: 'car', 2: 'pedestrian'}
-_IGNORED = 10
+#: The class of regions that readers leave out.
+IGNORED = 10
 _FIELDS = ('frame', 'id', 'class', 'height', 'width')
 
 
@@ -76,7 +77,7 @@ def read_video(name: str, folder: Path, path: Path) -> LabelledVideo:
                 f'the images have {size[1]}x{size[0]} (as shown).')
         code = checked_code(dict(size=[height, width], counts=fields[5]),
                             size, where)
-        if _IGNORED in (kind, key // 1000):
+        if IGNORED in (kind, key // 1000):
             ignored += 1
             continue
         if key // 1000 != kind:
@@ -89,7 +90,7 @@ def read_video(name: str, folder: Path, path: Path) -> LabelledVideo:
             raise ValueError(f'{where}: the object {key} is there for the '
                              f'second time at the frame {frame}.')
         track.codes[place[frame]] = code
-    said = ([f'{name}: {ignored} regions to be ignored (class {_IGNORED}) are '
+    said = ([f'{name}: {ignored} regions to be ignored (class {IGNORED}) are '
              'left out.'] if ignored else [])
     return LabelledVideo(name, size, frame_names(name, folder, images),
                          [found[key] for key in sorted(found)], said)

@@ -11,6 +11,7 @@ import numpy as np
 from mmengine.structures import InstanceData
 from pycocotools import mask as coco_mask
 
+from ..annotations.mots import IGNORED
 from ..errors import OutputError
 from ..results import (
     FileSink,
@@ -33,8 +34,6 @@ from ..visualization.uncertainty import plot_uncertainty
 
 # What the names of the files end with, by kind; that of the video is the
 # suffix of its codec.
-#: The class of a MOTS text that readers leave out.
-MOTS_IGNORED = 10
 SUFFIXES = dict(results='.json', uncertainty='_uncertainty.png',
                 masks='_masks', mots='_mots.txt')
 
@@ -287,7 +286,7 @@ class VideoOutputs:
                 if int(frame) < begin.get(int(identity), self._count):
                     continue  # dropped by the time the video ended
                 category = of_track[int(identity)]
-                category += category >= MOTS_IGNORED
+                category += category >= IGNORED
                 file.write(f'{frame} {category * factor + int(identity)} '
                            f'{category} {rest}')
 

@@ -5,16 +5,15 @@ from mmengine.config import Config
 
 from ..errors import UserError
 
-_COUNT = 'a whole number of at least 1'
-#: Dotted key to what its value must be.
-_TRAINING = {
-    'train_dataloader.batch_size': _COUNT,
-    'train_dataloader.num_workers': 'a whole number of at least 0',
-    'train_cfg.max_iters': _COUNT,
-    'train_cfg.max_epochs': _COUNT,
-    'train_cfg.val_interval': _COUNT,
-    'optim_wrapper.optimizer.lr': 'a number above 0',
+#: Dotted key to the least whole number that its value may be.
+_COUNTS = {
+    'train_dataloader.batch_size': 1,
+    'train_dataloader.num_workers': 0,
+    'train_cfg.max_iters': 1,
+    'train_cfg.max_epochs': 1,
+    'train_cfg.val_interval': 1,
 }
+_RATE = 'optim_wrapper.optimizer.lr'
 
 
 def check_numbers(cfg: Config) -> None:
@@ -26,12 +25,15 @@ def check_numbers(cfg: Config) -> None:
     Raises:
         UserError: Naming the first key whose value is no such number.
     """
-    for key, wanted in _TRAINING.items():
-        node: Any = cfg
-        for part in key.split('.'):
-            node = node.get(part) if hasattr(node, 'get') else None
-        if node is not None and not _fits(node, wanted):
-            raise UserError(f'{key} must be {wanted}, got {node!r}.')
+    for key, least in _COUNTS.items():
+        value = _value(cfg, key)
+        if value is not None and (type(value) is not int or value < least):
+            raise UserError(f'{key} must be a whole number of at least '
+                            f'{least}, got {value!r}.')
+    rate = _value(cfg, _RATE)
+    if rate is not None and not (
+            type(rate) in (int, float) and 0 < rate < float('inf')):
+        raise UserError(f'{_RATE} must be a number above 0, got {rate!r}.')
     schedules = cfg.get('param_scheduler') or []
     for i, part in enumerate([schedules] if isinstance(schedules, dict)
                              else schedules):
@@ -49,9 +51,9 @@ def check_numbers(cfg: Config) -> None:
             'step over all GPUs.')
 
 
-def _fits(value: Any, wanted: str) -> bool:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return False
-    if wanted == 'a number above 0':
-        return 0 < value < float('inf')
-    return isinstance(value, int) and value >= int(wanted[-1])
+def _value(cfg: Config, key: str) -> Any:
+    """What a config has under a dotted key, or None."""
+    node: Any = cfg
+    for part in key.split('.'):
+        node = node.get(part) if hasattr(node, 'get') else None
+    return node
